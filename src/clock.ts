@@ -1,0 +1,28 @@
+/**
+ * The engine's only source of time, injected so that tests can move it. Wall time is for what is stored,
+ * monotonic time for durations.
+ */
+export interface Clock {
+  /** Epoch milliseconds; may jump when the system clock is set. */
+  now(): number;
+  /** Milliseconds from an arbitrary start; never goes back. */
+  monotonic(): number;
+  /** Calls back once, after `delayMs`. */
+  setTimer(callback: () => void, delayMs: number): Timer;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+/** `setTimeout` takes 32 bits and fires at once above that; whoever waits longer sets the timer again. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimer(callback, delayMs) {
+    const timeout = setTimeout(callback, Math.max(0, Math.min(delayMs, MAX_TIMER_MS)));
+    return { cancel: () => clearTimeout(timeout) };
+  },
+};

@@ -1,0 +1,103 @@
+/**
+ * How an app describes its job types: `threadJob`, `inlineJob`, `defineJobs`. Payload and result types are
+ * taken from the handler itself, so that no type is written twice.
+ */
+import type { Backoff } from './job/backoff.js';
+import type { JobContext } from './job/context.js';
+import type { Duration } from './job/duration.js';
+
+/** Settings of one job type; `enqueue()` can override some of them for one job. */
+export interface JobTypeOptions<Queue extends string = string> {
+  /** The queue its jobs go to. Default `'default'`. */
+  queue?: Queue;
+  /** Higher runs first inside a queue; integer from -32,768 to 32,767. Default 0. */
+  priority?: number;
+  /** After how many errored attempts a job fails; integer ≥ 1. Default 3. */
+  maxAttempts?: number;
+  /** How long to wait before the next attempt. Default exponential from 1 s to 1 h with full jitter. */
+  backoff?: Backoff;
+  /** How long an attempt may take, from the handler's start. Default: no limit. */
+  timeout?: Duration;
+  /**
+   * How long an attempt that was told to stop (timeout, cancel, close) may still take before its thread is
+   * ended. Default `'5s'`.
+   */
+  grace?: Duration;
+  /** How many of this type may run at once; integer ≥ 1. Default: no limit. */
+  concurrency?: number;
+}
+
+/** The shape of a handler module: a default export that takes the payload and the job's context. */
+export interface HandlerModule {
+  default: (payload: never, job: JobContext) => unknown;
+}
+
+declare const types: unique symbol;
+
+/** A job type whose handler runs in a worker thread. Made by {@link threadJob}. */
+export interface ThreadJob<Payload = unknown, Result = unknown, Queue extends string = string> {
+  readonly kind: 'thread';
+  readonly url: URL;
+  readonly options: JobTypeOptions<Queue>;
+  /** Carries types only; absent at run time. */
+  readonly [types]?: { payload: Payload; result: Result };
+}
+
+/** A job type whose handler runs on the event loop. Made by {@link inlineJob}. */
+export interface InlineJob<Payload = unknown, Result = unknown, Queue extends string = string> {
+  readonly kind: 'inline';
+  readonly handler: (payload: never, job: JobContext) => unknown;
+  readonly options: JobTypeOptions<Queue>;
+  /** Carries types only; absent at run time. */
+  readonly [types]?: { payload: Payload; result: Result };
+}
+
+export type JobType = ThreadJob | InlineJob;
+
+/** Every job type of an app by name: what {@link defineJobs} returns. */
+export type JobCatalogue = Readonly<Record<string, JobType>>;
+
+/** The payload that a handler takes; `undefined` where it takes none. */
+type PayloadOf<H> = H extends (...args: infer A) => unknown ? (A extends [] ? undefined : A[0]) : never;
+type ResultOf<H> = H extends (...args: never[]) => infer R ? Awaited<R> : never;
+
+/**
+ * A job type for CPU-heavy work: its handler is the default export of a module that each worker thread loads
+ * once.
+ *
+ * ```ts
+ * threadJob<typeof import('./workers/resize-image.js')>(new URL('./workers/resize-image.js', import.meta.url))
+ * ```
+ *
+ * @param url The handler's module. A `.js` that does not exist finds its `.ts` sibling where the runtime can
+ *   load it (Node ≥ 22.18, or a loader in `threads.execArgv`). Checked by `Millrace.open()`.
+ */
+export function threadJob<M extends HandlerModule>(
+  url: URL,
+  options: JobTypeOptions = {},
+): ThreadJob<PayloadOf<M['default']>, ResultOf<M['default']>> {
+  return { kind: 'thread', url, options };
+}
+
+/**
+ * A job type for I/O (sending e-mail, calling an API): its handler runs on the event loop, as durable as any.
+ * It is asked to stop through `job.signal` but cannot be ended by force.
+ */
+export function inlineJob<Payload, Result, const Queue extends string = string>(
+  handler: (payload: Payload, job: JobContext) => Result,
+  options: JobTypeOptions<Queue> = {},
+): InlineJob<Payload, Awaited<Result>, Queue> {
+  return { kind: 'inline', handler, options };
+}
+
+/** Every job type in one place; the keys are the job names that `enqueue()` takes. */
+export function defineJobs<const Jobs extends JobCatalogue>(jobs: Jobs): Jobs {
+  return jobs;
+}
+
+/** The payload type of a job type. */
+export type JobPayload<T> = T extends { readonly [types]?: { payload: infer P; result: unknown } } ? P : never;
+/** The result type of a job type. */
+export type JobResult<T> = T extends { readonly [types]?: { payload: unknown; result: infer R } } ? R : never;
+/** The queue names that a catalogue's job types mention literally (`string` where a type cannot know). */
+export type JobQueue<T> = T extends { readonly options: JobTypeOptions<infer Q> } ? Q : never;

@@ -1,0 +1,117 @@
+/**
+ * Every error that Millrace makes, each with a stable `code`. Messages say what was expected, what came and
+ * what to do, and may change between versions; codes do not.
+ */
+
+/** The codes, by what they speak about. */
+export type MillraceErrorCode =
+  // What a caller passed in.
+  | 'MILLRACE_OPTION_INVALID'
+  | 'MILLRACE_JOB_UNKNOWN'
+  | 'MILLRACE_QUEUE_UNKNOWN'
+  | 'MILLRACE_ID_CONFLICT'
+  | 'MILLRACE_PAYLOAD_INVALID'
+  | 'MILLRACE_CLOSED'
+  // The journal.
+  | 'MILLRACE_JOURNAL_LOCKED'
+  | 'MILLRACE_JOURNAL_OPEN_FAILED'
+  | 'MILLRACE_JOURNAL_FORMAT'
+  | 'MILLRACE_JOURNAL_WRITE_FAILED'
+  | 'MILLRACE_JOURNAL_CORRUPT'
+  // The handler's module.
+  | 'MILLRACE_HANDLER_LOAD_FAILED'
+  | 'MILLRACE_HANDLER_NO_DEFAULT_EXPORT'
+  // What one attempt came to.
+  | 'MILLRACE_HANDLER_EXITED'
+  | 'MILLRACE_HANDLER_THREW_NON_ERROR'
+  | 'MILLRACE_HANDLER_STRAY_ERROR'
+  | 'MILLRACE_HANDLER_OUT_OF_MEMORY'
+  | 'MILLRACE_HANDLER_DIED'
+  | 'MILLRACE_RESULT_INVALID'
+  | 'MILLRACE_TIMEOUT'
+  | 'MILLRACE_UNRECOVERABLE'
+  // What a job came to.
+  | 'MILLRACE_JOB_FAILED'
+  | 'MILLRACE_JOB_CANCELLED'
+  | 'MILLRACE_JOB_NOT_FOUND'
+  | 'MILLRACE_SHUTTING_DOWN'
+  // Warnings about the engine itself.
+  | 'MILLRACE_THREADS_UNAVAILABLE'
+  | 'MILLRACE_THREAD_DIED'
+  | 'MILLRACE_THREAD_STUCK'
+  | 'MILLRACE_INLINE_STUCK'
+  | 'MILLRACE_LISTENER_THREW'
+  // A ready-made worker's own.
+  | 'MILLRACE_WORKER_DEPENDENCY_MISSING';
+
+/** The base of every error that Millrace throws or rejects with. */
+export class MillraceError extends Error {
+  readonly code: MillraceErrorCode;
+
+  constructor(code: MillraceErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/**
+ * Thrown by a handler: the job fails at once, whatever attempts it has left. Use it where trying again cannot
+ * help (a card that was declined, a file that is not an image).
+ */
+export class UnrecoverableError extends MillraceError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MILLRACE_UNRECOVERABLE', message, options);
+  }
+}
+
+/** The job gave up. `cause` is the error of its last attempt, rebuilt from the journal. */
+export class JobFailedError extends MillraceError {
+  readonly jobId: string;
+  readonly jobName: string;
+  /** How many attempts errored, counted from 1. */
+  readonly attempt: number;
+
+  constructor(job: { id: string; name: string; attempt: number }, cause: Error) {
+    super('MILLRACE_JOB_FAILED', `Job ${job.name} ${job.id} failed at attempt ${job.attempt}: ${cause.message}`, { cause });
+    this.jobId = job.id;
+    this.jobName = job.name;
+    this.attempt = job.attempt;
+  }
+}
+
+/** The job was cancelled before it completed. */
+export class JobCancelledError extends MillraceError {
+  readonly jobId: string;
+  readonly jobName: string;
+
+  constructor(job: { id: string; name: string }) {
+    super('MILLRACE_JOB_CANCELLED', `Job ${job.name} ${job.id} was cancelled`);
+    this.jobId = job.id;
+    this.jobName = job.name;
+  }
+}
+
+/** An option that was refused: "expected `weight` to be a positive integer, got: 0". */
+export function invalidOption(option: string, expected: string, got: unknown): MillraceError {
+  return new MillraceError('MILLRACE_OPTION_INVALID', `Expected \`${option}\` to be ${expected}, got: ${show(got)}`);
+}
+
+/** A value as an error message shows it: short, and never throwing itself. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}…` : value);
+  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
+  if (typeof value === 'object' && value !== null) {
+    const kind = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
+    return Array.isArray(value) ? `an array of ${value.length}` : `an instance of ${kind ?? 'Object'}`;
+  }
+  return String(value);
+}
+
+/** Whatever was thrown, as an `Error`. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(show(thrown), { cause: thrown });
+}

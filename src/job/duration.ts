@@ -1,0 +1,17 @@
+/** Durations as users write them: milliseconds as a number, or a string such as `'90s'`. */
+import ms from 'ms';
+import { invalidOption } from '../errors.js';
+
+type Unit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w';
+
+/** Milliseconds, or a number with a unit: `500`, `'90s'`, `'10m'`, `'1.5h'`, `'7d'`. */
+export type Duration = number | `${number}${Unit}`;
+
+/** Milliseconds, at least 0 and finite; `option` is the name that a refusal speaks of. */
+export function toMs(duration: Duration, option: string): number {
+  const value = typeof duration === 'string' ? ms(duration as ms.StringValue) : duration;
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
+    throw invalidOption(option, "milliseconds of at least 0, or a string like '90s', '10m', '2h' or '7d'", duration);
+  }
+  return Math.round(value);
+}
