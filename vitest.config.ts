@@ -8,6 +8,10 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    coverage: { provider: 'v8', include: ['dist/src/**', 'dist/workers/**'], reporter: ['text-summary', 'html'] },
+    coverage: {
+      provider: 'v8',
+      include: ['dist/src/**', 'dist/workers/**'],
+      reporter: ['text-summary', 'html'],
+    },
   },
 });

@@ -96,7 +96,9 @@ export function defineJobs<const Jobs extends JobCatalogue>(jobs: Jobs): Jobs {
 }
 
 /** The payload type of a job type. */
-export type JobPayload<T> = T extends { readonly [types]?: { payload: infer P; result: unknown } } ? P : never;
+export type JobPayload<T> = T extends { readonly [types]?: { payload: infer P; result: unknown } }
+  ? P
+  : never;
 /** The result type of a job type. */
 export type JobResult<T> = T extends { readonly [types]?: { payload: unknown; result: infer R } } ? R : never;
 /** The queue names that a catalogue's job types mention literally (`string` where a type cannot know). */

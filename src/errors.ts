@@ -68,6 +68,13 @@ export class UnrecoverableError extends MillraceError {
   }
 }
 
+/** The attempt took longer than its `timeout`; also the reason of `job.signal` then. */
+export class TimeoutError extends MillraceError {
+  constructor(job: { id: string; name: string }, timeoutMs: number) {
+    super('MILLRACE_TIMEOUT', `Job ${job.name} ${job.id} took longer than its timeout of ${timeoutMs} ms`);
+  }
+}
+
 /** The job gave up. `cause` is the error of its last attempt, rebuilt from the journal. */
 export class JobFailedError extends MillraceError {
   readonly jobId: string;
@@ -76,7 +83,11 @@ export class JobFailedError extends MillraceError {
   readonly attempt: number;
 
   constructor(job: { id: string; name: string; attempt: number }, cause: Error) {
-    super('MILLRACE_JOB_FAILED', `Job ${job.name} ${job.id} failed at attempt ${job.attempt}: ${cause.message}`, { cause });
+    super(
+      'MILLRACE_JOB_FAILED',
+      `Job ${job.name} ${job.id} failed at attempt ${job.attempt}: ${cause.message}`,
+      { cause },
+    );
     this.jobId = job.id;
     this.jobName = job.name;
     this.attempt = job.attempt;
@@ -95,9 +106,30 @@ export class JobCancelledError extends MillraceError {
   }
 }
 
+/** Another owner has the journal: another process, or another engine of this one. */
+export class JournalLockedError extends MillraceError {
+  /** The holder's process id, where it is known. */
+  readonly pid: number | undefined;
+
+  constructor(directory: string, pid: number | undefined, options?: ErrorOptions) {
+    const holder =
+      pid === undefined
+        ? 'another process'
+        : pid === process.pid
+          ? `this very process (pid ${pid})`
+          : `process ${pid}`;
+    const advice = 'Close it there, wait for it with `lockTimeout`, or use another directory';
+    super('MILLRACE_JOURNAL_LOCKED', `The journal in ${directory} is open in ${holder}. ${advice}`, options);
+    this.pid = pid;
+  }
+}
+
 /** An option that was refused: "expected `weight` to be a positive integer, got: 0". */
 export function invalidOption(option: string, expected: string, got: unknown): MillraceError {
-  return new MillraceError('MILLRACE_OPTION_INVALID', `Expected \`${option}\` to be ${expected}, got: ${show(got)}`);
+  return new MillraceError(
+    'MILLRACE_OPTION_INVALID',
+    `Expected \`${option}\` to be ${expected}, got: ${show(got)}`,
+  );
 }
 
 /** A value as an error message shows it: short, and never throwing itself. */
@@ -105,7 +137,8 @@ export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}…` : value);
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (typeof value === 'object' && value !== null) {
-    const kind = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
+    const kind = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor
+      ?.name;
     return Array.isArray(value) ? `an array of ${value.length}` : `an instance of ${kind ?? 'Object'}`;
   }
   return String(value);

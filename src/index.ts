@@ -1,8 +1,40 @@
 /** The public surface, nothing else. */
+export { systemClock } from './clock.js';
+export type { Clock, Timer } from './clock.js';
 export { defineJobs, inlineJob, threadJob } from './define.js';
-export type { HandlerModule, InlineJob, JobCatalogue, JobType, JobTypeOptions, ThreadJob } from './define.js';
-export { JobCancelledError, JobFailedError, MillraceError, UnrecoverableError } from './errors.js';
+export type {
+  HandlerModule,
+  InlineJob,
+  JobCatalogue,
+  JobPayload,
+  JobResult,
+  JobType,
+  JobTypeOptions,
+  ThreadJob,
+} from './define.js';
+export type {
+  AttemptError,
+  EnqueueArguments,
+  JobCounts,
+  JobEngine,
+  JobHandle,
+  JobSnapshot,
+} from './engine.js';
+export {
+  JobCancelledError,
+  JobFailedError,
+  JournalLockedError,
+  MillraceError,
+  TimeoutError,
+  UnrecoverableError,
+} from './errors.js';
 export type { MillraceErrorCode } from './errors.js';
+export type { AttemptEvent, JobEvent, Listener, MillraceEvents } from './events.js';
 export type { Backoff } from './job/backoff.js';
 export type { JobContext, JobLog } from './job/context.js';
 export type { Duration } from './job/duration.js';
+export type { ErrorData } from './job/error-data.js';
+export type { Durability, JobState } from './job/record.js';
+export { Millrace } from './millrace.js';
+export type { EnqueueOptions, Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';
+export type { Selection } from './queue/selector.js';

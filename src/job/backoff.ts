@@ -27,7 +27,8 @@ export interface BackoffPolicy {
 export function backoffPolicy(backoff: Backoff, option: string): BackoffPolicy {
   if (backoff?.type !== 'exponential') throw invalidOption(`${option}.type`, "'exponential'", backoff?.type);
   const { delay = '1s', max = '1h', jitter = 'full' } = backoff;
-  if (jitter !== 'full' && jitter !== 'none') throw invalidOption(`${option}.jitter`, "'full' or 'none'", jitter);
+  if (jitter !== 'full' && jitter !== 'none')
+    throw invalidOption(`${option}.jitter`, "'full' or 'none'", jitter);
   return { delayMs: toMs(delay, `${option}.delay`), maxMs: toMs(max, `${option}.max`), jitter };
 }
 

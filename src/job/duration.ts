@@ -11,7 +11,11 @@ export type Duration = number | `${number}${Unit}`;
 export function toMs(duration: Duration, option: string): number {
   const value = typeof duration === 'string' ? ms(duration as ms.StringValue) : duration;
   if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
-    throw invalidOption(option, "milliseconds of at least 0, or a string like '90s', '10m', '2h' or '7d'", duration);
+    throw invalidOption(
+      option,
+      "milliseconds of at least 0, or a string like '90s', '10m', '2h' or '7d'",
+      duration,
+    );
   }
   return Math.round(value);
 }

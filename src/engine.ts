@@ -1,0 +1,119 @@
+/**
+ * The contract of a job engine: what the embedded one keeps, and what a distributed one would keep, too. It
+ * speaks of jobs and says nothing of storage, threads or dispatch.
+ */
+import type { JobCatalogue, JobPayload, JobResult } from './define.js';
+import type { Listener, MillraceEvents } from './events.js';
+import type { Duration } from './job/duration.js';
+import type { ErrorData } from './job/error-data.js';
+import type { JobState } from './job/record.js';
+import type { EnqueueOptions } from './options.js';
+
+/** How many jobs there are in each state. */
+export type JobCounts = Record<JobState, number>;
+
+/** An attempt that errored. */
+export interface AttemptError {
+  /** Counted from 1. */
+  readonly attempt: number;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly error: ErrorData;
+}
+
+/** A job as it was at one moment. Instants are epoch milliseconds. */
+export interface JobSnapshot {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly state: JobState;
+  /** While `running`: its outcome is decided, its handler has not gone yet. */
+  readonly stopping: boolean;
+  readonly priority: number;
+  /** The running or last attempt, counted from 1; 0 before the first. */
+  readonly attempt: number;
+  readonly enqueuedAt: number;
+  /** When a scheduled or retryable job is due. */
+  readonly runAt?: number;
+  /** When the last attempt started. */
+  readonly startedAt?: number;
+  /** When it completed, failed or was cancelled. */
+  readonly finishedAt?: number;
+  readonly payload: unknown;
+  /** Of a completed job. */
+  readonly result?: unknown;
+  /** Of the last attempt that errored. */
+  readonly error?: ErrorData;
+  /** The attempts that errored, the newest last; at most ten. */
+  readonly errors: readonly AttemptError[];
+}
+
+/** A job that was enqueued, now or by an earlier process. */
+export interface JobHandle<Name extends string = string, Result = unknown> {
+  readonly id: string;
+  readonly name: Name;
+  /**
+   * What the handler returned, once that is committed.
+   * @throws JobFailedError `MILLRACE_JOB_FAILED` with the handler's error as its `cause`
+   * @throws JobCancelledError `MILLRACE_JOB_CANCELLED`
+   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept; `MILLRACE_CLOSED`, where the
+   *   engine closes first; `MILLRACE_JOURNAL_WRITE_FAILED`
+   * @throws the signal's reason; the job itself goes on.
+   */
+  result(options?: { signal?: AbortSignal }): Promise<Result>;
+  /** What the handler reports from now on, until the job has ended. */
+  progress(): AsyncIterable<unknown>;
+  /** @see JobEngine.cancel */
+  cancel(): Promise<JobState>;
+  /** @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept. */
+  snapshot(): Promise<JobSnapshot>;
+}
+
+/** What `enqueue()` takes behind the name: a payload where the handler takes one. */
+export type EnqueueArguments<Payload, Queue extends string> = undefined extends Payload
+  ? [payload?: Payload, options?: EnqueueOptions<Queue>]
+  : [payload: Payload, options?: EnqueueOptions<Queue>];
+
+export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue extends string = string> {
+  /**
+   * Adds a job; resolves once it is journaled with its durability, and from then on it is never lost.
+   * @throws MillraceError `MILLRACE_JOB_UNKNOWN`, `MILLRACE_QUEUE_UNKNOWN`, `MILLRACE_OPTION_INVALID`,
+   *   `MILLRACE_PAYLOAD_INVALID`, `MILLRACE_ID_CONFLICT` (the id belongs to a job of another name),
+   *   `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   */
+  enqueue<Name extends keyof Jobs & string>(
+    name: Name,
+    ...rest: EnqueueArguments<JobPayload<Jobs[Name]>, Queue>
+  ): Promise<JobHandle<Name, JobResult<Jobs[Name]>>>;
+
+  /** A job of this or an earlier process, by its id; whether it exists shows when it is asked something. */
+  handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>>;
+
+  /** The job as it is now, or `undefined`. @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` */
+  job(id: string): Promise<JobSnapshot | undefined>;
+
+  /** How many jobs there are in each state, in a queue or altogether. Exact, whatever happened before. */
+  counts(queue?: Queue): Promise<JobCounts>;
+
+  /**
+   * Cancels a job in any state. A running one is asked to stop, and ended after its `grace`.
+   * @returns the state that resulted: `cancelled`, or what the job had come to before.
+   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   */
+  cancel(id: string): Promise<JobState>;
+
+  /** Calls back until the returned function is called. A listener that throws harms nobody. */
+  on<Event extends keyof MillraceEvents>(event: Event, listener: Listener<MillraceEvents[Event]>): () => void;
+
+  /** Resolves when no job is `available` or `running`. */
+  drain(): Promise<void>;
+
+  /**
+   * Stops taking jobs, lets running ones finish for `timeout` (default `'10s'`), asks the rest to stop, ends them
+   * after their `grace`, and returns them to `available` without an attempt counted. Leaves nothing behind.
+   */
+  close(options?: { timeout?: Duration }): Promise<void>;
+
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,83 @@
+/** What an engine tells its listeners. Each event is emitted after the commit that it speaks of. */
+import type { MillraceError } from './errors.js';
+import type { ErrorData } from './job/error-data.js';
+
+export interface JobEvent {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+}
+
+export interface AttemptEvent extends JobEvent {
+  /** Counted from 1. */
+  readonly attempt: number;
+}
+
+export interface MillraceEvents {
+  /** A job was acknowledged. */
+  enqueued: JobEvent;
+  /** An attempt was claimed and handed to its thread. */
+  started: AttemptEvent;
+  /** The handler called `job.progress(value)`. */
+  progress: AttemptEvent & { readonly value: unknown };
+  /** `durationMs`: from the claim to the outcome. */
+  completed: AttemptEvent & { readonly result: unknown; readonly durationMs: number };
+  /** An attempt errored; `retrying` or `failed` follows. */
+  errored: AttemptEvent & { readonly error: ErrorData };
+  /** The job gets another attempt at `runAt` (epoch milliseconds). */
+  retrying: AttemptEvent & { readonly error: ErrorData; readonly runAt: number };
+  /** The job gave up. */
+  failed: AttemptEvent & { readonly error: ErrorData };
+  cancelled: JobEvent;
+  /** A job that was running when its process died is available again. */
+  rescued: JobEvent;
+  /** No job is available or running any more. */
+  drained: Record<never, never>;
+  /** Something that an operator should know; also logged. */
+  warning: MillraceError;
+}
+
+export type Listener<Value> = (value: Value) => unknown;
+
+/** Where an event's value costs something to make, it is made only if somebody listens. */
+export class Emitter {
+  readonly #listeners = new Map<keyof MillraceEvents, Set<Listener<never>>>();
+  /** Told of what a listener threw, or rejected with. */
+  readonly #onThrow: (event: keyof MillraceEvents, thrown: unknown) => void;
+
+  constructor(onThrow: (event: keyof MillraceEvents, thrown: unknown) => void) {
+    this.#onThrow = onThrow;
+  }
+
+  on<Event extends keyof MillraceEvents>(
+    event: Event,
+    listener: Listener<MillraceEvents[Event]>,
+  ): () => void {
+    const listeners = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, listeners);
+    // Wrapped, so that a function that was registered twice is called twice and removed once.
+    const own: Listener<MillraceEvents[Event]> = (value) => listener(value);
+    listeners.add(own);
+    return () => void listeners.delete(own);
+  }
+
+  emit<Event extends keyof MillraceEvents>(event: Event, value: () => MillraceEvents[Event]): void {
+    const listeners = this.#listeners.get(event);
+    if (!listeners?.size) return;
+    const made = value();
+    for (const listener of listeners)
+      void this.#call(event, listener as Listener<MillraceEvents[Event]>, made);
+  }
+
+  async #call<Event extends keyof MillraceEvents>(
+    event: Event,
+    listener: Listener<MillraceEvents[Event]>,
+    value: MillraceEvents[Event],
+  ): Promise<void> {
+    try {
+      await listener(value);
+    } catch (thrown) {
+      this.#onThrow(event, thrown);
+    }
+  }
+}

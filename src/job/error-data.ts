@@ -1,0 +1,108 @@
+/**
+ * Errors as plain data, so that one thrown in a thread keeps its name, message, stack, code, cause and own
+ * properties on its way through the journal, and an error of any size keeps the journal small.
+ */
+import { asError, MillraceError, show, type MillraceErrorCode } from '../errors.js';
+import { decode, encode } from './codec.js';
+
+export interface ErrorData {
+  name: string;
+  message: string;
+  stack?: string;
+  code?: string | number;
+  /** The cause, as error data, or whatever else it was. */
+  cause?: ErrorData | { value: unknown };
+  /** The errors of an `AggregateError`. */
+  errors?: ErrorData[];
+  /** Own enumerable properties; one that cannot be stored is kept as its description. */
+  properties?: Record<string, unknown>;
+}
+
+const MAX_TEXT = 16_384;
+const MAX_PROPERTY_BYTES = 16_384;
+const MAX_LINKS = 8;
+const STANDARD = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors']);
+
+/** @param thrown Anything: what is not an `Error` becomes one with `MILLRACE_HANDLER_THREW_NON_ERROR`. */
+export function toErrorData(thrown: unknown): ErrorData {
+  if (isErrorLike(thrown)) return describe(thrown, MAX_LINKS);
+  const message = `Expected the handler to throw an Error, got: ${show(thrown)}`;
+  return describe(
+    new MillraceError('MILLRACE_HANDLER_THREW_NON_ERROR', message, { cause: thrown }),
+    MAX_LINKS,
+  );
+}
+
+/** An `Error` with the data's fields; a `MillraceError` where the code is one of Millrace's. */
+export function fromErrorData(data: ErrorData): Error {
+  const cause = data.cause && ('value' in data.cause ? data.cause.value : fromErrorData(data.cause));
+  const options = data.cause ? { cause } : undefined;
+  const error = isMillraceCode(data.code)
+    ? new MillraceError(data.code, data.message, options)
+    : plainError(data, options);
+  // The class is gone, its name is not.
+  if (error.name !== data.name)
+    Object.defineProperty(error, 'name', { value: data.name, writable: true, configurable: true });
+  if (data.stack !== undefined)
+    Object.defineProperty(error, 'stack', { value: data.stack, writable: true, configurable: true });
+  if (data.properties) Object.assign(error, data.properties);
+  return error;
+}
+
+export const encodeError = (thrown: unknown): Uint8Array => encode(toErrorData(thrown));
+/** The cast is safe for bytes that {@link encodeError} made, which are the only ones kept as errors. */
+export const decodeError = (bytes: Uint8Array): ErrorData => decode(bytes) as ErrorData;
+
+/** Whether a thrown value says that trying again cannot help. By code, for an app may hold two copies of the class. */
+export function isUnrecoverable(thrown: unknown): boolean {
+  return isErrorLike(thrown) && (thrown as { code?: unknown }).code === 'MILLRACE_UNRECOVERABLE';
+}
+
+function describe(error: Error, links: number): ErrorData {
+  const data: ErrorData = { name: text(error.name, 'Error'), message: text(error.message, '') };
+  if (typeof error.stack === 'string') data.stack = cut(error.stack);
+  const code: unknown = (error as { code?: unknown }).code;
+  if (typeof code === 'string' || typeof code === 'number') data.code = code;
+  if (error.cause !== undefined && links > 0) {
+    data.cause = isErrorLike(error.cause)
+      ? describe(error.cause, links - 1)
+      : { value: storable(error.cause) };
+  }
+  const inner: unknown = (error as { errors?: unknown }).errors;
+  if (Array.isArray(inner) && links > 0) {
+    data.errors = inner.slice(0, MAX_LINKS).map((one) => describe(asError(one), 0));
+  }
+  const properties = Object.entries(error).filter(([key]) => !STANDARD.has(key) && key !== '__proto__');
+  if (properties.length > 0)
+    data.properties = Object.fromEntries(properties.map(([key, value]) => [key, storable(value)]));
+  return data;
+}
+
+function plainError(data: ErrorData, options: ErrorOptions | undefined): Error {
+  const error = data.errors
+    ? new AggregateError(data.errors.map(fromErrorData), data.message, options)
+    : new Error(data.message, options);
+  if (data.code !== undefined) Object.assign(error, { code: data.code });
+  return error;
+}
+
+/** Errors of another realm (a `vm` context) are no instance of this realm's `Error`. */
+function isErrorLike(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
+}
+
+function isMillraceCode(code: unknown): code is MillraceErrorCode {
+  return typeof code === 'string' && code.startsWith('MILLRACE_');
+}
+
+function storable(value: unknown): unknown {
+  try {
+    return encode(value).byteLength <= MAX_PROPERTY_BYTES ? value : show(value);
+  } catch {
+    return show(value); // Its description is what can be kept of it.
+  }
+}
+
+const cut = (value: string): string => (value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value);
+const text = (value: unknown, fallback: string): string =>
+  typeof value === 'string' ? cut(value) : fallback;

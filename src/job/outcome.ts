@@ -1,0 +1,11 @@
+/** What an attempt came to, as plain data. Errors travel encoded, as the thread made them. */
+export type Outcome =
+  | { readonly kind: 'completed'; readonly result: Uint8Array }
+  | { readonly kind: 'errored'; readonly error: Uint8Array; readonly unrecoverable: boolean }
+  /** Decided when the signal was sent, even if a value arrived within the grace. */
+  | { readonly kind: 'timedOut'; readonly error: Uint8Array }
+  | { readonly kind: 'cancelled' }
+  /** The thread died under it. */
+  | { readonly kind: 'crashed'; readonly error: Uint8Array }
+  /** It came to nothing that may count: `close()`, a neighbour's thread was ended, a thread that never started it. */
+  | { readonly kind: 'released' };

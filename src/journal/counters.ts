@@ -1,0 +1,74 @@
+/** How many jobs each queue has in each state: exact, because a change travels in the batch of what it counts. */
+import { Packr } from 'msgpackr';
+import { JOB_STATES, type JobState } from '../job/record.js';
+import { seal, unseal } from './integrity.js';
+import { COUNTERS_SPAN, countersKey } from './keys.js';
+import type { Store, StoreBatch } from './store.js';
+
+export type JobCounts = Record<JobState, number>;
+
+/** One job more (`by` 1) or less (`by` -1) in a state. */
+export interface CountChange {
+  readonly queue: string;
+  readonly state: JobState;
+  readonly by: 1 | -1;
+}
+
+const packr = new Packr({ useRecords: false, moreTypes: false });
+
+export const noJobs = (): JobCounts => Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as JobCounts;
+
+export class Counters {
+  readonly #committed = new Map<string, JobCounts>();
+  /** The counts as they are once the batch that is being written has been. */
+  #writing = new Map<string, JobCounts>();
+
+  static async load(store: Store): Promise<Counters> {
+    const counters = new Counters();
+    const entries = await store.page({ ...COUNTERS_SPAN, limit: Number.MAX_SAFE_INTEGER });
+    for (const { key, value } of entries) {
+      // Safe for bytes whose checksum held: addTo() made them.
+      const counts = packr.unpack(unseal(key, value)) as JobCounts;
+      counters.#committed.set(key.slice(COUNTERS_SPAN.from.length), counts);
+    }
+    return counters;
+  }
+
+  /** Adds the counters after these changes to the batch that is being made. */
+  addTo(batch: StoreBatch, changes: Iterable<CountChange>): void {
+    for (const { queue, state, by } of changes) {
+      let counts = this.#writing.get(queue);
+      if (!counts) {
+        counts = { ...(this.#committed.get(queue) ?? noJobs()) };
+        this.#writing.set(queue, counts);
+      }
+      counts[state] += by;
+    }
+    for (const [queue, counts] of this.#writing) {
+      const key = countersKey(queue);
+      batch.put(key, seal(key, packr.pack(counts)));
+    }
+  }
+
+  /** The batch is on disk: from now on it counts. */
+  written(): void {
+    for (const [queue, counts] of this.#writing) this.#committed.set(queue, counts);
+    this.#writing = new Map();
+  }
+
+  queues(): string[] {
+    return [...this.#committed.keys()];
+  }
+
+  of(queue: string): JobCounts {
+    return { ...(this.#committed.get(queue) ?? noJobs()) };
+  }
+
+  total(): JobCounts {
+    const total = noJobs();
+    for (const counts of this.#committed.values()) {
+      for (const state of JOB_STATES) total[state] += counts[state];
+    }
+    return total;
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * The only truth about jobs. It turns steps of jobs into atomic batches, commits what arrives together as one
+ * write (group commit), and reads jobs back with their checksums checked.
+ *
+ * One write is in flight; what arrives meanwhile forms the next. A write syncs if any of its members asks for
+ * it. After the first failed write nothing more is written: LevelDB can acknowledge such writes and lose them.
+ */
+import { asError, MillraceError } from '../errors.js';
+import { decodeSpec, decodeStatus, type Job } from '../job/record.js';
+import { enqueued } from '../job/transitions.js';
+import { Counters, type JobCounts } from './counters.js';
+import { seal, unseal } from './integrity.js';
+import { DUE_SPAN, metaKey, READY_SPAN, RUNNING_SPAN, specKey, statusKey, type Span } from './keys.js';
+import { Marks } from './marks.js';
+import type { Entry, Store } from './store.js';
+import type { Transaction } from './transaction.js';
+
+/** The layout of keys and values that this version writes. Older ones are migrated, newer ones refused. */
+export const FORMAT_VERSION = 1;
+
+/** How many sequence numbers an open journal reserves ahead, so that a crash skips some and repeats none. */
+const SEQUENCE_BLOCK = 16_384;
+
+/** A job, the reason why its record cannot be read, or nothing. */
+export type JobRead = Job | MillraceError | undefined;
+
+/** An entry of an index: its key, and what it says about a job. */
+export interface IndexEntry {
+  readonly key: string;
+  readonly text: string;
+}
+
+export interface IndexPage {
+  readonly entries: readonly IndexEntry[];
+  /** The key to go on behind; absent where the page reached the end. */
+  readonly next?: string;
+}
+
+interface Waiting {
+  readonly transaction: Transaction;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Journal {
+  readonly #store: Store;
+  readonly #counters: Counters;
+  readonly #marks: Marks;
+  #sequence: number;
+  #reserved: number;
+  #waiting: Waiting[] = [];
+  #writing = false;
+  #failure: MillraceError | undefined;
+  #closing: Promise<void> | undefined;
+  #idle: (() => void)[] = [];
+  /** Called once, when a write has failed and the journal has stopped writing. */
+  onFailure: (error: MillraceError) => void = () => {};
+  /** Called for each damaged index entry that a page left out. */
+  onCorrupt: (error: MillraceError) => void = () => {};
+
+  private constructor(store: Store, counters: Counters, marks: Marks, sequence: number) {
+    this.#store = store;
+    this.#counters = counters;
+    this.#marks = marks;
+    this.#sequence = sequence;
+    this.#reserved = sequence;
+  }
+
+  /** @throws MillraceError `MILLRACE_JOURNAL_FORMAT`, `MILLRACE_JOURNAL_CORRUPT` */
+  static async open(store: Store): Promise<Journal> {
+    const [format, sequence] = await readMeta(store, ['format', 'sequence']);
+    if (format !== undefined && format > FORMAT_VERSION) {
+      const message = `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`;
+      throw new MillraceError('MILLRACE_JOURNAL_FORMAT', message);
+    }
+    if (format === undefined) await writeFormat(store);
+    const [counters, marks] = await Promise.all([Counters.load(store), Marks.load(store)]);
+    return new Journal(store, counters, marks, sequence ?? 1);
+  }
+
+  /** A number greater than every one given before, across restarts. */
+  nextSequence(): number {
+    return this.#sequence++;
+  }
+
+  get failure(): MillraceError | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Resolves once the changes are as durable as the transaction asks. Commits take effect, and resolve, in the
+   * order of the calls.
+   * @throws MillraceError `MILLRACE_JOURNAL_WRITE_FAILED`: the changes may or may not be there after a reopen.
+   */
+  commit(transaction: Transaction): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#closing) return Promise.reject(new MillraceError('MILLRACE_CLOSED', 'The journal is closed'));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ transaction, resolve, reject });
+      if (!this.#writing) this.#begin();
+    });
+  }
+
+  counts(queue?: string): JobCounts {
+    return queue === undefined ? this.#counters.total() : this.#counters.of(queue);
+  }
+
+  /** Every queue that ever had a job. */
+  queues(): string[] {
+    return this.#counters.queues();
+  }
+
+  async job(id: string): Promise<JobRead> {
+    const [job] = await this.jobs([id]);
+    return job;
+  }
+
+  /** In the order of the ids. */
+  async jobs(ids: readonly string[]): Promise<JobRead[]> {
+    const keys = ids.flatMap((id) => [specKey(id), statusKey(id)]);
+    const values = await this.#store.getMany(keys);
+    return ids.map((id, i) => readJob(id, values[2 * i], values[2 * i + 1]));
+  }
+
+  /** Available jobs of a queue, in the order of claiming, behind the key `after`. */
+  ready(queue: string, after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(READY_SPAN(queue), after, limit);
+  }
+
+  /** Scheduled and retryable jobs, the first due first, behind the key `after`. */
+  due(after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(DUE_SPAN, after, limit);
+  }
+
+  /** Jobs marked as running, in the order of their claims, behind the key `after`. */
+  running(after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(RUNNING_SPAN, after, limit);
+  }
+
+  /** Tells the journal that nothing lives below `key` in the span that begins with `from`. */
+  raiseMark(from: string, key: string): void {
+    this.#marks.raise(from, key);
+  }
+
+  /** Writes what is waiting, then lets go of the store. */
+  close(): Promise<void> {
+    this.#closing ??= this.#settle().then(() => this.#store.close());
+    return this.#closing;
+  }
+
+  async #page(span: Span, after: string | undefined, limit: number): Promise<IndexPage> {
+    const range =
+      after === undefined ? { from: this.#marks.startOf(span.from) } : { from: after, after: true };
+    const read = await this.#store.page({ ...range, to: span.to, limit });
+    const entries = read.flatMap((entry) => this.#readIndex(entry));
+    const last = read.length === limit ? read.at(-1) : undefined;
+    return last ? { entries, next: last.key } : { entries };
+  }
+
+  #readIndex({ key, value }: Entry): IndexEntry[] {
+    try {
+      return [{ key, text: Buffer.from(unseal(key, value)).toString() }];
+    } catch (thrown) {
+      // unseal() throws nothing else.
+      this.onCorrupt(thrown as MillraceError);
+      return [];
+    }
+  }
+
+  /** The write starts in the next turn of the event loop, so that everything of this turn travels with it. */
+  #begin(): void {
+    this.#writing = true;
+    setImmediate(() => void this.#write());
+  }
+
+  async #write(): Promise<void> {
+    const members = this.#waiting;
+    this.#waiting = [];
+    try {
+      await this.#writeBatch(members);
+    } catch (thrown) {
+      this.#fail(asError(thrown), members);
+      return;
+    }
+    this.#counters.written();
+    for (const { resolve } of members) resolve();
+    if (this.#waiting.length > 0) {
+      this.#begin();
+      return;
+    }
+    this.#writing = false;
+    for (const idle of this.#idle.splice(0)) idle();
+  }
+
+  #writeBatch(members: readonly Waiting[]): Promise<void> {
+    const batch = this.#store.batch();
+    let sync = false;
+    this.#marks.begin();
+    for (const { transaction } of members) {
+      for (const [key, value] of transaction.changes) {
+        if (value) batch.put(key, value);
+        else batch.del(key);
+      }
+      for (const place of transaction.places) this.#marks.note(place);
+      sync ||= transaction.sync;
+    }
+    this.#counters.addTo(batch, countChanges(members));
+    this.#marks.addTo(batch);
+    if (this.#sequence > this.#reserved) {
+      this.#reserved = this.#sequence + SEQUENCE_BLOCK;
+      putNumber(batch, 'sequence', this.#reserved);
+    }
+    return batch.write(sync);
+  }
+
+  #fail(cause: Error, members: readonly Waiting[]): void {
+    const message = `The journal could not be written: ${cause.message}. Nothing more is written to it; make room or repair the disk, then open it again`;
+    this.#failure = new MillraceError('MILLRACE_JOURNAL_WRITE_FAILED', message, { cause });
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#writing = false;
+    for (const { reject } of [...members, ...waiting]) reject(this.#failure);
+    this.onFailure(this.#failure);
+    for (const idle of this.#idle.splice(0)) idle();
+  }
+
+  #settle(): Promise<void> {
+    return this.#writing ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+  }
+}
+
+function* countChanges(members: readonly Waiting[]) {
+  for (const { transaction } of members) yield* transaction.counts;
+}
+
+function readJob(id: string, spec: Uint8Array | undefined, status: Uint8Array | undefined): JobRead {
+  if (!spec) return undefined;
+  try {
+    const decoded = decodeSpec(id, unseal(specKey(id), spec));
+    return {
+      spec: decoded,
+      status: status ? decodeStatus(unseal(statusKey(id), status)) : enqueued(decoded),
+    };
+  } catch (thrown) {
+    if (thrown instanceof MillraceError) return thrown;
+    return new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of job ${id} cannot be decoded`, {
+      cause: thrown,
+    });
+  }
+}
+
+/** Meta numbers are kept as decimal text. */
+function putNumber(batch: { put(key: string, value: Uint8Array): void }, name: string, value: number): void {
+  const key = metaKey(name);
+  batch.put(key, seal(key, Buffer.from(String(value))));
+}
+
+async function readMeta(store: Store, names: readonly string[]): Promise<(number | undefined)[]> {
+  const keys = names.map(metaKey);
+  const values = await store.getMany(keys);
+  return keys.map((key, i) => {
+    const value = values[i];
+    return value && Number(Buffer.from(unseal(key, value)).toString());
+  });
+}
+
+async function writeFormat(store: Store): Promise<void> {
+  const batch = store.batch();
+  putNumber(batch, 'format', FORMAT_VERSION);
+  await batch.write(true);
+}

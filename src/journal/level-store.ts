@@ -1,0 +1,84 @@
+/** The store on disk: LevelDB through `level`. */
+import { Level } from 'level';
+import { asError, MillraceError } from '../errors.js';
+import type { Entry, KeyRange, Store, StoreBatch } from './store.js';
+
+/**
+ * Log bytes that LevelDB gathers before it sorts them into a table. Opening after a crash replays at most about
+ * that much, so it bounds the time to recover; a larger one makes writing slightly cheaper.
+ */
+const WRITE_BUFFER_BYTES = 8 << 20;
+
+/** @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` or `MILLRACE_JOURNAL_OPEN_FAILED`; LevelDB's own lock error as it is. */
+export async function openLevelStore(directory: string): Promise<Store> {
+  const db = new Level<string, Uint8Array>(directory, {
+    keyEncoding: 'utf8',
+    valueEncoding: 'view',
+    writeBufferSize: WRITE_BUFFER_BYTES,
+  });
+  try {
+    await db.open();
+  } catch (thrown) {
+    throw openError(directory, thrown);
+  }
+  return new LevelStore(db);
+}
+
+/** Whether an open failed because somebody else holds LevelDB's lock. */
+export function isLevelLocked(thrown: unknown): boolean {
+  return codeOf(thrown) === 'LEVEL_LOCKED' || codeOf(asError(thrown).cause) === 'LEVEL_LOCKED';
+}
+
+function openError(directory: string, thrown: unknown): Error {
+  const error = asError(thrown);
+  if (isLevelLocked(error)) return error;
+  const reason = asError(error.cause ?? error);
+  if (codeOf(reason) === 'LEVEL_CORRUPTION' || /corrupt/i.test(reason.message)) {
+    const message = `The journal in ${directory} is damaged: ${reason.message}. Nothing was changed; keep a copy of the directory before anything else.`;
+    return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message, { cause: reason });
+  }
+  const message = `Could not open the journal in ${directory}: ${reason.message}. Expected a directory that this process can write to.`;
+  return new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message, { cause: reason });
+}
+
+function codeOf(thrown: unknown): unknown {
+  return thrown instanceof Error ? (thrown as { code?: unknown }).code : undefined;
+}
+
+class LevelStore implements Store {
+  readonly #db: Level<string, Uint8Array>;
+
+  constructor(db: Level<string, Uint8Array>) {
+    this.#db = db;
+  }
+
+  batch(): StoreBatch {
+    const chain = this.#db.batch();
+    return {
+      get length() {
+        return chain.length;
+      },
+      put: (key, value) => void chain.put(key, value),
+      del: (key) => void chain.del(key),
+      write: (sync) => chain.write({ sync }),
+    };
+  }
+
+  getMany(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#db.getMany([...keys]);
+  }
+
+  async page({ from, after = false, to, limit }: KeyRange): Promise<Entry[]> {
+    const iterator = this.#db.iterator(after ? { gt: from, lt: to, limit } : { gte: from, lt: to, limit });
+    try {
+      const entries = await iterator.all();
+      return entries.map(([key, value]) => ({ key, value }));
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#db.close();
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Low-water marks: below a span's mark lives nothing, so that the first page after an open need not walk over
+ * the keys of all jobs that were ever claimed (LevelDB keeps deleted keys until it compacts them).
+ *
+ * A mark is raised by whoever knows the span's first live key, and lowered, in the same batch, by a put below
+ * it. A raise never passes a key that is being written at that moment and that the raiser cannot know of yet.
+ */
+import { MARKS_SPAN, markKey } from './keys.js';
+import { seal, unseal } from './integrity.js';
+import type { Store, StoreBatch } from './store.js';
+
+export class Marks {
+  readonly #marks = new Map<string, string>();
+  readonly #dirty = new Set<string>();
+  /** The lowest key per span in the batch that is being written. */
+  #writing = new Map<string, string>();
+
+  static async load(store: Store): Promise<Marks> {
+    const marks = new Marks();
+    const entries = await store.page({ ...MARKS_SPAN, limit: Number.MAX_SAFE_INTEGER });
+    for (const { key, value } of entries) {
+      marks.#marks.set(key.slice(MARKS_SPAN.from.length), Buffer.from(unseal(key, value)).toString());
+    }
+    return marks;
+  }
+
+  /** Where to start reading a span whose keys begin with `from`. */
+  startOf(from: string): string {
+    return this.#marks.get(from) ?? from;
+  }
+
+  /** Says that nothing lives below `key` in the span, as far as the caller can know. */
+  raise(from: string, key: string): void {
+    const writing = this.#writing.get(from);
+    const bound = writing !== undefined && writing < key ? writing : key;
+    if (bound > this.startOf(from)) this.#set(from, bound);
+  }
+
+  /**
+   * A batch is going to be made. The keys of the one before are known by now: whoever waited for it has gone on
+   * before the event loop turned.
+   */
+  begin(): void {
+    this.#writing = new Map();
+  }
+
+  /** To be called with each place key of a batch, while the batch is made. */
+  note(key: string): void {
+    const from = spanOf(key);
+    const lowest = this.#writing.get(from);
+    if (lowest === undefined || key < lowest) this.#writing.set(from, key);
+    const mark = this.#marks.get(from);
+    if (mark !== undefined && key < mark) this.#set(from, key);
+  }
+
+  /** Adds the marks that changed to the batch that is being made. */
+  addTo(batch: StoreBatch): void {
+    for (const from of this.#dirty) {
+      const key = markKey(from);
+      batch.put(key, seal(key, Buffer.from(this.startOf(from))));
+    }
+    this.#dirty.clear();
+  }
+
+  #set(from: string, key: string): void {
+    this.#marks.set(from, key);
+    this.#dirty.add(from);
+  }
+}
+
+/** `r!queue!`, `t!` or `a!`: what the keys of a span begin with. */
+function spanOf(key: string): string {
+  return key.startsWith('r!') ? key.slice(0, key.indexOf('!', 2) + 1) : key.slice(0, 2);
+}

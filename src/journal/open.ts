@@ -1,0 +1,80 @@
+/** Opens the journal of a directory: its owner, LevelDB, and the journal on top. */
+import type { Clock } from '../clock.js';
+import { JournalLockedError } from '../errors.js';
+import { Journal } from './journal.js';
+import { isLevelLocked, openLevelStore } from './level-store.js';
+import { reserveDirectory, type Owner } from './owner.js';
+import type { Store } from './store.js';
+
+/** How often a locked journal is tried again: the previous owner does not tell when it lets go. */
+const LOCK_POLL_MS = 50;
+
+export interface OpenJournalOptions {
+  readonly directory: string;
+  /** How long to wait for a previous owner; 0 not at all. */
+  readonly lockTimeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, `…_OPEN_FAILED`, `…_CORRUPT`, `…_FORMAT` */
+export async function openJournal({ directory, lockTimeoutMs, clock }: OpenJournalOptions): Promise<Journal> {
+  const giveUpAt = clock.monotonic() + lockTimeoutMs;
+  for (;;) {
+    try {
+      const store = await openOwned(directory);
+      return await openOn(store);
+    } catch (thrown) {
+      if (!(thrown instanceof JournalLockedError) || clock.monotonic() >= giveUpAt) throw thrown;
+      await new Promise<void>((resolve) => clock.setTimer(resolve, LOCK_POLL_MS));
+    }
+  }
+}
+
+async function openOn(store: Store): Promise<Journal> {
+  try {
+    return await Journal.open(store);
+  } catch (thrown) {
+    await store.close();
+    throw thrown;
+  }
+}
+
+/** A store that gives up its directory when it is closed. */
+async function openOwned(directory: string): Promise<Store> {
+  const owner = await reserveDirectory(directory);
+  try {
+    return await openAnnounced(owner);
+  } catch (thrown) {
+    const error = isLevelLocked(thrown)
+      ? new JournalLockedError(owner.directory, await owner.holder(), { cause: thrown })
+      : thrown;
+    await owner.release();
+    throw error;
+  }
+}
+
+async function openAnnounced(owner: Owner): Promise<Store> {
+  const store = await openLevelStore(owner.directory);
+  try {
+    await owner.announce();
+  } catch (thrown) {
+    await store.close();
+    throw thrown;
+  }
+  return releasing(store, owner);
+}
+
+function releasing(store: Store, owner: Owner): Store {
+  return {
+    batch: () => store.batch(),
+    getMany: (keys) => store.getMany(keys),
+    page: (range) => store.page(range),
+    async close() {
+      try {
+        await store.close();
+      } finally {
+        await owner.release();
+      }
+    },
+  };
+}

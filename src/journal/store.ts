@@ -1,0 +1,38 @@
+/**
+ * What the journal needs of a storage: ordered keys, atomic batches, and a say in when they are synced.
+ * LevelDB and memory implement it; the journal's suite runs on both. Keys are ASCII strings, so that their
+ * order as strings is their order as bytes.
+ */
+
+export interface Entry {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+export interface KeyRange {
+  /** The first key to return, or with `after` the key to start behind. */
+  readonly from: string;
+  readonly after?: boolean;
+  /** Keys from here on are left out. */
+  readonly to: string;
+  /** At most so many entries. */
+  readonly limit: number;
+}
+
+/** Changes that are applied all or none. */
+export interface StoreBatch {
+  readonly length: number;
+  put(key: string, value: Uint8Array): void;
+  del(key: string): void;
+  /** @param sync Whether the data must have reached the disk, not just the operating system, when it resolves. */
+  write(sync: boolean): Promise<void>;
+}
+
+export interface Store {
+  batch(): StoreBatch;
+  getMany(keys: readonly string[]): Promise<(Uint8Array | undefined)[]>;
+  /** One page, read from a consistent view that is let go at once: a reader never pins old data. */
+  page(range: KeyRange): Promise<Entry[]>;
+  /** Waits for writes in flight. */
+  close(): Promise<void>;
+}

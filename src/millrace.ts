@@ -1,0 +1,211 @@
+/** `Millrace.open()`: the composition root. It wires the parts and gives them their types; it decides nothing. */
+import { pino } from 'pino';
+import { systemClock, type Clock } from './clock.js';
+import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
+import type { EnqueueArguments, JobCounts, JobEngine, JobHandle, JobSnapshot } from './engine.js';
+import { MillraceError } from './errors.js';
+import type { Listener, MillraceEvents } from './events.js';
+import { toMs, type Duration } from './job/duration.js';
+import { decodeError, fromErrorData } from './job/error-data.js';
+import type { JobState } from './job/record.js';
+import { openJournal } from './journal/open.js';
+import {
+  checkOptions,
+  type EnqueueOptions,
+  type Logger,
+  type MillraceOptions,
+  type Settings,
+} from './options.js';
+import type { PoolEvents } from './pool/contract.js';
+import { InlinePool, type InlineHandler } from './pool/inline-pool.js';
+import { resolveModule } from './pool/module-url.js';
+import { ThreadPool } from './pool/thread-pool.js';
+import { Announcer } from './runtime/announcer.js';
+import { EmbeddedEngine } from './runtime/embedded-engine.js';
+
+/** The queues of an app: those that `queues` names, or `default` alone. */
+type QueueNames<Queue extends string> = [Queue] extends [never] ? 'default' : Queue;
+
+/** An open engine. Keep one per app, and `close()` it before the process ends. */
+export class Millrace<
+  Jobs extends JobCatalogue = JobCatalogue,
+  Queue extends string = string,
+> implements JobEngine<Jobs, Queue> {
+  readonly #engine: EmbeddedEngine;
+  readonly #announcer: Announcer;
+
+  private constructor(engine: EmbeddedEngine, announcer: Announcer) {
+    this.#engine = engine;
+    this.#announcer = announcer;
+  }
+
+  /**
+   * Opens the journal, makes the jobs of a process that died available again, starts the threads and loads every
+   * handler's module once.
+   * @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN`; `MILLRACE_HANDLER_LOAD_FAILED`,
+   *   `MILLRACE_HANDLER_NO_DEFAULT_EXPORT`, `MILLRACE_THREADS_UNAVAILABLE`; `MILLRACE_JOURNAL_LOCKED`,
+   *   `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_JOURNAL_FORMAT`
+   */
+  static async open<const Jobs extends JobCatalogue, const Queue extends string = never>(
+    options: MillraceOptions<Jobs, Queue> & QueuesOfJobs<Jobs, QueueNames<Queue>>,
+  ): Promise<Millrace<Jobs, QueueNames<Queue>>> {
+    const settings = checkOptions(options);
+    const clock = options.clock ?? systemClock;
+    const announcer = new Announcer(options.logger ?? defaultLogger());
+    const engine = await openEngine(settings, options.jobs, clock, announcer);
+    // In a turn of its own, so that whoever awaits open() can subscribe before the first event.
+    setImmediate(() => engine.begin());
+    return new Millrace<Jobs, QueueNames<Queue>>(engine, announcer);
+  }
+
+  async enqueue<Name extends keyof Jobs & string>(
+    name: Name,
+    ...[payload, options]: EnqueueArguments<JobPayload<Jobs[Name]>, Queue>
+  ): Promise<JobHandle<Name, JobResult<Jobs[Name]>>> {
+    const id = await this.#engine.enqueue(name, payload, options);
+    return this.handle(name, id);
+  }
+
+  handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>> {
+    const engine = this.#engine;
+    return {
+      id,
+      name,
+      // The result was encoded by the handler of this name, whose result type this is.
+      result: ({ signal } = {}) => engine.result(id, signal) as Promise<JobResult<Jobs[Name]>>,
+      progress: () => engine.progress(id),
+      cancel: () => engine.cancel(id),
+      async snapshot() {
+        const snapshot = await engine.snapshot(id);
+        if (snapshot) return snapshot;
+        throw new MillraceError(
+          'MILLRACE_JOB_NOT_FOUND',
+          `There is no job ${id}: it never was, or is no longer kept`,
+        );
+      },
+    };
+  }
+
+  job(id: string): Promise<JobSnapshot | undefined> {
+    return this.#engine.snapshot(id);
+  }
+
+  counts(queue?: Queue): Promise<JobCounts> {
+    return this.#engine.counts(queue);
+  }
+
+  cancel(id: string): Promise<JobState> {
+    return this.#engine.cancel(id);
+  }
+
+  on<Event extends keyof MillraceEvents>(
+    event: Event,
+    listener: Listener<MillraceEvents[Event]>,
+  ): () => void {
+    return this.#announcer.emitter.on(event, listener);
+  }
+
+  async drain(): Promise<void> {
+    await this.#engine.drain();
+  }
+
+  async close({ timeout = '10s' }: { timeout?: Duration } = {}): Promise<void> {
+    await this.#engine.close(toMs(timeout, 'timeout'));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** Refuses, in the type, job types whose literal queue is not one of the engine's. */
+type QueuesOfJobs<Jobs extends JobCatalogue, Queue extends string> = {
+  jobs: {
+    [Name in keyof Jobs]: string extends JobQueue<Jobs[Name]>
+      ? unknown
+      : [JobQueue<Jobs[Name]>] extends [Queue]
+        ? unknown
+        : never;
+  };
+};
+
+async function openEngine(
+  settings: Settings,
+  jobs: JobCatalogue,
+  clock: Clock,
+  announcer: Announcer,
+): Promise<EmbeddedEngine> {
+  // The pools exist before the engine that they report to; nothing runs in them before it does.
+  let engine: EmbeddedEngine | undefined;
+  const events: PoolEvents = {
+    settled: (task, outcome) => engine?.executor.settle(task, outcome),
+    progress: (task, value) => announcer.progress(task, value),
+    log: (task, line) => announcer.log(task, line),
+    warning: (error) => announcer.warning(error),
+    available: () => engine?.wake(),
+  };
+  const pools = {
+    thread: threadPool(settings, jobs, events, clock),
+    inline: inlinePool(settings, jobs, events, clock),
+  };
+  const hasThreadJobs = [...settings.types.values()].some(({ kind }) => kind === 'thread');
+  // Threads take longer to start than most journals to open, so both go on at once.
+  const [journal, threads] = await Promise.allSettled([
+    openJournal({ ...settings, clock }),
+    hasThreadJobs ? startThreads(pools.thread) : undefined,
+  ]);
+  if (journal.status === 'rejected' || threads.status === 'rejected') {
+    await pools.thread.close();
+    if (journal.status === 'fulfilled') await journal.value.close();
+    throw journal.status === 'rejected' ? journal.reason : (threads as PromiseRejectedResult).reason;
+  }
+  engine = new EmbeddedEngine({
+    settings,
+    clock,
+    announcer,
+    pools,
+    journal: journal.value,
+    random: Math.random,
+  });
+  try {
+    await engine.recover();
+  } catch (thrown) {
+    await engine.close(0);
+    throw thrown;
+  }
+  if (hasThreadJobs) pools.thread.fill();
+  return engine;
+}
+
+async function startThreads(pool: ThreadPool): Promise<void> {
+  const failures = await pool.start();
+  const errors = failures.map(({ error }) => fromErrorData(decodeError(error)));
+  if (errors.length > 1) {
+    const message = `${errors.length} handlers' modules could not be loaded: ${errors.map((error) => error.message).join('; ')}`;
+    throw new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message, { cause: new AggregateError(errors) });
+  }
+  if (errors[0]) throw errors[0];
+}
+
+function threadPool(settings: Settings, jobs: JobCatalogue, events: PoolEvents, clock: Clock): ThreadPool {
+  const execArgv = settings.threads.execArgv ?? process.execArgv;
+  const handlers = Object.entries(jobs).flatMap(([name, type]) =>
+    type.kind === 'thread' ? [[name, resolveModule(type.url, execArgv).href] as const] : [],
+  );
+  return new ThreadPool({ ...settings.threads, handlers: Object.fromEntries(handlers) }, events, clock);
+}
+
+function inlinePool(settings: Settings, jobs: JobCatalogue, events: PoolEvents, clock: Clock): InlinePool {
+  const handlers = Object.entries(jobs).flatMap(([name, type]) => {
+    const concurrency = settings.types.get(name)?.concurrency ?? Infinity;
+    return type.kind === 'inline'
+      ? [[name, { handler: type.handler, concurrency } satisfies InlineHandler] as const]
+      : [];
+  });
+  return new InlinePool(Object.fromEntries(handlers), events, clock);
+}
+
+/** Standard error, so that an app's own output stays its own. */
+function defaultLogger(): Logger {
+  return pino({ name: 'millrace', level: 'warn' }, pino.destination({ dest: 2, sync: true }));
+}

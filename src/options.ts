@@ -1,0 +1,286 @@
+/**
+ * The options of `Millrace.open()` and `enqueue()`: declared and documented here, and checked here, once. What
+ * comes out is settings: defaults filled in, durations in milliseconds.
+ */
+import { availableParallelism } from 'node:os';
+import type { Clock } from './clock.js';
+import type { JobCatalogue, JobType, JobTypeOptions } from './define.js';
+import { invalidOption, MillraceError, show } from './errors.js';
+import { backoffPolicy, type BackoffPolicy } from './job/backoff.js';
+import { toMs, type Duration } from './job/duration.js';
+import type { Durability } from './job/record.js';
+import type { Selection } from './queue/selector.js';
+
+/** What the engine logs to; pino's loggers, `console` and most others fit. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface QueueOptions {
+  /** Its share of the dispatches while all queues have jobs; integer ≥ 1. Default 1. */
+  weight?: number;
+  /** How many of its jobs may run at once; integer ≥ 1. Default: no limit. */
+  concurrency?: number;
+}
+
+export interface ThreadOptions {
+  /** How many worker threads; integer ≥ 1. Default: one less than the cores, which leaves one to the event loop. */
+  count?: number;
+  /** The heap limit of each thread in megabytes; does not count `ArrayBuffer`s. Default: Node's own. */
+  maxHeapMb?: number;
+  /** Lowers the threads' priority, from 0 to 19, so that the event loop wins where cores are short. Default 0. */
+  nice?: number;
+  /** Node options of the threads, such as a loader: `['--import', 'tsx']`. Default: those of the process. */
+  execArgv?: readonly string[];
+}
+
+export interface MillraceOptions<Jobs extends JobCatalogue, Queue extends string> {
+  /** The journal's directory; made with mode 0700 where it does not exist. A local disk, one engine at a time. */
+  directory: string;
+  /** Every job type of the app: what `defineJobs` returned. */
+  jobs: Jobs;
+  /** The queues by name. Default: one, named `default`. */
+  queues?: { readonly [Name in Queue]: QueueOptions };
+  /**
+   * How a queue is chosen: `'weighted'` (default) by the queues' shares; `'strict'`: a queue is served only
+   * while all of greater weight have nothing to run.
+   */
+  selection?: Selection;
+  threads?: ThreadOptions;
+  /** What an acknowledged job survives: `'fsync'` (default) a power cut, `'os'` the death of the process. */
+  durability?: Durability;
+  /** How long `open()` waits for a previous owner of the directory. Default 0: it fails at once. */
+  lockTimeout?: Duration;
+  /** Default: pino, warnings and errors, on standard error. */
+  logger?: Logger;
+  /** For tests: the engine's only source of time. */
+  clock?: Clock;
+}
+
+/** Options of one job. */
+export interface EnqueueOptions<Queue extends string = string> {
+  /** Makes the enqueue idempotent: while a job of this id is kept, it is returned and no new one is made. */
+  id?: string;
+  /** Default: the job type's. */
+  queue?: Queue;
+  /** Higher runs first; integer from -32,768 to 32,767. Default: the job type's. */
+  priority?: number;
+  /** Not before so long from now. */
+  delay?: Duration;
+  /** Not before this instant (epoch milliseconds or a Date); instead of `delay`. */
+  runAt?: number | Date;
+  /** Default: the job type's. */
+  maxAttempts?: number;
+  /** Default: the job type's. */
+  timeout?: Duration;
+  /** Default: the engine's. */
+  durability?: Durability;
+}
+
+export interface JobTypeSettings {
+  readonly name: string;
+  readonly kind: JobType['kind'];
+  readonly queue: string;
+  readonly priority: number;
+  readonly maxAttempts: number;
+  readonly backoff: BackoffPolicy;
+  readonly timeoutMs?: number;
+  readonly graceMs: number;
+  /** Infinity where there is no limit. */
+  readonly concurrency: number;
+}
+
+export interface QueueSettings {
+  readonly name: string;
+  readonly weight: number;
+  /** Infinity where there is no limit. */
+  readonly concurrency: number;
+}
+
+export interface ThreadsSettings {
+  readonly count: number;
+  readonly nice: number;
+  readonly maxHeapMb?: number;
+  readonly execArgv?: readonly string[];
+}
+
+export interface Settings {
+  readonly directory: string;
+  readonly types: ReadonlyMap<string, JobTypeSettings>;
+  readonly queues: ReadonlyMap<string, QueueSettings>;
+  readonly selection: Selection;
+  readonly threads: ThreadsSettings;
+  readonly durability: Durability;
+  readonly lockTimeoutMs: number;
+}
+
+/** One character of `!` or a space would make two keys of the journal look alike. */
+const NAME = /^[A-Za-z0-9_][\w.:/-]{0,127}$/;
+const NAME_RULE = 'a name of letters, digits, and _ . : / -, at most 128 characters';
+const MAX_ID_LENGTH = 512;
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN` */
+export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Settings {
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object', options);
+  const { directory, jobs, queues = { default: {} }, selection = 'weighted', threads = {} } = options;
+  if (typeof directory !== 'string' || directory === '')
+    throw invalidOption('directory', 'a path', directory);
+  if (typeof jobs !== 'object' || jobs === null)
+    throw invalidOption('jobs', 'what defineJobs() returned', jobs);
+  const queueSettings = new Map(
+    Object.entries(queues).map(([name, queue]) => [name, checkQueue(name, queue)]),
+  );
+  if (queueSettings.size === 0) throw invalidOption('queues', 'at least one queue', queues);
+  return {
+    directory,
+    types: new Map(
+      Object.entries(jobs).map(([name, type]) => [name, checkJobType(name, type, queueSettings)]),
+    ),
+    queues: queueSettings,
+    selection: oneOf(selection, 'selection', ['weighted', 'strict']),
+    threads: checkThreads(threads),
+    durability: checkDurability(options.durability ?? 'fsync'),
+    lockTimeoutMs: toMs(options.lockTimeout ?? 0, 'lockTimeout'),
+  };
+}
+
+function checkQueue(name: string, queue: QueueOptions): QueueSettings {
+  if (!NAME.test(name)) throw invalidOption('queues', `${NAME_RULE} for each key`, name);
+  if (typeof queue !== 'object' || queue === null) throw invalidOption(`queues.${name}`, 'an object', queue);
+  return {
+    name,
+    weight: integer(queue.weight ?? 1, `queues.${name}.weight`, 1, 1_000_000),
+    concurrency: concurrency(queue.concurrency, `queues.${name}.concurrency`),
+  };
+}
+
+function checkJobType(
+  name: string,
+  type: JobType,
+  queues: ReadonlyMap<string, QueueSettings>,
+): JobTypeSettings {
+  if (!NAME.test(name)) throw invalidOption('jobs', `${NAME_RULE} for each key`, name);
+  if (type?.kind !== 'thread' && type?.kind !== 'inline') {
+    throw invalidOption(`jobs.${name}`, 'what threadJob() or inlineJob() returned', type);
+  }
+  if (type.kind === 'thread' && !(type.url instanceof URL)) {
+    throw invalidOption(`jobs.${name}`, "threadJob(new URL('./workers/name.js', import.meta.url))", type.url);
+  }
+  if (type.kind === 'inline' && typeof type.handler !== 'function') {
+    throw invalidOption(`jobs.${name}`, 'inlineJob(handler) with a function', type.handler);
+  }
+  const options: JobTypeOptions = type.options;
+  const { queue = 'default', backoff = { type: 'exponential' }, timeout } = options;
+  return {
+    name,
+    kind: type.kind,
+    queue: checkQueueName(queue, queues, `jobs.${name}.queue`),
+    priority: priority(options.priority ?? 0, `jobs.${name}.priority`),
+    maxAttempts: integer(options.maxAttempts ?? 3, `jobs.${name}.maxAttempts`, 1),
+    backoff: backoffPolicy(backoff, `jobs.${name}.backoff`),
+    graceMs: toMs(options.grace ?? '5s', `jobs.${name}.grace`),
+    concurrency: concurrency(options.concurrency, `jobs.${name}.concurrency`),
+    ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
+  };
+}
+
+function checkThreads({ count, maxHeapMb, nice = 0, execArgv }: ThreadOptions): ThreadsSettings {
+  if (execArgv !== undefined && !Array.isArray(execArgv))
+    throw invalidOption('threads.execArgv', 'an array of strings', execArgv);
+  return {
+    count: integer(count ?? Math.max(1, availableParallelism() - 1), 'threads.count', 1, 1_024),
+    nice: integer(nice, 'threads.nice', 0, 19),
+    ...(maxHeapMb !== undefined && { maxHeapMb: integer(maxHeapMb, 'threads.maxHeapMb', 8) }),
+    ...(execArgv && { execArgv }),
+  };
+}
+
+/** What `enqueue()` was given, checked against what was declared. */
+export interface CheckedEnqueue {
+  readonly id?: string;
+  readonly queue: string;
+  readonly priority: number;
+  readonly runAt?: number;
+  readonly maxAttempts?: number;
+  readonly timeoutMs?: number;
+  readonly durability: Durability;
+}
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN` */
+export function checkEnqueue(
+  options: EnqueueOptions,
+  type: JobTypeSettings,
+  settings: Settings,
+  now: number,
+): CheckedEnqueue {
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object', options);
+  const { id, queue, maxAttempts, timeout } = options;
+  const runAt = checkRunAt(options, now);
+  return {
+    queue: queue === undefined ? type.queue : checkQueueName(queue, settings.queues, 'queue'),
+    priority: options.priority === undefined ? type.priority : priority(options.priority, 'priority'),
+    durability: options.durability === undefined ? settings.durability : checkDurability(options.durability),
+    ...(id !== undefined && { id: checkId(id) }),
+    ...(runAt !== undefined && { runAt }),
+    ...(maxAttempts !== undefined && { maxAttempts: integer(maxAttempts, 'maxAttempts', 1) }),
+    ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, 'timeout') }),
+  };
+}
+
+function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | undefined {
+  if (delay !== undefined && runAt !== undefined)
+    throw invalidOption('delay', 'absent where `runAt` is given', delay);
+  if (delay !== undefined) {
+    const delayMs = toMs(delay, 'delay');
+    return delayMs === 0 ? undefined : now + delayMs;
+  }
+  if (runAt === undefined) return undefined;
+  const at = runAt instanceof Date ? runAt.getTime() : runAt;
+  if (!Number.isSafeInteger(at) || at < 0)
+    throw invalidOption('runAt', 'epoch milliseconds or a valid Date', runAt);
+  return at <= now ? undefined : at;
+}
+
+function checkId(id: string): string {
+  if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH || !id.isWellFormed()) {
+    throw invalidOption('id', `a well-formed string of 1 to ${MAX_ID_LENGTH} characters`, id);
+  }
+  return id;
+}
+
+export function checkQueueName(name: string, queues: ReadonlyMap<string, unknown>, option: string): string {
+  if (queues.has(name)) return name;
+  const known = [...queues.keys()].join(', ');
+  throw new MillraceError(
+    'MILLRACE_QUEUE_UNKNOWN',
+    `Expected \`${option}\` to be one of the queues ${known}, got: ${show(name)}`,
+  );
+}
+
+const checkDurability = (value: Durability): Durability => oneOf(value, 'durability', ['fsync', 'os']);
+const priority = (value: number, option: string): number => integer(value, option, -0x8000, 0x7fff);
+const concurrency = (value: number | undefined, option: string): number =>
+  value === undefined ? Infinity : integer(value, option, 1);
+
+function integer(value: number, option: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw invalidOption(
+    option,
+    max === Number.MAX_SAFE_INTEGER ? `an integer ≥ ${min}` : `an integer from ${min} to ${max}`,
+    value,
+  );
+}
+
+function positiveMs(value: Duration, option: string): number {
+  const durationMs = toMs(value, option);
+  if (durationMs < 1) throw invalidOption(option, 'at least 1 millisecond', value);
+  return durationMs;
+}
+
+function oneOf<T extends string>(value: T, option: string, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value;
+  throw invalidOption(option, allowed.map((one) => `'${one}'`).join(' or '), value);
+}

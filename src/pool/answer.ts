@@ -1,0 +1,59 @@
+/**
+ * How a handler's end becomes the attempt's outcome; the same rules for threads and inline jobs. A task that was
+ * told to stop has its outcome already, whatever its handler answers within the grace.
+ */
+import { MillraceError } from '../errors.js';
+import { encodeError, isUnrecoverable } from '../job/error-data.js';
+import type { Outcome } from '../job/outcome.js';
+import { stopError, type StopReason, type Task } from './contract.js';
+
+/** What became of a handler: `stopped` where it was told to stop before it began. */
+export type Answer =
+  | readonly [kind: 'completed', result: Uint8Array]
+  | readonly [kind: 'errored' | 'unrecoverable', error: Uint8Array]
+  | readonly [kind: 'stopped'];
+
+/** What a handler threw, or what its result was refused with. */
+export function errorAnswer(thrown: unknown): Answer {
+  return [
+    isUnrecoverable(thrown) || isResultInvalid(thrown) ? 'unrecoverable' : 'errored',
+    encodeError(thrown),
+  ];
+}
+
+export function outcomeOf(answer: Answer, task: Task, stop: StopReason | undefined): Outcome {
+  if (stop === 'timedOut' || stop === 'cancelled') return stoppedOutcome(task, stop);
+  switch (answer[0]) {
+    case 'completed':
+      return { kind: 'completed', result: answer[1] };
+    case 'errored':
+    case 'unrecoverable':
+      // What a handler throws while the engine closes is most likely the signal's reason.
+      if (stop === 'shutdown') return { kind: 'released' };
+      return { kind: 'errored', error: answer[1], unrecoverable: answer[0] === 'unrecoverable' };
+    case 'stopped':
+      return { kind: 'released' };
+    default:
+      return answer satisfies never;
+  }
+}
+
+/**
+ * For a task whose handler gave no answer and never will.
+ * @param fault What ended the thread under it; absent where the task is not to blame.
+ */
+export function lostOutcome(task: Task, stop: StopReason | undefined, fault?: MillraceError): Outcome {
+  if (stop === 'timedOut' || stop === 'cancelled') return stoppedOutcome(task, stop);
+  return fault && !stop ? { kind: 'crashed', error: encodeError(fault) } : { kind: 'released' };
+}
+
+function stoppedOutcome(task: Task, stop: 'timedOut' | 'cancelled'): Outcome {
+  return stop === 'cancelled'
+    ? { kind: 'cancelled' }
+    : { kind: 'timedOut', error: encodeError(stopError(stop, task)) };
+}
+
+/** A result that cannot be stored will be no better the next time, and the work was done. */
+function isResultInvalid(thrown: unknown): boolean {
+  return thrown instanceof MillraceError && thrown.code === 'MILLRACE_RESULT_INVALID';
+}

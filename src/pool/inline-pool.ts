@@ -1,0 +1,147 @@
+/**
+ * Runs inline handlers on the event loop, through a p-queue per job type that bounds how many run at once. A
+ * promise cannot be ended: when the grace of a stopped task is over its outcome is decided, its late result is
+ * ignored, and its job is not accepted again before the old promise has settled.
+ */
+import PQueue from 'p-queue';
+import type { Clock, Timer } from '../clock.js';
+import { MillraceError } from '../errors.js';
+import { decode, encode } from '../job/codec.js';
+import type { JobContext } from '../job/context.js';
+import type { Outcome } from '../job/outcome.js';
+import { errorAnswer, lostOutcome, outcomeOf, type Answer } from './answer.js';
+import { stopError, type Pool, type PoolEvents, type StopReason, type Task } from './contract.js';
+import { jobContext } from './job-context.js';
+
+export interface InlineHandler {
+  /** The payload is what was enqueued under the job's name; its type was checked there. */
+  readonly handler: (payload: never, job: JobContext) => unknown;
+  /** How many may run at once. */
+  readonly concurrency: number;
+}
+
+interface Line {
+  readonly handler: (payload: unknown, job: JobContext) => unknown;
+  readonly queue: PQueue;
+  reserved: number;
+}
+
+interface Attempt {
+  readonly task: Task;
+  readonly abort: AbortController;
+  stop?: StopReason;
+  timer?: Timer | undefined;
+}
+
+export class InlinePool implements Pool {
+  readonly #lines = new Map<string, Line>();
+  readonly #events: PoolEvents;
+  readonly #clock: Clock;
+  readonly #attempts = new Map<Task, Attempt>();
+  /** Jobs whose outcome was decided before their promise settled. */
+  readonly #stuck = new Set<string>();
+
+  constructor(handlers: Readonly<Record<string, InlineHandler>>, events: PoolEvents, clock: Clock) {
+    this.#events = events;
+    this.#clock = clock;
+    for (const [name, { handler, concurrency }] of Object.entries(handlers)) {
+      // The cast widens the payload: the bytes of a job of this name are what its type was checked for.
+      const line = { handler: handler as Line['handler'], queue: new PQueue({ concurrency }), reserved: 0 };
+      this.#lines.set(name, line);
+    }
+  }
+
+  accepts({ id, name }: { id: string; name: string }): boolean {
+    const line = this.#lines.get(name);
+    return (
+      line !== undefined &&
+      line.queue.pending + line.reserved < line.queue.concurrency &&
+      !this.#stuck.has(id)
+    );
+  }
+
+  reserve(name: string): void {
+    this.#line(name).reserved++;
+  }
+
+  unreserve(name: string): void {
+    this.#line(name).reserved--;
+  }
+
+  run(tasks: readonly Task[]): void {
+    for (const task of tasks) {
+      const line = this.#line(task.name);
+      line.reserved--;
+      const attempt: Attempt = { task, abort: new AbortController() };
+      this.#attempts.set(task, attempt);
+      // #run() never rejects: whatever the handler does becomes an answer.
+      void line.queue.add(() => this.#run(attempt, line));
+    }
+  }
+
+  stop(task: Task, reason: StopReason): void {
+    const attempt = this.#attempts.get(task);
+    if (!attempt || attempt.stop) return;
+    attempt.stop = reason;
+    attempt.timer?.cancel();
+    attempt.timer = this.#clock.setTimer(() => this.#giveUp(attempt), task.graceMs);
+    attempt.abort.abort(stopError(reason, task));
+  }
+
+  /** Promises that have not settled by now are let go: nothing can end them. */
+  async close(): Promise<void> {
+    for (const attempt of this.#attempts.values()) {
+      attempt.stop ??= 'shutdown';
+      this.#giveUp(attempt);
+    }
+  }
+
+  async #run(attempt: Attempt, line: Line): Promise<void> {
+    const { task, abort } = attempt;
+    if (task.timeoutMs !== undefined) {
+      attempt.timer = this.#clock.setTimer(() => this.stop(task, 'timedOut'), task.timeoutMs);
+    }
+    const context = jobContext(task, {
+      signal: abort.signal,
+      progress: (value) => this.#isLive(attempt) && this.#events.progress(task, value),
+      log: (logLine) => this.#isLive(attempt) && this.#events.log(task, logLine),
+    });
+    const answer = await answerOf(async () => line.handler(decode(task.payload), context));
+    this.#stuck.delete(task.id);
+    if (this.#isLive(attempt)) this.#settle(attempt, outcomeOf(answer, task, attempt.stop));
+    // p-queue counts this task until its promise has resolved.
+    setImmediate(() => this.#events.available());
+  }
+
+  #giveUp(attempt: Attempt): void {
+    const { task, stop } = attempt;
+    this.#stuck.add(task.id);
+    const message = `Job ${task.name} ${task.id} was told to stop and goes on: an inline handler cannot be ended. Its result will be ignored; pass \`job.signal\` on to what it waits for`;
+    this.#events.warning(new MillraceError('MILLRACE_INLINE_STUCK', message));
+    this.#settle(attempt, lostOutcome(task, stop));
+  }
+
+  #settle(attempt: Attempt, outcome: Outcome): void {
+    attempt.timer?.cancel();
+    this.#attempts.delete(attempt.task);
+    this.#events.settled(attempt.task, outcome);
+  }
+
+  #isLive(attempt: Attempt): boolean {
+    return this.#attempts.get(attempt.task) === attempt;
+  }
+
+  #line(name: string): Line {
+    const line = this.#lines.get(name);
+    if (!line) throw new Error(`There is no inline handler named ${name}: accepts() says so`);
+    return line;
+  }
+}
+
+async function answerOf(run: () => Promise<unknown>): Promise<Answer> {
+  try {
+    return ['completed', encode(await run(), 'result', 'MILLRACE_RESULT_INVALID')];
+  } catch (thrown) {
+    return errorAnswer(thrown);
+  }
+}

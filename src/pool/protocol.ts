@@ -1,0 +1,55 @@
+/**
+ * What the engine and a thread say to each other. Tasks and answers travel as bytes: one buffer for a chunk,
+ * handed over instead of copied.
+ */
+import { Packr } from 'msgpackr';
+import type { Answer } from './answer.js';
+import type { LogLine, Task } from './contract.js';
+
+/** What a thread is told when it is made. */
+export interface ThreadData {
+  /** Job names and the URLs of their handlers' modules. */
+  readonly handlers: Readonly<Record<string, string>>;
+  readonly slot: SharedArrayBuffer;
+}
+
+/** What a thread is asked to do, one at a time. */
+export type ThreadRequest =
+  { readonly kind: 'load' } | { readonly kind: 'chunk'; readonly tasks: Uint8Array };
+
+/** A handler's module that could not be loaded; `error` is encoded error data. */
+export interface LoadFailure {
+  readonly name: string;
+  readonly error: Uint8Array;
+}
+
+/** What a thread says on its own port, in the order in which it happened. */
+export type ThreadMessage =
+  | { readonly kind: 'progress'; readonly index: number; readonly value: Uint8Array }
+  | { readonly kind: 'log'; readonly index: number; readonly line: LogLine }
+  /** The answers of some tasks; `first` is the index of the first one. */
+  | { readonly kind: 'answers'; readonly first: number; readonly bytes: Uint8Array }
+  /** An error outside every attempt that still runs; the thread should be replaced when it is idle. */
+  | { readonly kind: 'stray'; readonly jobId: string | undefined; readonly error: Uint8Array };
+
+/** The first thing a thread sends up: its own port. Piscina's ports are for Piscina's messages alone. */
+export const PORT = 'millrace.port';
+
+/** The fields of a task that its thread needs. */
+export type ThreadTask = Omit<Task, 'graceMs'>;
+
+const packr = new Packr({ useRecords: false, moreTypes: false });
+
+export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
+  return ownBytes(packr.pack(tasks.map(({ graceMs: _engineOnly, ...task }) => task)));
+}
+/** The casts are safe: both sides are of the same version of this file. */
+export const decodeTasks = (bytes: Uint8Array): ThreadTask[] => packr.unpack(bytes) as ThreadTask[];
+export const encodeAnswers = (answers: readonly Answer[]): Uint8Array<ArrayBuffer> =>
+  ownBytes(packr.pack(answers));
+export const decodeAnswers = (bytes: Uint8Array): Answer[] => packr.unpack(bytes) as Answer[];
+
+/** msgpackr packs into a buffer that it goes on using; a buffer to hand over must be its own. */
+function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes);
+}

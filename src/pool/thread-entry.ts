@@ -1,0 +1,205 @@
+/**
+ * The thread's side: loads each handler's module once, runs the tasks of a chunk one after another, and answers
+ * with bytes. Whatever a handler does ends up as data here; only what ends the thread itself is left to the
+ * engine. Piscina calls the default export for each request.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { MessageChannel, parentPort, workerData } from 'node:worker_threads';
+import { asError, MillraceError } from '../errors.js';
+import { decode, encode } from '../job/codec.js';
+import type { JobContext } from '../job/context.js';
+import { encodeError } from '../job/error-data.js';
+import { errorAnswer, type Answer } from './answer.js';
+import { stopError } from './contract.js';
+import { jobContext } from './job-context.js';
+import {
+  decodeTasks,
+  encodeAnswers,
+  PORT,
+  type LoadFailure,
+  type ThreadData,
+  type ThreadMessage,
+  type ThreadRequest,
+  type ThreadTask,
+} from './protocol.js';
+import { Slot } from './slot.js';
+
+type Handler = (payload: unknown, job: JobContext) => unknown;
+
+/** The attempt whose handler is running, or ran when something stray was set up. */
+interface Attempt {
+  readonly task: ThreadTask;
+  readonly index: number;
+  readonly abort: AbortController;
+  /** Ends the attempt with an error that came from outside its promise. */
+  fail: (error: Error) => void;
+  live: boolean;
+}
+
+/** Answers are sent after so long at the latest, so that a thread that is ended takes few finished ones along. */
+const ANSWER_EVERY_MS = 5;
+
+// Safe: pool/thread.ts starts this module with exactly this data.
+const { handlers, slot: buffer } = workerData as ThreadData;
+const slot = new Slot(buffer);
+const loaded = new Map<string, Promise<Handler>>();
+const attempts = new AsyncLocalStorage<Attempt>();
+let current: Attempt | undefined;
+
+const { port1: port, port2: engineSide } = new MessageChannel();
+const send = (message: ThreadMessage, transfer: ArrayBuffer[] = []): void =>
+  port.postMessage(message, transfer);
+parentPort?.postMessage({ [PORT]: engineSide }, [engineSide]);
+
+// The engine's word that a task should stop. Synchronous code does not wait for it: it sees the shared memory.
+port.on('message', (index: number) => {
+  if (current?.index === index) abortIfStopped(current);
+});
+port.unref();
+
+process.on('uncaughtException', (thrown) => {
+  const attempt = attempts.getStore();
+  const cause = asError(thrown);
+  const message = `An error outside the handler's promise: ${cause.message}. A timer or an event listener threw, or a promise was not awaited`;
+  const error = new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause });
+  send({ kind: 'stray', jobId: attempt?.task.id, error: encodeError(error) });
+  if (attempt?.live) attempt.fail(error);
+});
+
+export default async function serve(request: ThreadRequest): Promise<LoadFailure[] | undefined> {
+  if (request.kind === 'load') return loadAll();
+  await runChunk(decodeTasks(request.tasks));
+  return undefined;
+}
+
+async function loadAll(): Promise<LoadFailure[]> {
+  const failures: LoadFailure[] = [];
+  for (const name of Object.keys(handlers)) {
+    try {
+      await load(name);
+    } catch (thrown) {
+      failures.push({ name, error: encodeError(thrown) });
+    }
+  }
+  return failures;
+}
+
+function load(name: string): Promise<Handler> {
+  let handler = loaded.get(name);
+  if (!handler) {
+    handler = importHandler(name, handlers[name] ?? '');
+    loaded.set(name, handler);
+  }
+  return handler;
+}
+
+async function importHandler(name: string, href: string): Promise<Handler> {
+  let module: { default?: unknown };
+  try {
+    module = (await import(href)) as typeof module;
+  } catch (thrown) {
+    const cause = asError(thrown);
+    const message = `The module of ${name} (${href}) could not be loaded: ${cause.message}`;
+    throw new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message, { cause });
+  }
+  if (typeof module.default === 'function') return module.default as Handler;
+  const message = `Expected the module of ${name} (${href}) to have a function as its default export, got: ${typeof module.default}`;
+  throw new MillraceError('MILLRACE_HANDLER_NO_DEFAULT_EXPORT', message);
+}
+
+async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
+  let answers: Answer[] = [];
+  let first = 0;
+  let sentAt = performance.now();
+  for (const [index, task] of tasks.entries()) {
+    answers.push(slot.stopped(index) ? ['stopped'] : await runTask(task, index));
+    const isLast = index === tasks.length - 1;
+    if (!isLast && performance.now() - sentAt < ANSWER_EVERY_MS) continue;
+    const bytes = encodeAnswers(answers);
+    send({ kind: 'answers', first, bytes }, [bytes.buffer]);
+    answers = [];
+    first = index + 1;
+    sentAt = performance.now();
+  }
+}
+
+async function runTask(task: ThreadTask, index: number): Promise<Answer> {
+  try {
+    const handler = await load(task.name);
+    const payload = decode(task.payload);
+    return ['completed', await runHandler(handler, payload, task, index)];
+  } catch (thrown) {
+    return errorAnswer(thrown);
+  }
+}
+
+async function runHandler(
+  handler: Handler,
+  payload: unknown,
+  task: ThreadTask,
+  index: number,
+): Promise<Uint8Array> {
+  const attempt: Attempt = { task, index, abort: new AbortController(), fail: () => {}, live: true };
+  const stray = new Promise<never>((_, reject) => {
+    attempt.fail = reject;
+  });
+  const context = contextOf(attempt);
+  current = attempt;
+  slot.begin(index);
+  try {
+    // Called inside an async function, so that a handler that throws at once rejects like any other.
+    const value = await attempts.run(attempt, () =>
+      Promise.race([(async () => handler(payload, context))(), stray]),
+    );
+    return encode(value, 'result', 'MILLRACE_RESULT_INVALID');
+  } finally {
+    slot.end();
+    attempt.live = false;
+    current = undefined;
+  }
+}
+
+function contextOf(attempt: Attempt): JobContext {
+  const { task, index } = attempt;
+  return jobContext(task, {
+    signal: watchfulSignal(attempt),
+    progress: (value) => attempt.live && send({ kind: 'progress', index, value }),
+    log: (line) =>
+      attempt.live && send({ kind: 'log', index, line: { ...line, fields: cloneable(line.fields) } }),
+  });
+}
+
+/** The attempt's signal; asking it looks at the shared word first. */
+function watchfulSignal(attempt: Attempt): AbortSignal {
+  const { signal } = attempt.abort;
+  Object.defineProperties(signal, {
+    aborted: {
+      get(): boolean {
+        abortIfStopped(attempt);
+        // The getter that this one hides.
+        return Boolean(Reflect.get(AbortSignal.prototype, 'aborted', signal));
+      },
+    },
+    throwIfAborted: {
+      value(): void {
+        if (signal.aborted) throw signal.reason;
+      },
+    },
+  });
+  return signal;
+}
+
+function abortIfStopped(attempt: Attempt): void {
+  // The slot's words belong to the chunk that runs now, so an attempt that is over must not read them.
+  const reason = attempt.live ? slot.stopped(attempt.index) : undefined;
+  if (reason) attempt.abort.abort(stopError(reason, { ...attempt.task, graceMs: 0 }));
+}
+
+/** Log fields may hold anything; what cannot cross is logged as text. */
+function cloneable(fields: Record<string, unknown>): Record<string, unknown> {
+  try {
+    return structuredClone(fields);
+  } catch {
+    return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, String(value)]));
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * One worker thread, from its start to its exit. It is a Piscina pool of exactly one thread: Piscina starts it,
+ * limits it and carries requests. Because there is only one, it is always known which thread has a task; and a
+ * thread that was ended goes together with its pool, while a larger pool would not restore itself after a
+ * replacement that failed.
+ */
+import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import type { Clock, Timer } from '../clock.js';
+import { asError, MillraceError } from '../errors.js';
+import { decodeError, fromErrorData } from '../job/error-data.js';
+import { Chunk, START_TIMEOUT_MS } from './chunk.js';
+import type { PoolEvents, StopReason, Task } from './contract.js';
+import {
+  decodeAnswers,
+  encodeTasks,
+  PORT,
+  type LoadFailure,
+  type ThreadData,
+  type ThreadMessage,
+  type ThreadRequest,
+} from './protocol.js';
+import { Slot } from './slot.js';
+
+export interface ThreadSettings {
+  /** Job names and the URLs of their handlers' modules. */
+  readonly handlers: Readonly<Record<string, string>>;
+  readonly execArgv?: readonly string[];
+  readonly maxHeapMb?: number;
+  readonly nice: number;
+}
+
+export interface ThreadEvents extends Pick<PoolEvents, 'settled' | 'progress' | 'log' | 'warning'> {
+  /** Ready for the next chunk. */
+  idle(thread: Thread): void;
+  /** It takes no more chunks; its exit is still to come. */
+  ending(thread: Thread): void;
+  /** It has exited, and all its tasks are settled. */
+  gone(thread: Thread): void;
+}
+
+/** A thread that was ended and has not exited after so long is reported. */
+const STUCK_AFTER_MS = 5_000;
+
+const ENTRY = new URL('./thread-entry.js', import.meta.url).href;
+
+export class Thread {
+  readonly #clock: Clock;
+  readonly #events: ThreadEvents;
+  readonly #slot = new Slot();
+  readonly #piscina: Piscina;
+  #port: MessagePort | undefined;
+  #chunk: Chunk | undefined;
+  #state: 'starting' | 'idle' | 'busy' | 'ending' | 'gone' = 'starting';
+  /** Why the thread ended, where it was not the engine that ended it. */
+  #fatal: Error | undefined;
+  /** A stray error left the thread in a state that nobody knows: it gets no further chunk. */
+  #isTainted = false;
+  #isProven = false;
+  #stuck: Timer | undefined;
+  readonly #onGone: (() => void)[] = [];
+
+  constructor(settings: ThreadSettings, events: ThreadEvents, clock: Clock) {
+    this.#clock = clock;
+    this.#events = events;
+    const workerData: ThreadData = { handlers: settings.handlers, slot: this.#slot.buffer };
+    this.#piscina = new Piscina({
+      filename: ENTRY,
+      // The one thread comes with the first request, and nobody replaces it behind our back.
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: Infinity,
+      // Waiting on atomics would keep the thread's event loop, and with it our port, from turning.
+      atomics: 'disabled',
+      recordTiming: false,
+      niceIncrement: settings.nice,
+      workerData,
+      ...(settings.execArgv && { execArgv: [...settings.execArgv] }),
+      ...(settings.maxHeapMb !== undefined && {
+        resourceLimits: { maxOldGenerationSizeMb: settings.maxHeapMb },
+      }),
+    });
+    // An 'error' event without a listener would be thrown; what it tells comes with the thread's own events, too.
+    this.#piscina.on('error', (error: unknown) => {
+      this.#fatal ??= asError(error);
+    });
+    this.#piscina.on('message', (message: Partial<Record<typeof PORT, MessagePort>>) => {
+      if (message[PORT]) this.#listen(message[PORT]);
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#state === 'idle';
+  }
+
+  /** Whether it ever got as far as taking a chunk. */
+  get isProven(): boolean {
+    return this.#isProven;
+  }
+
+  /**
+   * Starts the thread and loads every handler's module. Afterwards the thread is idle.
+   * @returns the modules that could not be loaded; jobs of theirs will error, all others run.
+   * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`, and the thread is gone then.
+   */
+  async start(): Promise<LoadFailure[]> {
+    const late = this.#clock.setTimer(() => {
+      this.#fatal = new Error(`it took longer than ${START_TIMEOUT_MS} ms to load its modules`);
+      this.end();
+    }, START_TIMEOUT_MS);
+    try {
+      const loading = this.#request<LoadFailure[]>({ kind: 'load' });
+      const gone = this.#follow().then(() =>
+        Promise.reject(this.#fatal ?? new Error('it exited while it started')),
+      );
+      const failures = await Promise.race([loading, gone]);
+      this.#state = 'idle';
+      return failures;
+    } catch (thrown) {
+      // Where the system refused to make a thread there is none to wait for.
+      if (this.#piscina.threads.length === 0) this.#exited(0);
+      const cause = this.#fatal ?? asError(thrown);
+      const message = `A worker thread could not be started: ${cause.message}`;
+      throw new MillraceError('MILLRACE_THREADS_UNAVAILABLE', message, { cause });
+    } finally {
+      late.cancel();
+    }
+  }
+
+  /** To be called while it is idle. */
+  run(tasks: readonly Task[]): void {
+    this.#state = 'busy';
+    this.#isProven = true;
+    this.#chunk = new Chunk(tasks, this.#slot, this.#clock, {
+      settled: (task, outcome) => this.#events.settled(task, outcome),
+      mustEnd: () => this.end(),
+    });
+    const bytes = encodeTasks(tasks);
+    this.#request({ kind: 'chunk', tasks: bytes }, [bytes.buffer]).then(
+      () => this.#finished(),
+      // A request is rejected when the thread breaks, and the thread's exit settles what is left.
+      (thrown: unknown) => {
+        this.#fatal ??= asError(thrown);
+      },
+    );
+  }
+
+  /** Whether the task was one of this thread's. */
+  stop(task: Task, reason: StopReason): boolean {
+    const index = this.#chunk?.indexOf(task) ?? -1;
+    if (index < 0) return false;
+    this.#chunk?.stop(index, reason);
+    this.#port?.postMessage(index);
+    return true;
+  }
+
+  /** Ends the thread; what native code is doing is waited for, so its exit may take a while. */
+  end(): void {
+    if (this.#state === 'ending' || this.#state === 'gone') return;
+    this.#ending();
+    this.#stuck = this.#clock.setTimer(() => {
+      const message = `A thread that was ended ${STUCK_AFTER_MS} ms ago is still in native code; its job is not run again before it has gone`;
+      this.#events.warning(new MillraceError('MILLRACE_THREAD_STUCK', message));
+    }, STUCK_AFTER_MS);
+    void this.#piscina.threads[0]?.terminate();
+  }
+
+  /** Resolves once the thread has gone. */
+  whenGone(): Promise<void> {
+    return this.#state === 'gone' ? Promise.resolve() : new Promise((resolve) => this.#onGone.push(resolve));
+  }
+
+  #request<Reply>(request: ThreadRequest, transferList: ArrayBuffer[] = []): Promise<Reply> {
+    // Safe: thread-entry.ts answers each kind of request with its type.
+    return this.#piscina.run(request, { transferList }) as Promise<Reply>;
+  }
+
+  /** Listens to the thread that the first request has made. */
+  #follow(): Promise<void> {
+    const worker = this.#piscina.threads[0];
+    worker?.once('error', (error: unknown) => {
+      this.#fatal = asError(error);
+    });
+    worker?.once('exit', (code) => this.#exited(code));
+    return this.whenGone();
+  }
+
+  #listen(port: MessagePort): void {
+    this.#port = port;
+    port.on('message', (message: ThreadMessage) => this.#receive(message));
+    // An idle engine must not keep Node alive.
+    port.unref();
+  }
+
+  /** Takes in what the thread has said and the event loop has not brought yet. */
+  #drain(): void {
+    if (!this.#port) return;
+    for (let next = receiveMessageOnPort(this.#port); next; next = receiveMessageOnPort(this.#port)) {
+      // Safe: the thread sends nothing else on this port.
+      this.#receive(next.message as ThreadMessage);
+    }
+  }
+
+  #receive(message: ThreadMessage): void {
+    switch (message.kind) {
+      case 'progress':
+      case 'log': {
+        const task = this.#chunk?.open(message.index);
+        if (task && message.kind === 'progress') this.#events.progress(task, message.value);
+        if (task && message.kind === 'log') this.#events.log(task, message.line);
+        return;
+      }
+      case 'answers':
+        for (const [i, answer] of decodeAnswers(message.bytes).entries())
+          this.#chunk?.answered(message.first + i, answer);
+        return;
+      case 'stray':
+        this.#strayed(message.jobId, message.error);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #strayed(jobId: string | undefined, error: Uint8Array): void {
+    this.#isTainted = true;
+    // The error of an attempt that still runs comes with its answer.
+    if (jobId !== undefined && this.#chunk?.isRunning(jobId)) return;
+    const cause = fromErrorData(decodeError(error));
+    const origin = jobId === undefined ? 'code that belongs to no job' : `job ${jobId} after it had ended`;
+    const message = `A stray error in a thread, from ${origin}: ${cause.message}. The thread is replaced when it is idle`;
+    this.#events.warning(new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause }));
+    if (this.#state === 'idle') this.end();
+  }
+
+  #finished(): void {
+    this.#drain();
+    if (this.#state !== 'busy') return;
+    this.#chunk?.dispose();
+    this.#chunk = undefined;
+    if (this.#isTainted) {
+      this.end();
+      return;
+    }
+    this.#state = 'idle';
+    this.#events.idle(this);
+  }
+
+  #ending(): void {
+    this.#state = 'ending';
+    this.#events.ending(this);
+  }
+
+  #exited(code: number): void {
+    if (this.#state === 'gone') return;
+    this.#drain();
+    const isOurs = this.#state === 'ending';
+    if (!isOurs) this.#ending();
+    this.#state = 'gone';
+    this.#stuck?.cancel();
+    this.#port?.close();
+    const fault = isOurs ? undefined : faultOf(this.#fatal, code);
+    this.#chunk?.lost(fault);
+    if (fault && !this.#chunk) this.#events.warning(fault);
+    this.#chunk = undefined;
+    for (const listener of this.#onGone) listener();
+    this.#events.gone(this);
+  }
+}
+
+/** What ended a thread that the engine did not end. */
+function faultOf(fatal: Error | undefined, code: number): MillraceError {
+  const cause = fatal && { cause: fatal };
+  if (fatal && 'code' in fatal && fatal.code === 'ERR_WORKER_OUT_OF_MEMORY') {
+    const message = `The thread ran out of memory: ${fatal.message}. Raise \`threads.maxHeapMb\`, or make the job use less`;
+    return new MillraceError('MILLRACE_HANDLER_OUT_OF_MEMORY', message, cause);
+  }
+  // Piscina's own words for an exit that no error came before.
+  if (!fatal || fatal.message.startsWith('worker exited with code')) {
+    const message = `The handler ended its thread: process.exit(${code}). A handler returns or throws`;
+    return new MillraceError('MILLRACE_HANDLER_EXITED', message);
+  }
+  return new MillraceError('MILLRACE_HANDLER_DIED', `The thread died: ${fatal.message}`, cause);
+}

@@ -1,0 +1,123 @@
+/** Tells everybody who wants to know: listeners, whoever waits for a result, and the log. After the commit, always. */
+import { asError, MillraceError } from '../errors.js';
+import { Emitter, type AttemptEvent, type JobEvent } from '../events.js';
+import { decode } from '../job/codec.js';
+import { decodeError, type ErrorData } from '../job/error-data.js';
+import { hasEnded, type AttemptRecord, type Job } from '../job/record.js';
+import type { Logger } from '../options.js';
+import type { LogLine, Task } from '../pool/contract.js';
+import { Results } from './results.js';
+
+export class Announcer {
+  readonly results = new Results();
+  readonly emitter: Emitter;
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+    this.emitter = new Emitter((event, thrown) => {
+      const error = asError(thrown);
+      const message = `A listener of ${event} threw: ${error.message}`;
+      const warning = new MillraceError('MILLRACE_LISTENER_THREW', message, { cause: error });
+      // A listener of warnings that throws is only logged, or it would hear of itself for ever.
+      if (event === 'warning') this.#log('warn', { code: warning.code, err: error }, message);
+      else this.warning(warning);
+    });
+  }
+
+  warning(error: MillraceError): void {
+    this.#log('warn', { code: error.code, err: error }, error.message);
+    this.emitter.emit('warning', () => error);
+  }
+
+  enqueued({ spec }: Job): void {
+    this.emitter.emit('enqueued', () => jobEvent({ spec }));
+  }
+
+  started(job: Job): void {
+    this.emitter.emit('started', () => attemptEvent(job));
+  }
+
+  rescued({ spec }: Job): void {
+    this.#log('info', jobEvent({ spec }), 'A job whose process died is available again');
+    this.emitter.emit('rescued', () => jobEvent({ spec }));
+  }
+
+  drained(): void {
+    this.emitter.emit('drained', () => ({}));
+  }
+
+  progress({ id, name, queue, attempt }: Task, value: Uint8Array): void {
+    this.results.progressed(id, value);
+    this.emitter.emit('progress', () => ({ id, name, queue, attempt, value: decode(value) }));
+  }
+
+  log({ id, name, attempt }: Task, { level, message, fields }: LogLine): void {
+    this.#log(level, { ...fields, jobId: id, job: name, attempt }, message);
+  }
+
+  /** An attempt is over. @param before How the job was while it ran. */
+  settled(before: Job, job: Job): void {
+    const { spec, status } = job;
+    const last = status.errors?.at(-1);
+    // A cancelled job may have errors of earlier attempts; only a new one is news.
+    const news = last && last !== before.status.errors?.at(-1) ? last : undefined;
+    if (news) this.#errored(job, news);
+    if (status.state === 'completed') this.#completed(job);
+    if (status.state === 'cancelled') this.emitter.emit('cancelled', () => jobEvent({ spec }));
+    if (hasEnded(status)) this.results.ended(job);
+  }
+
+  cancelled(job: Job): void {
+    this.emitter.emit('cancelled', () => jobEvent(job));
+    this.results.ended(job);
+  }
+
+  #completed(job: Job): void {
+    const { startedAt = 0, finishedAt = 0, result } = job.status;
+    this.emitter.emit('completed', () => ({
+      ...attemptEvent(job),
+      result: result && decode(result),
+      durationMs: finishedAt - startedAt,
+    }));
+  }
+
+  #errored(job: Job, record: AttemptRecord): void {
+    const error = decodeError(record.error);
+    const { runAt } = job.status;
+    this.emitter.emit('errored', () => ({ ...attemptEvent(job), error }));
+    if (job.status.state === 'failed') {
+      this.#log('error', errorFields(job, error), `Job ${job.spec.name} failed: ${error.message}`);
+      this.emitter.emit('failed', () => ({ ...attemptEvent(job), error }));
+    } else if (runAt !== undefined) {
+      this.#log('warn', errorFields(job, error), `Job ${job.spec.name} will be retried: ${error.message}`);
+      this.emitter.emit('retrying', () => ({ ...attemptEvent(job), error, runAt }));
+    }
+  }
+
+  /** A logger that throws must not stop a job. */
+  #log(level: LogLine['level'], fields: object, message: string): void {
+    try {
+      this.#logger[level](fields, message);
+    } catch (thrown) {
+      const error = asError(thrown);
+      const warning = new MillraceError('MILLRACE_LISTENER_THREW', `The logger threw: ${error.message}`, {
+        cause: error,
+      });
+      this.emitter.emit('warning', () => warning);
+    }
+  }
+}
+
+const jobEvent = ({ spec }: Pick<Job, 'spec'>): JobEvent => ({
+  id: spec.id,
+  name: spec.name,
+  queue: spec.queue,
+});
+const attemptEvent = (job: Job): AttemptEvent => ({ ...jobEvent(job), attempt: job.status.attempt });
+const errorFields = ({ spec, status }: Job, error: ErrorData): object => ({
+  jobId: spec.id,
+  job: spec.name,
+  attempt: status.attempt,
+  error,
+});

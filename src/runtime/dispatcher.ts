@@ -1,0 +1,59 @@
+/** Hands jobs to pools: as many as there is room for, and never more. */
+import type { JobTypeSettings } from '../options.js';
+import type { Pool } from '../pool/contract.js';
+import type { ReadyEntry } from '../queue/window.js';
+import type { Backlog } from './backlog.js';
+import type { Choice, Executor } from './executor.js';
+
+export interface DispatcherLinks {
+  readonly backlog: Backlog;
+  readonly executor: Executor;
+  readonly types: ReadonlyMap<string, JobTypeSettings>;
+  readonly pools: Readonly<Record<JobTypeSettings['kind'], Pool>>;
+  /** Whether somebody is changing the job's state at this moment. */
+  readonly isHeld: (id: string) => boolean;
+  readonly mayClaim: () => boolean;
+  /** Nothing was left to hand out. */
+  readonly onPass: () => void;
+}
+
+export class Dispatcher {
+  readonly #links: DispatcherLinks;
+  #isAwake = false;
+
+  constructor(links: DispatcherLinks) {
+    this.#links = links;
+  }
+
+  /** There may be jobs or room that were not there before. */
+  wake(): void {
+    if (this.#isAwake) return;
+    this.#isAwake = true;
+    // One pass for everything that this turn of the event loop brings.
+    queueMicrotask(() => {
+      this.#isAwake = false;
+      this.#pass();
+    });
+  }
+
+  #pass(): void {
+    const { backlog, executor, mayClaim, onPass } = this.#links;
+    const choices: Choice[] = [];
+    while (mayClaim()) {
+      const pick = backlog.next((entry) => this.#accepts(entry));
+      const type = pick && this.#links.types.get(pick.name);
+      if (!pick || !type) break;
+      const pool = this.#links.pools[type.kind];
+      pool.reserve(pick.name);
+      choices.push({ pick, type, pool });
+    }
+    if (choices.length > 0) void executor.start(choices);
+    onPass();
+  }
+
+  #accepts(entry: ReadyEntry): boolean {
+    const type = this.#links.types.get(entry.name);
+    if (!type || this.#links.isHeld(entry.id) || this.#links.executor.has(entry.id)) return false;
+    return this.#links.pools[type.kind].accepts(entry);
+  }
+}

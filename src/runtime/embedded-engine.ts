@@ -1,0 +1,259 @@
+/**
+ * The embedded engine: what `Millrace` does, without its types. It passes each request to the part whose duty it
+ * is, and each part's news to whoever needs it.
+ */
+import type { Clock } from '../clock.js';
+import type { JobCounts, JobSnapshot } from '../engine.js';
+import { MillraceError } from '../errors.js';
+import { hasEnded, type Job, type JobState } from '../job/record.js';
+import { cancelled } from '../job/transitions.js';
+import type { Journal } from '../journal/journal.js';
+import { readyKey } from '../journal/keys.js';
+import { Transaction } from '../journal/transaction.js';
+import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
+import type { Pool } from '../pool/contract.js';
+import type { Announcer } from './announcer.js';
+import { Backlog } from './backlog.js';
+import { Dispatcher } from './dispatcher.js';
+import { Executor } from './executor.js';
+import { Holds } from './holds.js';
+import { Intake } from './intake.js';
+import { recover } from './recovery.js';
+import { snapshotOf } from './snapshot.js';
+import { Stager } from './stager.js';
+
+export interface EngineParts {
+  readonly settings: Settings;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly announcer: Announcer;
+  readonly pools: Readonly<Record<'thread' | 'inline', Pool>>;
+  /** In [0, 1), for the backoff's jitter. */
+  readonly random: () => number;
+}
+
+interface DrainWaiter {
+  resolve(): void;
+  reject(error: MillraceError): void;
+}
+
+export class EmbeddedEngine {
+  readonly executor: Executor;
+  readonly #parts: EngineParts;
+  readonly #holds = new Holds();
+  readonly #intake: Intake;
+  readonly #backlog: Backlog;
+  readonly #dispatcher: Dispatcher;
+  readonly #stager: Stager;
+  #rescued: readonly Job[] = [];
+  #drainWaiters: DrainWaiter[] = [];
+  /** Whether there was anything available or running since the last `drained`. */
+  #wasActive = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts;
+    const { settings, journal, clock, announcer, random } = parts;
+    const isHeld = (id: string): boolean => this.#holds.has(id);
+    const onWarning = (error: MillraceError): void => announcer.warning(error);
+    this.#backlog = new Backlog(journal, {
+      queues: settings.queues.values(),
+      selection: settings.selection,
+      typeConcurrency: new Map(
+        [...settings.types.values()].map(({ name, concurrency }) => [name, concurrency]),
+      ),
+      onRefill: () => this.wake(),
+      onWarning,
+    });
+    const placed = (job: Job): void => this.#placed(job);
+    this.executor = new Executor({
+      journal,
+      clock,
+      announcer,
+      random,
+      backlog: this.#backlog,
+      onSettled: placed,
+    });
+    this.#stager = new Stager({ journal, clock, isHeld, onPromoted: placed, onWarning });
+    this.#dispatcher = new Dispatcher({
+      backlog: this.#backlog,
+      executor: this.executor,
+      types: settings.types,
+      pools: parts.pools,
+      isHeld,
+      mayClaim: () => !this.#closing && !journal.failure,
+      onPass: () => this.#checkDrained(),
+    });
+    const onAccepted = (job: Job): void => {
+      announcer.enqueued(job);
+      this.#placed(job);
+    };
+    this.#intake = new Intake({ journal, clock, settings, onAccepted });
+    journal.onCorrupt = onWarning;
+    journal.onFailure = (error) => this.#journalFailed(error);
+  }
+
+  /** Makes orphans available again and reads the heads of the queues. */
+  async recover(): Promise<void> {
+    const { journal, clock, announcer } = this.#parts;
+    const { jobs, damaged } = await recover(journal, clock.now());
+    this.#rescued = jobs;
+    for (const error of damaged) announcer.warning(error);
+    await this.#backlog.load();
+    this.#wasActive = this.#isActive();
+  }
+
+  /** Starts to work. By now listeners have had the chance to subscribe. */
+  begin(): void {
+    if (this.#closing) return;
+    for (const job of this.#rescued) {
+      if (hasEnded(job.status)) this.#parts.announcer.cancelled(job);
+      else this.#parts.announcer.rescued(job);
+    }
+    this.#rescued = [];
+    this.#stager.start();
+    this.wake();
+  }
+
+  /** There may be room or jobs that were not there before. */
+  wake(): void {
+    this.#dispatcher.wake();
+  }
+
+  /** @returns the job's id. */
+  async enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<string> {
+    this.#assertOpen();
+    return this.#intake.enqueue(name, payload, options);
+  }
+
+  result(id: string, signal?: AbortSignal): Promise<unknown> {
+    return this.#parts.announcer.results.wait(id, () => this.#existing(id), signal);
+  }
+
+  progress(id: string): AsyncIterable<unknown> {
+    return this.#parts.announcer.results.progress(id, () => this.#existing(id));
+  }
+
+  async snapshot(id: string): Promise<JobSnapshot | undefined> {
+    this.#assertOpen();
+    const running = this.executor.running(id);
+    if (running) return snapshotOf(running.job, running.stopping);
+    const job = await this.#parts.journal.job(id);
+    if (job instanceof MillraceError) throw job;
+    return job && snapshotOf(job, false);
+  }
+
+  async counts(queue?: string): Promise<JobCounts> {
+    this.#assertOpen();
+    if (queue !== undefined) checkQueueName(queue, this.#parts.settings.queues, 'queue');
+    return this.#parts.journal.counts(queue);
+  }
+
+  async cancel(id: string): Promise<JobState> {
+    this.#assertOpen();
+    for (;;) {
+      if (this.executor.has(id)) return this.executor.cancel(id);
+      if (this.#holds.has(id)) await this.#holds.free(id);
+      else if (this.#stager.isPromoting(id)) await this.#stager.passed();
+      else return this.#holds.hold(id, () => this.#cancelIdle(id));
+    }
+  }
+
+  drain(): Promise<void> {
+    this.#assertOpen();
+    if (!this.#isActive()) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#drainWaiters.push({ resolve, reject }));
+  }
+
+  /** @param timeoutMs How long running jobs may take to finish on their own. */
+  close(timeoutMs: number): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs);
+    return this.#closing;
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const { journal, pools, announcer, clock } = this.#parts;
+    await this.#stager.stop();
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimer(resolve, timeoutMs);
+      void this.executor.whenIdle().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    this.executor.shutDown();
+    await this.executor.whenIdle();
+    await Promise.all([pools.thread.close(), pools.inline.close()]);
+    await journal.close();
+    const error = closedError();
+    announcer.results.close(error);
+    for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
+  }
+
+  /** A committed job that is not running: from here on somebody looks after it. */
+  #placed(job: Job): void {
+    const { state, runAt } = job.status;
+    if (state === 'available') {
+      this.#wasActive = true;
+      this.#backlog.add(job);
+    } else if (runAt !== undefined) this.#stager.notice(runAt);
+    this.wake();
+  }
+
+  async #cancelIdle(id: string): Promise<JobState> {
+    const { journal, clock, announcer } = this.#parts;
+    const { spec, status } = await this.#existing(id);
+    if (hasEnded(status)) return status.state;
+    const next = cancelled(status, clock.now());
+    const change = new Transaction().move(spec, status, next);
+    if (spec.durability === 'fsync') change.withSync();
+    if (status.state === 'available') this.#backlog.take(spec);
+    await journal.commit(change);
+    if (status.state === 'available') this.#backlog.settle(spec.queue, readyKey(spec));
+    announcer.cancelled({ spec, status: next });
+    this.wake();
+    return next.state;
+  }
+
+  async #existing(id: string): Promise<Job> {
+    this.#assertOpen();
+    const job = await this.#parts.journal.job(id);
+    if (job instanceof MillraceError) throw job;
+    if (job) return job;
+    throw new MillraceError(
+      'MILLRACE_JOB_NOT_FOUND',
+      `There is no job ${id}: it never was, or is no longer kept`,
+    );
+  }
+
+  #isActive(): boolean {
+    const { available, running } = this.#parts.journal.counts();
+    return available + running > 0;
+  }
+
+  #checkDrained(): void {
+    if (!this.#wasActive || this.executor.size > 0 || this.#isActive()) return;
+    this.#wasActive = false;
+    this.#parts.announcer.drained();
+    for (const waiter of this.#drainWaiters.splice(0)) waiter.resolve();
+  }
+
+  /** What is in memory may be ahead of the disk now, so nothing more is decided from it. */
+  #journalFailed(error: MillraceError): void {
+    const { announcer } = this.#parts;
+    announcer.warning(error);
+    announcer.results.close(error);
+    for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw closedError();
+  }
+}
+
+function closedError(): MillraceError {
+  return new MillraceError(
+    'MILLRACE_CLOSED',
+    'The engine is closed, or closing; what was enqueued runs after the next open()',
+  );
+}

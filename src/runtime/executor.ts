@@ -1,0 +1,277 @@
+/**
+ * One attempt, step by step:
+ *
+ *   load → claim → run → settle → announce
+ *
+ * The claim is in the journal before the handler starts; the outcome is in the journal before anybody hears of
+ * it. An attempt is known from the moment its job is chosen, so that a cancel always finds it.
+ */
+import type { Clock } from '../clock.js';
+import { asError, MillraceError } from '../errors.js';
+import { encodeError } from '../job/error-data.js';
+import type { Outcome } from '../job/outcome.js';
+import type { Job, JobSpec, JobState } from '../job/record.js';
+import { cancelled, claimed, gaveUp, settled } from '../job/transitions.js';
+import type { Journal, JobRead } from '../journal/journal.js';
+import { rankOf, RUNNING_SPAN, runningKey } from '../journal/keys.js';
+import { Transaction } from '../journal/transaction.js';
+import type { JobTypeSettings } from '../options.js';
+import type { Pool, StopReason, Task } from '../pool/contract.js';
+import type { Announcer } from './announcer.js';
+import type { Backlog, Pick } from './backlog.js';
+
+/** A job that was chosen, how it runs and where; its room in the pool is reserved. */
+export interface Choice {
+  readonly pick: Pick;
+  readonly type: JobTypeSettings;
+  readonly pool: Pool;
+}
+
+/** A chosen job until its outcome is committed. */
+interface Attempt extends Choice {
+  /** The job as it runs; absent while it is being claimed. */
+  job?: Job;
+  task?: Task;
+  /** Resolved with the state that resulted, for whoever cancels it. */
+  readonly onEnd: ((state: JobState) => void)[];
+  readonly onAbandon: ((error: unknown) => void)[];
+  /** The outcome is on its way into the journal. */
+  isSettling: boolean;
+  /** It must stop as soon as it has started. */
+  stopReason?: StopReason;
+}
+
+export interface ExecutorLinks {
+  readonly journal: Journal;
+  readonly backlog: Backlog;
+  readonly announcer: Announcer;
+  readonly clock: Clock;
+  /** In [0, 1), for the backoff's jitter. */
+  readonly random: () => number;
+  /** An attempt is over, and the job is now this. */
+  readonly onSettled: (job: Job) => void;
+}
+
+export class Executor {
+  readonly #links: ExecutorLinks;
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #byTask = new Map<Task, Attempt>();
+  #onIdle: (() => void)[] = [];
+  #forgotten = 0;
+
+  constructor(links: ExecutorLinks) {
+    this.#links = links;
+  }
+
+  /** How many jobs are claimed, running or settling. */
+  get size(): number {
+    return this.#attempts.size;
+  }
+
+  has(id: string): boolean {
+    return this.#attempts.has(id);
+  }
+
+  /** The job as it runs, and whether its outcome is decided while its handler goes on. */
+  running(id: string): { job: Job; stopping: boolean } | undefined {
+    const attempt = this.#attempts.get(id);
+    return attempt?.job && { job: attempt.job, stopping: attempt.stopReason !== undefined };
+  }
+
+  /** Claims the jobs and starts them. */
+  async start(choices: readonly Choice[]): Promise<void> {
+    const attempts = choices.map((choice): Attempt => ({
+      ...choice,
+      onEnd: [],
+      onAbandon: [],
+      isSettling: false,
+    }));
+    for (const attempt of attempts) this.#attempts.set(attempt.pick.id, attempt);
+    try {
+      const reads = await this.#load(attempts);
+      await this.#claim(attempts, reads);
+    } catch (thrown) {
+      // The journal has failed, and there the jobs are as they were.
+      for (const attempt of attempts) this.#abandon(attempt, thrown);
+      return;
+    }
+    for (const attempt of attempts) this.#run(attempt);
+  }
+
+  /** A pool's word on what a task came to. */
+  settle(task: Task, outcome: Outcome): void {
+    const attempt = this.#byTask.get(task);
+    const before = attempt?.job;
+    if (!attempt || !before) return;
+    const { journal, clock, random } = this.#links;
+    const { spec } = before;
+    const policy = {
+      maxAttempts: spec.maxAttempts ?? attempt.type.maxAttempts,
+      backoff: attempt.type.backoff,
+    };
+    const job = { spec, status: settled(before.status, outcome, policy, clock.now(), random()) };
+    attempt.isSettling = true;
+    const change = new Transaction().move(spec, before.status, job.status);
+    if (spec.durability === 'fsync') change.withSync();
+    journal.commit(change).then(
+      () => this.#end(attempt, before, job),
+      (thrown: unknown) => this.#abandon(attempt, thrown),
+    );
+  }
+
+  /** Cancels a chosen or running job; between it and an outcome the order of the commits decides. */
+  async cancel(id: string): Promise<JobState> {
+    const attempt = this.#attempts.get(id);
+    if (!attempt) throw new Error(`There is no attempt of job ${id}`);
+    const ended = new Promise<JobState>((resolve, reject) => {
+      attempt.onEnd.push(resolve);
+      attempt.onAbandon.push(reject);
+    });
+    if (!attempt.stopReason) {
+      attempt.stopReason = 'cancelled';
+      if (attempt.job && !attempt.isSettling) await this.#requestCancel(attempt, attempt.job);
+    }
+    return ended;
+  }
+
+  /** Tells everything that runs to stop, because the engine closes. */
+  shutDown(): void {
+    for (const attempt of this.#attempts.values()) {
+      if (attempt.task) attempt.pool.stop(attempt.task, 'shutdown');
+      attempt.stopReason ??= 'shutdown';
+    }
+  }
+
+  /** Resolves once nothing is claimed, running or settling. */
+  whenIdle(): Promise<void> {
+    return this.#attempts.size === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  async #load(attempts: readonly Attempt[]): Promise<Map<Attempt, JobRead>> {
+    const reads = new Map<Attempt, JobRead>(attempts.map((attempt) => [attempt, attempt.pick.job]));
+    const missing = attempts.filter((attempt) => !attempt.pick.job);
+    if (missing.length === 0) return reads;
+    const jobs = await this.#links.journal.jobs(missing.map(({ pick }) => pick.id));
+    for (const [i, attempt] of missing.entries()) reads.set(attempt, jobs[i]);
+    return reads;
+  }
+
+  /** Not synced: a claim that a power cut takes back leaves the job available, which is what it then should be. */
+  async #claim(attempts: readonly Attempt[], reads: ReadonlyMap<Attempt, JobRead>): Promise<void> {
+    const { journal, backlog, clock } = this.#links;
+    const change = new Transaction();
+    const damaged: [Attempt, Job, MillraceError][] = [];
+    for (const attempt of attempts) {
+      const read = reads.get(attempt);
+      if (read === undefined || read instanceof MillraceError) {
+        const error =
+          read ??
+          new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of job ${attempt.pick.id} is missing`);
+        damaged.push([attempt, bury(change, attempt.pick, error, clock.now()), error]);
+        continue;
+      }
+      const { spec, status } = read;
+      attempt.job = { spec, status: claimed(status, journal.nextSequence(), clock.now()) };
+      change.move(spec, status, attempt.job.status);
+    }
+    await journal.commit(change);
+    for (const { pick } of attempts) backlog.settle(pick.queue, pick.key);
+    for (const [attempt, job, error] of damaged) {
+      this.#links.announcer.warning(error);
+      attempt.pool.unreserve(attempt.pick.name);
+      this.#end(attempt, { spec: job.spec, status: { state: 'available', attempt: 0 } }, job);
+    }
+  }
+
+  #run(attempt: Attempt): void {
+    const { job, type, pool } = attempt;
+    // One whose record was damaged has ended already.
+    if (!job || !this.#attempts.has(job.spec.id)) return;
+    const task = taskOf(job, type);
+    attempt.task = task;
+    this.#byTask.set(task, attempt);
+    this.#links.announcer.started(job);
+    pool.run([task]);
+    if (attempt.stopReason === 'shutdown') pool.stop(task, 'shutdown');
+    // What cannot be journaled is told to whoever cancelled, by #abandon().
+    if (attempt.stopReason === 'cancelled') this.#requestCancel(attempt, job).catch(() => {});
+  }
+
+  /** Journaled first, so that a crash from here on leaves the job cancelled. */
+  async #requestCancel(attempt: Attempt, { spec, status }: Job): Promise<void> {
+    const { journal, clock } = this.#links;
+    const next = cancelled(status, clock.now());
+    attempt.job = { spec, status: next };
+    const change = new Transaction().move(spec, status, next);
+    if (spec.durability === 'fsync') change.withSync();
+    await journal.commit(change);
+    if (attempt.task && !attempt.isSettling) attempt.pool.stop(attempt.task, 'cancelled');
+  }
+
+  #end(attempt: Attempt, before: Job, job: Job): void {
+    this.#forget(attempt);
+    for (const resolve of attempt.onEnd) resolve(job.status.state);
+    this.#links.announcer.settled(before, job);
+    this.#links.onSettled(job);
+  }
+
+  /** The journal took no outcome: the job is in it as it was, and is rescued when it opens again. */
+  #abandon(attempt: Attempt, thrown: unknown): void {
+    if (!attempt.task) attempt.pool.unreserve(attempt.pick.name);
+    this.#forget(attempt);
+    for (const reject of attempt.onAbandon) reject(asError(thrown));
+  }
+
+  #forget(attempt: Attempt): void {
+    this.#attempts.delete(attempt.pick.id);
+    if (attempt.task) this.#byTask.delete(attempt.task);
+    this.#links.backlog.end(attempt.pick);
+    if (++this.#forgotten % RAISE_MARK_EVERY === 0) this.#raiseMark();
+    if (this.#attempts.size === 0) for (const idle of this.#onIdle.splice(0)) idle();
+  }
+
+  /** Claims are numbered in order: below the lowest that is left there is nothing, and what comes is higher. */
+  #raiseMark(): void {
+    const { journal } = this.#links;
+    let lowest = journal.nextSequence();
+    for (const { job } of this.#attempts.values()) lowest = Math.min(lowest, job?.status.claim ?? lowest);
+    journal.raiseMark(RUNNING_SPAN.from, runningKey(lowest));
+  }
+}
+
+/** How many attempts end before the low-water mark of running jobs is raised. */
+const RAISE_MARK_EVERY = 1_000;
+
+function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
+  const timeoutMs = spec.timeoutMs ?? type.timeoutMs;
+  return {
+    id: spec.id,
+    name: spec.name,
+    queue: spec.queue,
+    attempt: status.attempt,
+    maxAttempts: spec.maxAttempts ?? type.maxAttempts,
+    payload: spec.payload,
+    graceMs: type.graceMs,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  };
+}
+
+/** A job whose record cannot be read fails, and says why; what its index entry tells of it is all there is. */
+function bury(change: Transaction, pick: Pick, error: MillraceError, now: number): Job {
+  const { id, name, queue, key } = pick;
+  const spec: JobSpec = {
+    id,
+    name,
+    queue,
+    ...rankOf(key),
+    enqueuedAt: now,
+    durability: 'fsync',
+    payload: new Uint8Array(),
+  };
+  const before = { state: 'available', attempt: 0 } as const;
+  const status = gaveUp(before, encodeError(error), now);
+  change.move(spec, before, status).withSync();
+  return { spec, status };
+}

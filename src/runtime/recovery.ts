@@ -1,0 +1,51 @@
+/**
+ * What is marked as running when the journal opens is certainly an orphan, for the journal has one owner and
+ * this is it. Recovery makes orphans available again; it takes as long as there were jobs running, not waiting.
+ */
+import { MillraceError } from '../errors.js';
+import type { Job } from '../job/record.js';
+import { orphaned } from '../job/transitions.js';
+import type { Journal } from '../journal/journal.js';
+import { claimOf, RUNNING_SPAN, runningKey } from '../journal/keys.js';
+import { Transaction } from '../journal/transaction.js';
+
+export interface Recovered {
+  /** The jobs that were running, as they are now: available, or cancelled where that was asked. */
+  readonly jobs: readonly Job[];
+  /** Orphans that cannot be read stay as they are. */
+  readonly damaged: readonly MillraceError[];
+}
+
+const PAGE = 1_000;
+
+/** @param now Epoch milliseconds. */
+export async function recover(journal: Journal, now: number): Promise<Recovered> {
+  const jobs: Job[] = [];
+  const damaged: MillraceError[] = [];
+  let after: string | undefined;
+  do {
+    const page = await journal.running(after, PAGE);
+    const reads = await journal.jobs(page.entries.map(({ text: id }) => id));
+    const change = new Transaction();
+    for (const [i, { key, text: id }] of page.entries.entries()) {
+      const read = reads[i];
+      if (read === undefined || read instanceof MillraceError) {
+        damaged.push(
+          read ??
+            new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of the running job ${id} is missing`),
+        );
+        continue;
+      }
+      // A claim leaves the stored status alone, so the mark is what says that the job was running.
+      const { spec, status } = read;
+      const next = orphaned(status, now);
+      change.move(spec, { ...status, state: 'running', claim: claimOf(key) }, next);
+      jobs.push({ spec, status: next });
+    }
+    if (page.entries.length > 0) await journal.commit(change.withSync());
+    after = page.next;
+  } while (after !== undefined);
+  // Every claim so far has a lower number than the next one.
+  if (damaged.length === 0) journal.raiseMark(RUNNING_SPAN.from, runningKey(journal.nextSequence()));
+  return { jobs, damaged };
+}

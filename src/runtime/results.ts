@@ -1,0 +1,104 @@
+/** Whoever waits for a job: for its end, or for its progress. */
+import { JobCancelledError, JobFailedError, MillraceError } from '../errors.js';
+import { decode } from '../job/codec.js';
+import { decodeError, fromErrorData } from '../job/error-data.js';
+import { hasEnded, type Job } from '../job/record.js';
+import { ProgressQueue } from './progress-queue.js';
+
+interface Waiter {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** Reads a job from the journal; rejects where there is none. */
+type ReadJob = () => Promise<Job>;
+
+export class Results {
+  readonly #waiters = new Map<string, Set<Waiter>>();
+  readonly #watchers = new Map<string, Set<ProgressQueue>>();
+
+  /** Resolves with a job's result. Listens first and reads then, so that no end is missed in between. */
+  wait(id: string, read: ReadJob, signal?: AbortSignal): Promise<unknown> {
+    const result = this.#wait(id, read, signal);
+    // A caller that looks at it later, or never, must not be ended by an unhandled rejection.
+    result.catch(() => {});
+    return result;
+  }
+
+  /** The job has ended, and that is committed. */
+  ended(job: Job): void {
+    const { id } = job.spec;
+    for (const waiter of this.#waiters.get(id) ?? []) settle(waiter, job);
+    this.#waiters.delete(id);
+    for (const queue of this.#watchers.get(id) ?? []) queue.end();
+    this.#watchers.delete(id);
+  }
+
+  progressed(id: string, value: Uint8Array): void {
+    for (const queue of this.#watchers.get(id) ?? []) queue.push(value);
+  }
+
+  /** Progress from now on, until the job ends. */
+  async *progress(id: string, read: ReadJob): AsyncGenerator<unknown, void, void> {
+    const queue = new ProgressQueue();
+    insert(this.#watchers, id, queue);
+    try {
+      if (hasEnded((await read()).status)) return;
+      for await (const bytes of queue) yield decode(bytes);
+    } finally {
+      remove(this.#watchers, id, queue);
+    }
+  }
+
+  /** Nobody will hear of any job again. */
+  close(error: MillraceError): void {
+    for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter.reject(error);
+    this.#waiters.clear();
+    for (const queues of this.#watchers.values()) for (const queue of queues) queue.end();
+    this.#watchers.clear();
+  }
+
+  async #wait(id: string, read: ReadJob, signal: AbortSignal | undefined): Promise<unknown> {
+    signal?.throwIfAborted();
+    let waiter: Waiter | undefined;
+    let onAbort: (() => void) | undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        waiter = { resolve, reject };
+        insert(this.#waiters, id, waiter);
+        onAbort = () => reject(signal?.reason);
+        signal?.addEventListener('abort', onAbort, { once: true });
+        read().then((job) => hasEnded(job.status) && settle({ resolve, reject }, job), reject);
+      });
+    } finally {
+      if (waiter) remove(this.#waiters, id, waiter);
+      if (onAbort) signal?.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+function settle(waiter: Waiter, { spec, status }: Job): void {
+  // Each waiter gets a value of its own: what one does to it, no other sees.
+  if (status.state === 'completed') waiter.resolve(status.result && decode(status.result));
+  else waiter.reject(status.state === 'cancelled' ? new JobCancelledError(spec) : failure({ spec, status }));
+}
+
+function failure({ spec, status }: Job): MillraceError {
+  const last = status.errors?.at(-1);
+  const cause = last
+    ? fromErrorData(decodeError(last.error))
+    : new MillraceError('MILLRACE_JOURNAL_CORRUPT', 'The journal holds no error of the job');
+  return new JobFailedError({ id: spec.id, name: spec.name, attempt: status.attempt }, cause);
+}
+
+function insert<Value>(sets: Map<string, Set<Value>>, key: string, value: Value): void {
+  const set = sets.get(key);
+  if (set) set.add(value);
+  else sets.set(key, new Set([value]));
+}
+
+function remove<Value>(sets: Map<string, Set<Value>>, key: string, value: Value): void {
+  const set = sets.get(key);
+  set?.delete(value);
+  if (set?.size === 0) sets.delete(key);
+}

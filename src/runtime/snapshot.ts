@@ -1,0 +1,31 @@
+/** A job as a caller sees it: decoded, and detached from everything. */
+import type { AttemptError, JobSnapshot } from '../engine.js';
+import { decode } from '../job/codec.js';
+import { decodeError } from '../job/error-data.js';
+import type { Job } from '../job/record.js';
+
+export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapshot {
+  const { runAt, startedAt, finishedAt } = status;
+  const errors = (status.errors ?? []).map((record): AttemptError => ({
+    ...record,
+    error: decodeError(record.error),
+  }));
+  const last = errors.at(-1);
+  return {
+    id: spec.id,
+    name: spec.name,
+    queue: spec.queue,
+    state: status.state,
+    stopping,
+    priority: spec.priority,
+    attempt: status.attempt,
+    enqueuedAt: spec.enqueuedAt,
+    ...(runAt !== undefined && { runAt }),
+    ...(startedAt !== undefined && { startedAt }),
+    ...(finishedAt !== undefined && { finishedAt }),
+    payload: decode(spec.payload),
+    ...(status.result && { result: decode(status.result) }),
+    ...(last && { error: last.error }),
+    errors,
+  };
+}
