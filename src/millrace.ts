@@ -9,13 +9,7 @@ import { toMs, type Duration } from './job/duration.js';
 import { decodeError, fromErrorData } from './job/error-data.js';
 import type { JobState } from './job/record.js';
 import { openJournal } from './journal/open.js';
-import {
-  checkOptions,
-  type EnqueueOptions,
-  type Logger,
-  type MillraceOptions,
-  type Settings,
-} from './options.js';
+import { checkOptions, type Logger, type MillraceOptions, type Settings } from './options.js';
 import type { PoolEvents } from './pool/contract.js';
 import { InlinePool, type InlineHandler } from './pool/inline-pool.js';
 import { resolveModule } from './pool/module-url.js';

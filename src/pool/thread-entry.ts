@@ -177,7 +177,7 @@ function watchfulSignal(attempt: Attempt): AbortSignal {
       get(): boolean {
         abortIfStopped(attempt);
         // The getter that this one hides.
-        return Boolean(Reflect.get(AbortSignal.prototype, 'aborted', signal));
+        return Reflect.get(AbortSignal.prototype, 'aborted', signal);
       },
     },
     throwIfAborted: {
