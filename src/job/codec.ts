@@ -8,7 +8,7 @@
  */
 import { types } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
-import { Packr } from 'msgpackr';
+import { Packr } from 'msgpackr/pack';
 import { MillraceError, show, type MillraceErrorCode } from '../errors.js';
 
 const V8_HEADER = 0xff;

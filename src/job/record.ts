@@ -2,7 +2,7 @@
  * What is kept of a job. The spec is fixed by `enqueue()` and written once, payload included; the status is
  * written anew by each transition. Both are encoded here, and nowhere else.
  */
-import { Packr } from 'msgpackr';
+import { Packr } from 'msgpackr/pack';
 
 export type JobState =
   'waiting' | 'scheduled' | 'available' | 'running' | 'retryable' | 'completed' | 'failed' | 'cancelled';

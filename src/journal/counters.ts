@@ -1,5 +1,5 @@
 /** How many jobs each queue has in each state: exact, because a change travels in the batch of what it counts. */
-import { Packr } from 'msgpackr';
+import { Packr } from 'msgpackr/pack';
 import { JOB_STATES, type JobState } from '../job/record.js';
 import { seal, unseal } from './integrity.js';
 import { COUNTERS_SPAN, countersKey } from './keys.js';

@@ -2,7 +2,7 @@
  * What the engine and a thread say to each other. Tasks and answers travel as bytes: one buffer for a chunk,
  * handed over instead of copied.
  */
-import { Packr } from 'msgpackr';
+import { Packr } from 'msgpackr/pack';
 import type { Answer } from './answer.js';
 import type { LogLine, Task } from './contract.js';
 
