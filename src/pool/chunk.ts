@@ -80,7 +80,7 @@ export class Chunk {
 
   /** The thread has gone. @param fault What ended it, unless the engine did: then nobody can be blamed. */
   lost(fault: MillraceError | undefined): void {
-    const current = this.#slot.current();
+    const current = this.#slot.entered();
     for (const [index, place] of this.#places.entries()) {
       if (!place.settled)
         this.#settle(place, lostOutcome(place.task, place.stop, index === current ? fault : undefined));

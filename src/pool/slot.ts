@@ -9,7 +9,8 @@ export const MAX_CHUNK = 256;
 
 const REASONS: readonly StopReason[] = ['timedOut', 'cancelled', 'shutdown'];
 const CURRENT = 0;
-const FIRST_STOP = 1;
+const AT = 1;
+const FIRST_STOP = 2;
 /** The instant comes first, for it needs an alignment of eight bytes. */
 const WORDS_OFFSET = 8;
 const BYTES = WORDS_OFFSET + 4 * (FIRST_STOP + MAX_CHUNK);
@@ -28,6 +29,17 @@ export class Slot {
   /** Engine: before a chunk is sent. */
   reset(): void {
     for (let i = 0; i < this.#words.length; i++) Atomics.store(this.#words, i, 0);
+  }
+
+  /** Thread: this task's turn has come, or `undefined`: nothing's. */
+  enter(index: number | undefined): void {
+    Atomics.store(this.#words, AT, index === undefined ? 0 : index + 1);
+  }
+
+  /** Engine: the task whose turn it is: the one to blame when the thread dies. */
+  entered(): number | undefined {
+    const word = Atomics.load(this.#words, AT);
+    return word === 0 ? undefined : word - 1;
   }
 
   /** Thread: the handler of this task starts now. */

@@ -89,6 +89,8 @@ function load(name: string): Promise<Handler> {
   if (!handler) {
     handler = importHandler(name, handlers[name] ?? '');
     loaded.set(name, handler);
+    // What kept it from loading (too many open files, say) may be over the next time.
+    handler.catch(() => loaded.delete(name));
   }
   return handler;
 }
@@ -112,7 +114,9 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
   let first = 0;
   let sentAt = performance.now();
   for (const [index, task] of tasks.entries()) {
+    slot.enter(index);
     answers.push(slot.stopped(index) ? ['stopped'] : await runTask(task, index));
+    slot.enter(undefined);
     const isLast = index === tasks.length - 1;
     if (!isLast && performance.now() - sentAt < ANSWER_EVERY_MS) continue;
     const bytes = encodeAnswers(answers);

@@ -43,6 +43,8 @@ export class Backlog {
   readonly #selector: Selector<Line>;
   readonly #queueLimits: Limits;
   readonly #typeLimits: Limits;
+  /** Job names that were met in the journal, are not defined, and were reported. */
+  readonly #unknown = new Set<string>();
 
   constructor(journal: Journal, options: BacklogOptions) {
     this.#journal = journal;
@@ -74,6 +76,7 @@ export class Backlog {
     const found = new Map<Line, ReadyEntry>();
     const isFree = (entry: ReadyEntry): boolean => this.#typeLimits.allows(entry.name) && accepts(entry);
     const line = this.#selector.next((candidate) => {
+      this.#wantMore(candidate);
       const entry = this.#queueLimits.allows(candidate.name) ? candidate.window.first(isFree) : undefined;
       if (entry) found.set(candidate, entry);
       return entry !== undefined;
@@ -83,7 +86,6 @@ export class Backlog {
     line.window.take(entry.key);
     this.#queueLimits.start(line.name);
     this.#typeLimits.start(entry.name);
-    this.#wantMore(line);
     return { ...entry, queue: line.name };
   }
 
@@ -108,6 +110,17 @@ export class Backlog {
     this.#journal.raiseMark(READY_SPAN(queue).from, line.window.lowestLive());
   }
 
+  /** A job that the code does not know stays where it is, and runs once the code knows it again. */
+  #isKnown(name: string, line: Line): boolean {
+    if (this.#options.typeConcurrency.has(name)) return true;
+    if (!this.#unknown.has(name)) {
+      this.#unknown.add(name);
+      const message = `Jobs named ${name} wait in queue ${line.name}, and no such job type is defined; they stay until one is`;
+      this.#options.onWarning(new MillraceError('MILLRACE_JOB_UNKNOWN', message));
+    }
+    return false;
+  }
+
   #wantMore(line: Line): void {
     if (line.window.wants !== undefined) void this.#refill(line);
   }
@@ -118,9 +131,7 @@ export class Backlog {
     line.window.beginPage();
     try {
       const page = await this.#journal.ready(line.name, after === '' ? undefined : after, WINDOW_SIZE);
-      const entries = page.entries
-        .map(readyEntry)
-        .filter(({ name }) => this.#options.typeConcurrency.has(name));
+      const entries = page.entries.map(readyEntry).filter(({ name }) => this.#isKnown(name, line));
       line.window.endPage({ ...page, entries } satisfies ReadyPage);
     } catch (thrown) {
       line.window.endPage(undefined);

@@ -45,7 +45,8 @@ export class EmbeddedEngine {
   readonly #backlog: Backlog;
   readonly #dispatcher: Dispatcher;
   readonly #stager: Stager;
-  #rescued: readonly Job[] = [];
+  /** What happened while the engine opened, told once somebody can listen. */
+  #news: (() => void)[] = [];
   #drainWaiters: DrainWaiter[] = [];
   /** Whether there was anything available or running since the last `drained`. */
   #wasActive = false;
@@ -97,8 +98,11 @@ export class EmbeddedEngine {
   async recover(): Promise<void> {
     const { journal, clock, announcer } = this.#parts;
     const { jobs, damaged } = await recover(journal, clock.now());
-    this.#rescued = jobs;
-    for (const error of damaged) announcer.warning(error);
+    this.#news = [
+      ...damaged.map((error) => () => announcer.warning(error)),
+      ...this.#orphanedQueues().map((error) => () => announcer.warning(error)),
+      ...jobs.map((job) => () => (hasEnded(job.status) ? announcer.cancelled(job) : announcer.rescued(job))),
+    ];
     await this.#backlog.load();
     this.#wasActive = this.#isActive();
   }
@@ -106,11 +110,7 @@ export class EmbeddedEngine {
   /** Starts to work. By now listeners have had the chance to subscribe. */
   begin(): void {
     if (this.#closing) return;
-    for (const job of this.#rescued) {
-      if (hasEnded(job.status)) this.#parts.announcer.cancelled(job);
-      else this.#parts.announcer.rescued(job);
-    }
-    this.#rescued = [];
+    for (const tell of this.#news.splice(0)) tell();
     this.#stager.start();
     this.wake();
   }
@@ -224,6 +224,18 @@ export class EmbeddedEngine {
       'MILLRACE_JOB_NOT_FOUND',
       `There is no job ${id}: it never was, or is no longer kept`,
     );
+  }
+
+  /** Queues with jobs in the journal that `queues` does not name any more: their jobs stay where they are. */
+  #orphanedQueues(): MillraceError[] {
+    const { journal, settings } = this.#parts;
+    const unknown = journal.queues().filter((queue) => !settings.queues.has(queue));
+    return unknown.flatMap((queue) => {
+      const { available, scheduled, retryable } = journal.counts(queue);
+      const waiting = available + scheduled + retryable;
+      const message = `${waiting} jobs wait in queue ${queue}, and \`queues\` does not name it; they stay until it does`;
+      return waiting > 0 ? [new MillraceError('MILLRACE_QUEUE_UNKNOWN', message)] : [];
+    });
   }
 
   #isActive(): boolean {

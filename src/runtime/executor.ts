@@ -37,7 +37,7 @@ interface Attempt extends Choice {
   readonly onAbandon: ((error: unknown) => void)[];
   /** The outcome is on its way into the journal. */
   isSettling: boolean;
-  /** It must stop as soon as it has started. */
+  /** Why it must stop; one that has not started does not start any more. */
   stopReason?: StopReason;
 }
 
@@ -101,22 +101,7 @@ export class Executor {
   /** A pool's word on what a task came to. */
   settle(task: Task, outcome: Outcome): void {
     const attempt = this.#byTask.get(task);
-    const before = attempt?.job;
-    if (!attempt || !before) return;
-    const { journal, clock, random } = this.#links;
-    const { spec } = before;
-    const policy = {
-      maxAttempts: spec.maxAttempts ?? attempt.type.maxAttempts,
-      backoff: attempt.type.backoff,
-    };
-    const job = { spec, status: settled(before.status, outcome, policy, clock.now(), random()) };
-    attempt.isSettling = true;
-    const change = new Transaction().move(spec, before.status, job.status);
-    if (spec.durability === 'fsync') change.withSync();
-    journal.commit(change).then(
-      () => this.#end(attempt, before, job),
-      (thrown: unknown) => this.#abandon(attempt, thrown),
-    );
+    if (attempt?.job) this.#settle(attempt, attempt.job, outcome);
   }
 
   /** Cancels a chosen or running job; between it and an outcome the order of the commits decides. */
@@ -186,17 +171,36 @@ export class Executor {
   }
 
   #run(attempt: Attempt): void {
-    const { job, type, pool } = attempt;
+    const { job, type, pool, stopReason } = attempt;
     // One whose record was damaged has ended already.
     if (!job || !this.#attempts.has(job.spec.id)) return;
+    if (stopReason) {
+      pool.unreserve(job.spec.name);
+      this.#settle(attempt, job, { kind: stopReason === 'cancelled' ? 'cancelled' : 'released' });
+      return;
+    }
     const task = taskOf(job, type);
     attempt.task = task;
     this.#byTask.set(task, attempt);
     this.#links.announcer.started(job);
     pool.run([task]);
-    if (attempt.stopReason === 'shutdown') pool.stop(task, 'shutdown');
-    // What cannot be journaled is told to whoever cancelled, by #abandon().
-    if (attempt.stopReason === 'cancelled') this.#requestCancel(attempt, job).catch(() => {});
+  }
+
+  #settle(attempt: Attempt, before: Job, outcome: Outcome): void {
+    const { journal, clock, random } = this.#links;
+    const { spec } = before;
+    const policy = {
+      maxAttempts: spec.maxAttempts ?? attempt.type.maxAttempts,
+      backoff: attempt.type.backoff,
+    };
+    const job = { spec, status: settled(before.status, outcome, policy, clock.now(), random()) };
+    attempt.isSettling = true;
+    const change = new Transaction().move(spec, before.status, job.status);
+    if (spec.durability === 'fsync') change.withSync();
+    journal.commit(change).then(
+      () => this.#end(attempt, before, job),
+      (thrown: unknown) => this.#abandon(attempt, thrown),
+    );
   }
 
   /** Journaled first, so that a crash from here on leaves the job cancelled. */
@@ -219,7 +223,7 @@ export class Executor {
 
   /** The journal took no outcome: the job is in it as it was, and is rescued when it opens again. */
   #abandon(attempt: Attempt, thrown: unknown): void {
-    if (!attempt.task) attempt.pool.unreserve(attempt.pick.name);
+    if (!attempt.task && !attempt.isSettling) attempt.pool.unreserve(attempt.pick.name);
     this.#forget(attempt);
     for (const reject of attempt.onAbandon) reject(asError(thrown));
   }
