@@ -47,6 +47,7 @@ export class EmbeddedEngine {
   readonly #stager: Stager;
   /** What happened while the engine opened, told once somebody can listen. */
   #news: (() => void)[] = [];
+  #hasBegun = false;
   #drainWaiters: DrainWaiter[] = [];
   /** Whether there was anything available or running since the last `drained`. */
   #wasActive = false;
@@ -56,7 +57,7 @@ export class EmbeddedEngine {
     this.#parts = parts;
     const { settings, journal, clock, announcer, random } = parts;
     const isHeld = (id: string): boolean => this.#holds.has(id);
-    const onWarning = (error: MillraceError): void => announcer.warning(error);
+    const onWarning = (error: MillraceError): void => this.#warn(error);
     this.#backlog = new Backlog(journal, {
       queues: settings.queues.values(),
       selection: settings.selection,
@@ -98,11 +99,10 @@ export class EmbeddedEngine {
   async recover(): Promise<void> {
     const { journal, clock, announcer } = this.#parts;
     const { jobs, damaged } = await recover(journal, clock.now());
-    this.#news = [
-      ...damaged.map((error) => () => announcer.warning(error)),
-      ...this.#orphanedQueues().map((error) => () => announcer.warning(error)),
-      ...jobs.map((job) => () => (hasEnded(job.status) ? announcer.cancelled(job) : announcer.rescued(job))),
-    ];
+    for (const error of [...damaged, ...this.#orphanedQueues()]) this.#warn(error);
+    for (const job of jobs) {
+      this.#news.push(() => (hasEnded(job.status) ? announcer.cancelled(job) : announcer.rescued(job)));
+    }
     await this.#backlog.load();
     this.#wasActive = this.#isActive();
   }
@@ -110,6 +110,7 @@ export class EmbeddedEngine {
   /** Starts to work. By now listeners have had the chance to subscribe. */
   begin(): void {
     if (this.#closing) return;
+    this.#hasBegun = true;
     for (const tell of this.#news.splice(0)) tell();
     this.#stager.start();
     this.wake();
@@ -188,6 +189,12 @@ export class EmbeddedEngine {
     const error = closedError();
     announcer.results.close(error);
     for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
+  }
+
+  #warn(error: MillraceError): void {
+    const { announcer } = this.#parts;
+    if (this.#hasBegun) announcer.warning(error);
+    else this.#news.push(() => announcer.warning(error));
   }
 
   /** A committed job that is not running: from here on somebody looks after it. */
