@@ -40,9 +40,11 @@ export interface PoolEvents {
 }
 
 export interface Pool {
-  /** Whether a job could start now, reservations counted. */
-  accepts(job: { readonly id: string; readonly name: string }): boolean;
-  /** Holds the room for one job until `run` or `unreserve`. To be called after `accepts`. */
+  /** Whether a job of this type could start now, reservations counted. */
+  hasRoom(name: string): boolean;
+  /** Whether an attempt of this job, though settled, may still be going on: it must not get another one yet. */
+  isLingering(id: string): boolean;
+  /** Holds the room for one job until `run` or `unreserve`. To be called while there is room. */
   reserve(name: string): void;
   unreserve(name: string): void;
   /** Starts tasks whose room was reserved, one after another in the same place. */

@@ -39,7 +39,7 @@ export class InlinePool implements Pool {
   readonly #clock: Clock;
   readonly #attempts = new Map<Task, Attempt>();
   /** Jobs whose outcome was decided before their promise settled. */
-  readonly #stuck = new Set<string>();
+  readonly #lingering = new Set<string>();
 
   constructor(handlers: Readonly<Record<string, InlineHandler>>, events: PoolEvents, clock: Clock) {
     this.#events = events;
@@ -51,13 +51,13 @@ export class InlinePool implements Pool {
     }
   }
 
-  accepts({ id, name }: { id: string; name: string }): boolean {
+  hasRoom(name: string): boolean {
     const line = this.#lines.get(name);
-    return (
-      line !== undefined &&
-      line.queue.pending + line.reserved < line.queue.concurrency &&
-      !this.#stuck.has(id)
-    );
+    return line !== undefined && line.queue.pending + line.reserved < line.queue.concurrency;
+  }
+
+  isLingering(id: string): boolean {
+    return this.#lingering.has(id);
   }
 
   reserve(name: string): void {
@@ -107,7 +107,7 @@ export class InlinePool implements Pool {
       log: (logLine) => this.#isLive(attempt) && this.#events.log(task, logLine),
     });
     const answer = await answerOf(async () => line.handler(decode(task.payload), context));
-    this.#stuck.delete(task.id);
+    this.#lingering.delete(task.id);
     if (this.#isLive(attempt)) this.#settle(attempt, outcomeOf(answer, task, attempt.stop));
     // p-queue counts this task until its promise has resolved.
     setImmediate(() => this.#events.available());
@@ -115,7 +115,7 @@ export class InlinePool implements Pool {
 
   #giveUp(attempt: Attempt): void {
     const { task, stop } = attempt;
-    this.#stuck.add(task.id);
+    this.#lingering.add(task.id);
     const message = `Job ${task.name} ${task.id} was told to stop and goes on: an inline handler cannot be ended. Its result will be ignored; pass \`job.signal\` on to what it waits for`;
     this.#events.warning(new MillraceError('MILLRACE_INLINE_STUCK', message));
     this.#settle(attempt, lostOutcome(task, stop));
@@ -133,7 +133,7 @@ export class InlinePool implements Pool {
 
   #line(name: string): Line {
     const line = this.#lines.get(name);
-    if (!line) throw new Error(`There is no inline handler named ${name}: accepts() says so`);
+    if (!line) throw new Error(`There is no inline handler named ${name}: hasRoom() says so`);
     return line;
   }
 }

@@ -67,10 +67,15 @@ export class ThreadPool implements Pool {
     }
   }
 
-  accepts(): boolean {
+  hasRoom(): boolean {
     let idle = 0;
     for (const thread of this.#live) if (thread.isIdle) idle++;
     return idle > this.#reserved;
+  }
+
+  /** A thread's tasks are settled when it has answered, or has gone. */
+  isLingering(): boolean {
+    return false;
   }
 
   reserve(): void {

@@ -39,6 +39,8 @@ interface Reading {
 export class Window {
   readonly #size: number;
   #entries: ReadyEntry[] = [];
+  /** How many entries there are of each job type. */
+  readonly #names = new Map<string, number>();
   /** All entries up to this key are in the window; `undefined` means: all there are. */
   #end: string | undefined = '';
   /** Taken entries whose removal from the journal is not committed yet. */
@@ -61,9 +63,16 @@ export class Window {
     return this.#end === undefined || this.#reading || enough ? undefined : this.#end;
   }
 
-  /** The first entry for which `accepts` says yes. */
-  first(accepts: (entry: ReadyEntry) => boolean): ReadyEntry | undefined {
-    return this.#entries.find(accepts);
+  /**
+   * The first entry whose job type has room and for which `accepts` says yes. Types are asked once each, so that
+   * a window full of jobs without room is not walked through at every turn.
+   */
+  first(hasRoom: (name: string) => boolean, accepts: (entry: ReadyEntry) => boolean): ReadyEntry | undefined {
+    const names = new Set<string>();
+    for (const name of this.#names.keys()) if (hasRoom(name)) names.add(name);
+    return names.size === 0
+      ? undefined
+      : this.#entries.find((entry) => names.has(entry.name) && accepts(entry));
   }
 
   /** A committed entry. */
@@ -83,8 +92,11 @@ export class Window {
     this.#reading?.removed.add(key);
     this.#reading?.added.delete(key);
     const at = this.#position(key);
-    if (this.#entries[at]?.key !== key) return undefined;
-    const [entry] = at === 0 ? [this.#entries.shift()] : this.#entries.splice(at, 1);
+    const entry = this.#entries[at];
+    if (entry?.key !== key) return undefined;
+    if (at === 0) this.#entries.shift();
+    else this.#entries.splice(at, 1);
+    this.#count(entry, -1);
     return entry;
   }
 
@@ -127,11 +139,18 @@ export class Window {
     if (this.#entries[at]?.key === entry.key) return;
     if (at === this.#entries.length) this.#entries.push(entry);
     else this.#entries.splice(at, 0, entry);
+    this.#count(entry, 1);
+  }
+
+  #count({ name }: ReadyEntry, by: 1 | -1): void {
+    const count = (this.#names.get(name) ?? 0) + by;
+    if (count === 0) this.#names.delete(name);
+    else this.#names.set(name, count);
   }
 
   #trim(): void {
     if (this.#entries.length <= this.#size) return;
-    this.#entries.length = this.#size;
+    for (const entry of this.#entries.splice(this.#size)) this.#count(entry, -1);
     this.#end = this.#entries.at(-1)?.key;
   }
 

@@ -71,13 +71,19 @@ export class Backlog {
     line.window.add(isSmall ? { ...entry, job: { spec, status } } : entry);
   }
 
-  /** The next job that can run now; it is hidden until {@link settle}, and counts in its limits until {@link end}. */
-  next(accepts: (entry: ReadyEntry) => boolean): Pick | undefined {
+  /**
+   * The next job that can run now; it is hidden until {@link settle}, and counts in its limits until {@link end}.
+   * @param hasRoom Whether a job of that type could start.
+   * @param accepts Whether this very job could.
+   */
+  next(hasRoom: (name: string) => boolean, accepts: (entry: ReadyEntry) => boolean): Pick | undefined {
     const found = new Map<Line, ReadyEntry>();
-    const isFree = (entry: ReadyEntry): boolean => this.#typeLimits.allows(entry.name) && accepts(entry);
+    const isFree = (name: string): boolean => this.#typeLimits.allows(name) && hasRoom(name);
     const line = this.#selector.next((candidate) => {
       this.#wantMore(candidate);
-      const entry = this.#queueLimits.allows(candidate.name) ? candidate.window.first(isFree) : undefined;
+      const entry = this.#queueLimits.allows(candidate.name)
+        ? candidate.window.first(isFree, accepts)
+        : undefined;
       if (entry) found.set(candidate, entry);
       return entry !== undefined;
     });

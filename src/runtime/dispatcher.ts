@@ -40,7 +40,10 @@ export class Dispatcher {
     const { backlog, executor, mayClaim, onPass } = this.#links;
     const choices: Choice[] = [];
     while (mayClaim()) {
-      const pick = backlog.next((entry) => this.#accepts(entry));
+      const pick = backlog.next(
+        (name) => this.#hasRoom(name),
+        (entry) => this.#accepts(entry),
+      );
       const type = pick && this.#links.types.get(pick.name);
       if (!pick || !type) break;
       const pool = this.#links.pools[type.kind];
@@ -51,9 +54,14 @@ export class Dispatcher {
     onPass();
   }
 
-  #accepts(entry: ReadyEntry): boolean {
-    const type = this.#links.types.get(entry.name);
-    if (!type || this.#links.isHeld(entry.id) || this.#links.executor.has(entry.id)) return false;
-    return this.#links.pools[type.kind].accepts(entry);
+  #hasRoom(name: string): boolean {
+    const type = this.#links.types.get(name);
+    return type !== undefined && this.#links.pools[type.kind].hasRoom(name);
+  }
+
+  #accepts({ id, name }: ReadyEntry): boolean {
+    const { isHeld, executor, types, pools } = this.#links;
+    const type = types.get(name);
+    return type !== undefined && !isHeld(id) && !executor.has(id) && !pools[type.kind].isLingering(id);
   }
 }
