@@ -16,6 +16,8 @@ interface Line extends QueueSettings {
   readonly window: Window;
   /** Jobs taken since the low-water mark was last raised. */
   taken: number;
+  /** The first entry of a job that the code does not know. The window has none of them, and the mark spares them. */
+  unknown?: string;
 }
 
 /** A job that was chosen, and the queue that it counts in. */
@@ -66,8 +68,8 @@ export class Backlog {
   /** A committed, available job. */
   add({ spec, status }: Job): void {
     const line = this.#lines.get(spec.queue);
-    if (!line || !this.#options.typeConcurrency.has(spec.name)) return;
     const entry = { key: readyKey(spec), id: spec.id, name: spec.name };
+    if (!line || !this.#isKnown(entry, line)) return;
     const isSmall = spec.payload.byteLength <= MAX_CACHED_PAYLOAD_BYTES;
     line.window.add(isSmall ? { ...entry, job: { spec, status } } : entry);
   }
@@ -114,12 +116,15 @@ export class Backlog {
     line.window.settle(key);
     if (++line.taken < RAISE_MARK_EVERY) return;
     line.taken = 0;
-    this.#journal.raiseMark(READY_SPAN(queue).from, line.window.lowestLive());
+    const lowest = line.window.lowestLive();
+    const { unknown = lowest } = line;
+    this.#journal.raiseMark(READY_SPAN(queue).from, unknown < lowest ? unknown : lowest);
   }
 
   /** A job that the code does not know stays where it is, and runs once the code knows it again. */
-  #isKnown(name: string, line: Line): boolean {
+  #isKnown({ key, name }: ReadyEntry, line: Line): boolean {
     if (this.#options.typeConcurrency.has(name)) return true;
+    if (line.unknown === undefined || key < line.unknown) line.unknown = key;
     if (!this.#unknown.has(name)) {
       this.#unknown.add(name);
       const message = `Jobs named ${name} wait in queue ${line.name}, and no such job type is defined; they stay until one is`;
@@ -138,7 +143,7 @@ export class Backlog {
     line.window.beginPage();
     try {
       const page = await this.#journal.ready(line.name, after === '' ? undefined : after, WINDOW_SIZE);
-      const entries = page.entries.map(readyEntry).filter(({ name }) => this.#isKnown(name, line));
+      const entries = page.entries.map(readyEntry).filter((entry) => this.#isKnown(entry, line));
       line.window.endPage({ ...page, entries } satisfies ReadyPage);
     } catch (thrown) {
       line.window.endPage(undefined);
