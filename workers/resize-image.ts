@@ -15,11 +15,9 @@
  *
  * How much native work runs at once. sharp works on libuv's thread pool, which the whole process shares: with
  * file access, and with the journal's commits. This handler keeps exactly one of the pool's threads busy per
- * worker thread, because it makes its outputs one after the other. So the engine's `threads.count` is the
- * bound, for all threads together, and it has to stay below the pool's size: at most `UV_THREADPOOL_SIZE - 1`,
- * which is 3 unless that variable is set before Node starts. Measured on two cores: reading a small file took
- * 0.2 ms (99 of 100: 9 ms) beside three threads that resize, and 554 ms beside four, as each read then waits
- * for an image; with `UV_THREADPOOL_SIZE=8` four and five threads were as harmless as three.
+ * job, because it makes its outputs one after the other, and `usesNativePool` lets the engine run one job less
+ * than that pool has threads: 3, unless `UV_THREADPOOL_SIZE` is set before Node starts. Measured on two cores:
+ * reading a small file took 0.2 ms (99 of 100: 9 ms) beside three threads that resize, and 554 ms beside four.
  *
  * Loading sets `sharp.concurrency(1)` and `sharp.cache(false)`, which hold for the whole process.
  */
@@ -32,6 +30,9 @@ import type { ImageSource } from './image/source.js';
 import { writeWholeFile } from './safe-file.js';
 
 export type * from './image/payload.js';
+
+/** Tells the engine to keep one thread of libuv's pool free. */
+export const usesNativePool = true;
 
 /**
  * Makes `outputs` of one image. Reports `{ done, total }` outputs as progress.

@@ -23,6 +23,13 @@ export interface LoadFailure {
   readonly error: Uint8Array;
 }
 
+/** What a thread found when it loaded the handlers' modules. */
+export interface LoadReport {
+  readonly failures: readonly LoadFailure[];
+  /** Names whose module says that it works on libuv's pool: `export const usesNativePool = true`. */
+  readonly native: readonly string[];
+}
+
 /** What a thread says on its own port, in the order in which it happened. */
 export type ThreadMessage =
   | { readonly kind: 'progress'; readonly index: number; readonly value: Uint8Array }

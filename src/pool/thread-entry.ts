@@ -17,6 +17,7 @@ import {
   encodeAnswers,
   PORT,
   type LoadFailure,
+  type LoadReport,
   type ThreadData,
   type ThreadMessage,
   type ThreadRequest,
@@ -25,6 +26,11 @@ import {
 import { Slot } from './slot.js';
 
 type Handler = (payload: unknown, job: JobContext) => unknown;
+
+interface LoadedModule {
+  readonly handler: Handler;
+  readonly usesNativePool: unknown;
+}
 
 /** The attempt whose handler is running, or ran when something stray was set up. */
 interface Attempt {
@@ -42,7 +48,7 @@ const ANSWER_EVERY_MS = 5;
 // Safe: pool/thread.ts starts this module with exactly this data.
 const { handlers, slot: buffer } = workerData as ThreadData;
 const slot = new Slot(buffer);
-const loaded = new Map<string, Promise<Handler>>();
+const loaded = new Map<string, Promise<LoadedModule>>();
 const attempts = new AsyncLocalStorage<Attempt>();
 let current: Attempt | undefined;
 
@@ -66,37 +72,39 @@ process.on('uncaughtException', (thrown) => {
   if (attempt?.live) attempt.fail(error);
 });
 
-export default async function serve(request: ThreadRequest): Promise<LoadFailure[] | undefined> {
+export default async function serve(request: ThreadRequest): Promise<LoadReport | undefined> {
   if (request.kind === 'load') return loadAll();
   await runChunk(decodeTasks(request.tasks));
   return undefined;
 }
 
-async function loadAll(): Promise<LoadFailure[]> {
+async function loadAll(): Promise<LoadReport> {
   const failures: LoadFailure[] = [];
+  const native: string[] = [];
   for (const name of Object.keys(handlers)) {
     try {
-      await load(name);
+      const module = await load(name);
+      if (module.usesNativePool === true) native.push(name);
     } catch (thrown) {
       failures.push({ name, error: encodeError(thrown) });
     }
   }
-  return failures;
+  return { failures, native };
 }
 
-function load(name: string): Promise<Handler> {
-  let handler = loaded.get(name);
-  if (!handler) {
-    handler = importHandler(name, handlers[name] ?? '');
-    loaded.set(name, handler);
+function load(name: string): Promise<LoadedModule> {
+  let module = loaded.get(name);
+  if (!module) {
+    module = importHandler(name, handlers[name] ?? '');
+    loaded.set(name, module);
     // What kept it from loading (too many open files, say) may be over the next time.
-    handler.catch(() => loaded.delete(name));
+    module.catch(() => loaded.delete(name));
   }
-  return handler;
+  return module;
 }
 
-async function importHandler(name: string, href: string): Promise<Handler> {
-  let module: { default?: unknown };
+async function importHandler(name: string, href: string): Promise<LoadedModule> {
+  let module: { default?: unknown; usesNativePool?: unknown };
   try {
     module = (await import(href)) as typeof module;
   } catch (thrown) {
@@ -104,8 +112,10 @@ async function importHandler(name: string, href: string): Promise<Handler> {
     const message = `The module of ${name} (${href}) could not be loaded: ${cause.message}`;
     throw new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message, { cause });
   }
-  if (typeof module.default === 'function') return module.default as Handler;
-  const message = `Expected the module of ${name} (${href}) to have a function as its default export, got: ${typeof module.default}`;
+  const { default: handler, usesNativePool } = module;
+  // What the handler takes was checked where its jobs are enqueued.
+  if (typeof handler === 'function') return { handler: handler as Handler, usesNativePool };
+  const message = `Expected the module of ${name} (${href}) to have a function as its default export, got: ${typeof handler}`;
   throw new MillraceError('MILLRACE_HANDLER_NO_DEFAULT_EXPORT', message);
 }
 
@@ -129,7 +139,7 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
 
 async function runTask(task: ThreadTask, index: number): Promise<Answer> {
   try {
-    const handler = await load(task.name);
+    const { handler } = await load(task.name);
     const payload = decode(task.payload);
     return ['completed', await runHandler(handler, payload, task, index)];
   } catch (thrown) {

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import type { Pool, PoolEvents, StopReason, Task } from './contract.js';
-import type { LoadFailure } from './protocol.js';
+import type { LoadReport } from './protocol.js';
 import { Thread, type ThreadEvents, type ThreadSettings } from './thread.js';
 
 export interface ThreadPoolSettings extends ThreadSettings {
@@ -38,10 +38,10 @@ export class ThreadPool implements Pool {
 
   /**
    * Starts the first thread; the others follow on their own.
-   * @returns the handlers' modules that could not be loaded.
+   * @returns what it found in the handlers' modules.
    * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`
    */
-  async start(): Promise<LoadFailure[]> {
+  async start(): Promise<LoadReport> {
     const first = this.#add();
     try {
       return await first.start();

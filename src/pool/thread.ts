@@ -15,7 +15,7 @@ import {
   decodeAnswers,
   encodeTasks,
   PORT,
-  type LoadFailure,
+  type LoadReport,
   type ThreadData,
   type ThreadMessage,
   type ThreadRequest,
@@ -100,22 +100,22 @@ export class Thread {
 
   /**
    * Starts the thread and loads every handler's module. Afterwards the thread is idle.
-   * @returns the modules that could not be loaded; jobs of theirs will error, all others run.
+   * @returns what it found; jobs of modules that could not be loaded will error, all others run.
    * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`, and the thread is gone then.
    */
-  async start(): Promise<LoadFailure[]> {
+  async start(): Promise<LoadReport> {
     const late = this.#clock.setTimer(() => {
       this.#fatal = new Error(`it took longer than ${START_TIMEOUT_MS} ms to load its modules`);
       this.end();
     }, START_TIMEOUT_MS);
     try {
-      const loading = this.#request<LoadFailure[]>({ kind: 'load' });
+      const loading = this.#request<LoadReport>({ kind: 'load' });
       const gone = this.#follow().then(() =>
         Promise.reject(this.#fatal ?? new Error('it exited while it started')),
       );
-      const failures = await Promise.race([loading, gone]);
+      const report = await Promise.race([loading, gone]);
       this.#state = 'idle';
-      return failures;
+      return report;
     } catch (thrown) {
       // Where the system refused to make a thread there is none to wait for.
       if (this.#piscina.threads.length === 0) this.#exited(0);

@@ -27,6 +27,9 @@ export interface BacklogOptions {
   readonly selection: Selection;
   /** The job types that the code knows, and how many of each may run at once. */
   readonly typeConcurrency: ReadonlyMap<string, number>;
+  /** Job types that share a limit of their own, because they work on libuv's pool. */
+  readonly nativeTypes: ReadonlySet<string>;
+  readonly nativeConcurrency: number;
   /** There are entries that were not there before. */
   readonly onRefill: () => void;
   readonly onWarning: (error: MillraceError) => void;
@@ -34,6 +37,8 @@ export interface BacklogOptions {
 
 /** A job with a greater payload is read again when it is claimed, so that windows stay small. */
 const MAX_CACHED_PAYLOAD_BYTES = 4_096;
+/** The one key of the limit that native job types share. */
+const NATIVE = 'native';
 const RAISE_MARK_EVERY = 1_000;
 
 export class Backlog {
@@ -43,6 +48,7 @@ export class Backlog {
   readonly #selector: Selector<Line>;
   readonly #queueLimits: Limits;
   readonly #typeLimits: Limits;
+  readonly #nativeLimit: Limits;
   /** Job names that were met in the journal, are not defined, and were reported. */
   readonly #unknown = new Set<string>();
 
@@ -55,6 +61,7 @@ export class Backlog {
     this.#selector = selector(options.selection, lines);
     this.#queueLimits = new Limits(new Map(lines.map(({ name, concurrency }) => [name, concurrency])));
     this.#typeLimits = new Limits(options.typeConcurrency);
+    this.#nativeLimit = new Limits(new Map([[NATIVE, options.nativeConcurrency]]));
   }
 
   /** Reads the head of every queue. */
@@ -78,7 +85,7 @@ export class Backlog {
    */
   next(hasRoom: (name: string) => boolean, accepts: (entry: ReadyEntry) => boolean): Pick | undefined {
     const found = new Map<Line, ReadyEntry>();
-    const isFree = (name: string): boolean => this.#typeLimits.allows(name) && hasRoom(name);
+    const isFree = (name: string): boolean => this.#allows(name) && hasRoom(name);
     const line = this.#selector.next((candidate) => {
       this.#wantMore(candidate);
       const entry = this.#queueLimits.allows(candidate.name)
@@ -92,6 +99,7 @@ export class Backlog {
     line.window.take(entry.key);
     this.#queueLimits.start(line.name);
     this.#typeLimits.start(entry.name);
+    if (this.#options.nativeTypes.has(entry.name)) this.#nativeLimit.start(NATIVE);
     return { ...entry, queue: line.name };
   }
 
@@ -99,6 +107,12 @@ export class Backlog {
   end({ name, queue }: Pick): void {
     this.#queueLimits.end(queue);
     this.#typeLimits.end(name);
+    if (this.#options.nativeTypes.has(name)) this.#nativeLimit.end(NATIVE);
+  }
+
+  #allows(name: string): boolean {
+    if (this.#options.nativeTypes.has(name) && !this.#nativeLimit.allows(NATIVE)) return false;
+    return this.#typeLimits.allows(name);
   }
 
   /** Hides a job that somebody else than a claim takes away. */

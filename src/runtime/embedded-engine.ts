@@ -22,12 +22,17 @@ import { recover } from './recovery.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
 
+/** How many threads libuv gives to file access, LevelDB and native work of the whole process; read once, as libuv does. */
+const LIBUV_POOL_SIZE = Number(process.env['UV_THREADPOOL_SIZE']) || 4;
+
 export interface EngineParts {
   readonly settings: Settings;
   readonly journal: Journal;
   readonly clock: Clock;
   readonly announcer: Announcer;
   readonly pools: Readonly<Record<'thread' | 'inline', Pool>>;
+  /** Job types that work on libuv's pool, which the journal's commits need, too. */
+  readonly nativeTypes: ReadonlySet<string>;
   /** In [0, 1), for the backoff's jitter. */
   readonly random: () => number;
 }
@@ -64,6 +69,8 @@ export class EmbeddedEngine {
       typeConcurrency: new Map(
         [...settings.types.values()].map(({ name, concurrency }) => [name, concurrency]),
       ),
+      nativeTypes: parts.nativeTypes,
+      nativeConcurrency: Math.max(1, LIBUV_POOL_SIZE - 1),
       onRefill: () => this.wake(),
       onWarning,
     });
