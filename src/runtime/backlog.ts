@@ -49,6 +49,8 @@ export class Backlog {
   readonly #queueLimits: Limits;
   readonly #typeLimits: Limits;
   readonly #nativeLimit: Limits;
+  readonly #refills = new Set<Promise<void>>();
+  #isStopped = false;
   /** Job names that were met in the journal, are not defined, and were reported. */
   readonly #unknown = new Set<string>();
 
@@ -67,6 +69,12 @@ export class Backlog {
   /** Reads the head of every queue. */
   async load(): Promise<void> {
     await Promise.all([...this.#lines.values()].map((line) => this.#refill(line)));
+  }
+
+  /** Reads no more pages, and waits for those that are being read. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#refills);
   }
 
   /** A committed, available job. */
@@ -142,7 +150,9 @@ export class Backlog {
   }
 
   #wantMore(line: Line): void {
-    if (line.window.wants !== undefined) void this.#refill(line);
+    if (this.#isStopped || line.window.wants === undefined) return;
+    const refill = this.#refill(line).finally(() => this.#refills.delete(refill));
+    this.#refills.add(refill);
   }
 
   async #refill(line: Line): Promise<void> {

@@ -191,11 +191,11 @@ export class EmbeddedEngine {
     });
     this.executor.shutDown();
     await this.executor.whenIdle();
-    await Promise.all([pools.thread.close(), pools.inline.close()]);
-    await journal.close();
+    await Promise.all([pools.thread.close(), pools.inline.close(), this.#backlog.stop()]);
     const error = closedError();
     announcer.results.close(error);
     for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
+    await journal.close();
   }
 
   #warn(error: MillraceError): void {
