@@ -142,6 +142,11 @@ export class Journal {
     this.#marks.raise(from, key);
   }
 
+  /** Tells the journal that the entry stays where it is, whatever {@link raiseMark} is told later. */
+  pin(key: string): void {
+    this.#marks.pin(key);
+  }
+
   /** Writes what is waiting, then lets go of the store. */
   close(): Promise<void> {
     this.#closing ??= this.#settle().then(() => this.#store.close());
@@ -163,6 +168,7 @@ export class Journal {
     } catch (thrown) {
       // unseal() throws nothing else.
       this.onCorrupt(thrown as MillraceError);
+      this.pin(key);
       return [];
     }
   }

@@ -80,8 +80,8 @@ export class Backlog {
   /** A committed, available job. */
   add({ spec, status }: Job): void {
     const line = this.#lines.get(spec.queue);
-    if (!line || !this.#options.typeConcurrency.has(spec.name)) return;
     const entry = { key: readyKey(spec), id: spec.id, name: spec.name };
+    if (!line || !this.#isKnown(entry, line)) return;
     const isSmall = spec.payload.byteLength <= MAX_CACHED_PAYLOAD_BYTES;
     line.window.add(isSmall ? { ...entry, job: { spec, status } } : entry);
   }
@@ -139,8 +139,9 @@ export class Backlog {
   }
 
   /** A job that the code does not know stays where it is, and runs once the code knows it again. */
-  #isKnown(name: string, line: Line): boolean {
+  #isKnown({ key, name }: ReadyEntry, line: Line): boolean {
     if (this.#options.typeConcurrency.has(name)) return true;
+    this.#journal.pin(key);
     if (!this.#unknown.has(name)) {
       this.#unknown.add(name);
       const message = `Jobs named ${name} wait in queue ${line.name}, and no such job type is defined; they stay until one is`;
@@ -161,7 +162,7 @@ export class Backlog {
     line.window.beginPage();
     try {
       const page = await this.#journal.ready(line.name, after === '' ? undefined : after, WINDOW_SIZE);
-      const entries = page.entries.map(readyEntry).filter(({ name }) => this.#isKnown(name, line));
+      const entries = page.entries.map(readyEntry).filter((entry) => this.#isKnown(entry, line));
       line.window.endPage({ ...page, entries } satisfies ReadyPage);
     } catch (thrown) {
       line.window.endPage(undefined);

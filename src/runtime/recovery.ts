@@ -34,6 +34,7 @@ export async function recover(journal: Journal, now: number): Promise<Recovered>
           read ??
             new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of the running job ${id} is missing`),
         );
+        journal.pin(key);
         continue;
       }
       // A claim leaves the stored status alone, so the mark is what says that the job was running.
@@ -46,6 +47,6 @@ export async function recover(journal: Journal, now: number): Promise<Recovered>
     after = page.next;
   } while (after !== undefined);
   // Every claim so far has a lower number than the next one.
-  if (damaged.length === 0) journal.raiseMark(RUNNING_SPAN.from, runningKey(journal.nextSequence()));
+  journal.raiseMark(RUNNING_SPAN.from, runningKey(journal.nextSequence()));
   return { jobs, damaged };
 }
