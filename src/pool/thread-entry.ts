@@ -43,6 +43,8 @@ const slot = new Slot(buffer);
 const loaded = new Map<string, Promise<Handler>>();
 const attempts = new AsyncLocalStorage<Attempt>();
 let current: Attempt | undefined;
+/** The job whose module is being loaded. */
+let loading: string | undefined;
 
 const { port1: port, port2: engineSide } = new MessageChannel();
 const send = (message: ThreadMessage, transfer: ArrayBuffer[] = []): void =>
@@ -68,6 +70,12 @@ process.on('uncaughtException', (thrown) => {
   });
 });
 
+process.on('exit', (code) => {
+  if (loading === undefined) return;
+  const message = `The module of ${loading} (${handlers[loading]}) ended its thread while it was loaded: process.exit(${code})`;
+  send({ kind: 'loadExit', error: encodeError(new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message)) });
+});
+
 export default async function serve(request: ThreadRequest): Promise<LoadFailure[] | undefined> {
   if (request.kind === 'load') return loadAll();
   await runChunk(decodeTasks(request.tasks));
@@ -77,12 +85,14 @@ export default async function serve(request: ThreadRequest): Promise<LoadFailure
 async function loadAll(): Promise<LoadFailure[]> {
   const failures: LoadFailure[] = [];
   for (const name of Object.keys(handlers)) {
+    loading = name;
     try {
       await load(name);
     } catch (thrown) {
       failures.push({ name, error: encodeError(thrown) });
     }
   }
+  loading = undefined;
   return failures;
 }
 
