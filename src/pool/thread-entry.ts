@@ -37,8 +37,6 @@ interface Attempt {
   readonly task: ThreadTask;
   readonly index: number;
   readonly abort: AbortController;
-  /** Ends the attempt with an error that came from outside its promise. */
-  fail: (error: Error) => void;
   live: boolean;
 }
 
@@ -51,6 +49,8 @@ const slot = new Slot(buffer);
 const loaded = new Map<string, Promise<LoadedModule>>();
 const attempts = new AsyncLocalStorage<Attempt>();
 let current: Attempt | undefined;
+/** The job whose module is being loaded. */
+let loading: string | undefined;
 
 const { port1: port, port2: engineSide } = new MessageChannel();
 const send = (message: ThreadMessage, transfer: ArrayBuffer[] = []): void =>
@@ -68,8 +68,18 @@ process.on('uncaughtException', (thrown) => {
   const cause = asError(thrown);
   const message = `An error outside the handler's promise: ${cause.message}. A timer or an event listener threw, or a promise was not awaited`;
   const error = new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause });
-  send({ kind: 'stray', jobId: attempt?.task.id, error: encodeError(error) });
-  if (attempt?.live) attempt.fail(error);
+  send({
+    kind: 'stray',
+    index: attempt?.live ? attempt.index : undefined,
+    jobId: attempt?.task.id,
+    error: encodeError(error),
+  });
+});
+
+process.on('exit', (code) => {
+  if (loading === undefined) return;
+  const message = `The module of ${loading} (${handlers[loading]}) ended its thread while it was loaded: process.exit(${code})`;
+  send({ kind: 'loadExit', error: encodeError(new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message)) });
 });
 
 export default async function serve(request: ThreadRequest): Promise<LoadReport | undefined> {
@@ -82,6 +92,7 @@ async function loadAll(): Promise<LoadReport> {
   const failures: LoadFailure[] = [];
   const native: string[] = [];
   for (const name of Object.keys(handlers)) {
+    loading = name;
     try {
       const module = await load(name);
       if (module.usesNativePool === true) native.push(name);
@@ -89,6 +100,7 @@ async function loadAll(): Promise<LoadReport> {
       failures.push({ name, error: encodeError(thrown) });
     }
   }
+  loading = undefined;
   return { failures, native };
 }
 
@@ -124,9 +136,9 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
   let first = 0;
   let sentAt = performance.now();
   for (const [index, task] of tasks.entries()) {
-    slot.enter(index);
+    // From here until its answer is sent, what ends the thread is this task's doing.
+    slot.begin(index);
     answers.push(slot.stopped(index) ? ['stopped'] : await runTask(task, index));
-    slot.enter(undefined);
     const isLast = index === tasks.length - 1;
     if (!isLast && performance.now() - sentAt < ANSWER_EVERY_MS) continue;
     const bytes = encodeAnswers(answers);
@@ -135,6 +147,7 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
     first = index + 1;
     sentAt = performance.now();
   }
+  slot.end();
 }
 
 async function runTask(task: ThreadTask, index: number): Promise<Answer> {
@@ -153,21 +166,13 @@ async function runHandler(
   task: ThreadTask,
   index: number,
 ): Promise<Uint8Array> {
-  const attempt: Attempt = { task, index, abort: new AbortController(), fail: () => {}, live: true };
-  const stray = new Promise<never>((_, reject) => {
-    attempt.fail = reject;
-  });
+  const attempt: Attempt = { task, index, abort: new AbortController(), live: true };
   const context = contextOf(attempt);
   current = attempt;
-  slot.begin(index);
   try {
-    // Called inside an async function, so that a handler that throws at once rejects like any other.
-    const value = await attempts.run(attempt, () =>
-      Promise.race([(async () => handler(payload, context))(), stray]),
-    );
+    const value = await attempts.run(attempt, () => handler(payload, context));
     return encode(value, 'result', 'MILLRACE_RESULT_INVALID');
   } finally {
-    slot.end();
     attempt.live = false;
     current = undefined;
   }
