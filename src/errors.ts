@@ -132,17 +132,32 @@ export function invalidOption(option: string, expected: string, got: unknown): M
   );
 }
 
+const MAX_SHOWN = 80;
+
 /** A value as an error message shows it: short, and never throwing itself. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}…` : value);
+  try {
+    return typeof value === 'string' ? JSON.stringify(shortened(value)) : shortened(describe(value));
+  } catch {
+    return `${typeof value === 'function' ? 'a function' : 'an object'} that cannot be looked into`;
+  }
+}
+
+function describe(value: unknown): string {
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (typeof value === 'object' && value !== null) {
     const kind = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor
       ?.name;
     return Array.isArray(value) ? `an array of ${value.length}` : `an instance of ${kind ?? 'Object'}`;
   }
+  // The decimal digits of a huge one take seconds.
+  if (typeof value === 'bigint' && BigInt.asIntN(256, value) !== value)
+    return 'a bigint of more than 256 bits';
   return String(value);
 }
+
+const shortened = (text: string): string =>
+  text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 3)}…` : text;
 
 /** Whatever was thrown, as an `Error`. */
 export function asError(thrown: unknown): Error {

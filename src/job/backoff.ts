@@ -38,7 +38,7 @@ export function backoffPolicy(backoff: Backoff, option: string): BackoffPolicy {
  * @returns milliseconds
  */
 export function backoffMs(policy: BackoffPolicy, attempt: number, random: number): number {
-  // 2 ** 1024 is Infinity, which Math.min brings back to the maximum.
-  const computed = Math.min(policy.maxMs, policy.delayMs * 2 ** (attempt - 1));
+  // 2 ** 1024 would be Infinity, and a delay of 0 times that not a number.
+  const computed = Math.min(policy.maxMs, policy.delayMs * 2 ** Math.min(attempt - 1, 1_023));
   return policy.jitter === 'none' ? computed : Math.round(computed * random);
 }

@@ -7,14 +7,22 @@
  * V8's format opens with 0xff, which in MessagePack is the one-byte value -1, so the bytes tell which they are.
  */
 import { types } from 'node:util';
-import { deserialize, serialize } from 'node:v8';
-import { Packr } from 'msgpackr/pack';
-import { MillraceError, show, type MillraceErrorCode } from '../errors.js';
+import { DefaultDeserializer, serialize } from 'node:v8';
+import { asError, MillraceError, show, type MillraceErrorCode } from '../errors.js';
+import { pack, unpack } from './packer.js';
+
+declare module 'node:v8' {
+  /** Documented by Node, and missing in its types. */
+  interface DefaultDeserializer {
+    _readHostObject(): unknown;
+  }
+}
 
 const V8_HEADER = 0xff;
 const MAX_DEPTH = 500;
-
-const packr = new Packr({ useRecords: false, moreTypes: false });
+/** MessagePack's maps of more keys are beyond msgpackr. */
+const MAX_PACKED_KEYS = 65_535;
+const MAX_SHOWN_PATH = 200;
 
 /**
  * @param what What the value is, for the message of a refusal: "payload", "result".
@@ -28,12 +36,22 @@ export function encode(
   const survey = new Survey();
   const refusal = survey.visit(value, 0);
   if (refusal) {
+    const path =
+      refusal.path.length > MAX_SHOWN_PATH ? `${refusal.path.slice(0, MAX_SHOWN_PATH)}…` : refusal.path;
     throw new MillraceError(
       code,
-      `Expected a ${what} that can be stored, got ${refusal.found} at ${what}${refusal.path}. ${ADVICE}`,
+      `Expected a ${what} that can be stored, got ${refusal.found} at ${what}${path}. ${ADVICE}`,
     );
   }
-  return survey.rich ? serialize(value) : packr.pack(value);
+  try {
+    return survey.rich ? serialize(value) : pack(value);
+  } catch (thrown) {
+    // What only a serializer notices, such as a buffer that was transferred, or a proxy.
+    const cause = asError(thrown);
+    throw new MillraceError(code, `Expected a ${what} that can be stored: ${cause.message} ${ADVICE}`, {
+      cause,
+    });
+  }
 }
 
 const ADVICE =
@@ -41,7 +59,22 @@ const ADVICE =
 
 /** @throws when the bytes are not what {@link encode} made: the caller checks their integrity first. */
 export function decode(bytes: Uint8Array): unknown {
-  return bytes[0] === V8_HEADER && bytes.length > 1 ? deserialize(bytes) : packr.unpack(bytes);
+  if (bytes[0] !== V8_HEADER || bytes.length === 1) return unpack(bytes);
+  const deserializer = new OwningDeserializer(bytes);
+  deserializer.readHeader();
+  return deserializer.readValue();
+}
+
+/** Node's makes views of the bytes that it reads, or of a buffer that it shares with others; these own their memory. */
+class OwningDeserializer extends DefaultDeserializer {
+  override _readHostObject(): ArrayBufferView {
+    // Node's serializer writes nothing but views this way.
+    const view = super._readHostObject() as ArrayBufferView;
+    const own = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
+    if (Buffer.isBuffer(view)) return Buffer.from(own);
+    // Safe: the constructors of all views take a buffer.
+    return new (view.constructor as new (buffer: ArrayBufferLike) => ArrayBufferView)(own);
+  }
 }
 
 interface Refusal {
@@ -83,15 +116,22 @@ class Survey {
     if (prototype === null || Object.getPrototypeOf(prototype) === null)
       return this.#visitPlain(value, depth);
     this.rich = true;
+    if (ArrayBuffer.isView(value)) return this.#visitView(value);
+    if (isSubclass(value, 2)) return { found: show(value), path: '' };
     if (types.isMap(value)) return this.#visitMap(value, depth);
     if (types.isSet(value)) return this.#visitSet(value, depth);
-    if (types.isDate(value)) return undefined;
-    if (types.isArrayBuffer(value)) return undefined;
-    if (ArrayBuffer.isView(value) && types.isArrayBuffer(value.buffer)) return undefined;
+    if (types.isDate(value) || types.isArrayBuffer(value)) return undefined;
     return { found: show(value), path: '' };
   }
 
+  #visitView(view: ArrayBufferView): Refusal | undefined {
+    if (!types.isArrayBuffer(view.buffer)) return { found: `${show(view)} of shared memory`, path: '' };
+    if (Buffer.isBuffer(view) || !isSubclass(view, types.isTypedArray(view) ? 3 : 2)) return undefined;
+    return { found: show(view), path: '' };
+  }
+
   #visitArray(array: unknown[], depth: number): Refusal | undefined {
+    if (isSubclass(array, 2)) return { found: 'an array of a class of its own', path: '' };
     for (let i = 0; i < array.length; i++) {
       if (array[i] === undefined && !(i in array)) this.rich = true;
       const refusal = this.visit(array[i], depth + 1);
@@ -102,7 +142,9 @@ class Survey {
 
   #visitPlain(object: object, depth: number): Refusal | undefined {
     if (Object.getOwnPropertySymbols(object).length > 0) return { found: 'a symbol as a key', path: '' };
-    for (const [key, child] of Object.entries(object)) {
+    const entries = Object.entries(object);
+    if (entries.length > MAX_PACKED_KEYS) this.rich = true;
+    for (const [key, child] of entries) {
       if (key === '__proto__') return { found: 'a key named __proto__', path: '' };
       if (!key.isWellFormed()) this.rich = true;
       const refusal = this.visit(child, depth + 1);
@@ -130,6 +172,18 @@ class Survey {
     }
     return undefined;
   }
+}
+
+/**
+ * Whether an object of a built-in class is of a class derived from it, and would come back as something else.
+ * @param levels How many prototypes the built-in class has, `Object.prototype` included.
+ */
+function isSubclass(value: object, levels: number): boolean {
+  let prototype: object | null = value;
+  // Safe: a prototype is an object or null.
+  for (let i = 0; i <= levels && prototype; i++)
+    prototype = Object.getPrototypeOf(prototype) as object | null;
+  return prototype !== null;
 }
 
 /** Paths are put together on the way out, so that a value without fault costs no path. */

@@ -9,7 +9,8 @@ export type Duration = number | `${number}${Unit}`;
 
 /** Milliseconds, at least 0 and finite; `option` is the name that a refusal speaks of. */
 export function toMs(duration: Duration, option: string): number {
-  const value = typeof duration === 'string' ? ms(duration as ms.StringValue) : duration;
+  // ms() throws an error of its own for an empty string, and returns what is no number for all else it cannot read.
+  const value = typeof duration === 'string' && duration ? ms(duration as ms.StringValue) : duration;
   if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
     throw invalidOption(
       option,

@@ -20,6 +20,8 @@ export interface ErrorData {
 
 const MAX_TEXT = 16_384;
 const MAX_PROPERTY_BYTES = 16_384;
+/** Of all properties of one error together. */
+const MAX_PROPERTIES_BYTES = 65_536;
 const MAX_LINKS = 8;
 const STANDARD = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors']);
 
@@ -49,33 +51,72 @@ export function fromErrorData(data: ErrorData): Error {
   return error;
 }
 
-export const encodeError = (thrown: unknown): Uint8Array => encode(toErrorData(thrown));
+export function encodeError(thrown: unknown): Uint8Array {
+  const data = toErrorData(thrown);
+  try {
+    return encode(data);
+  } catch {
+    // A value that can be stored alone, and is nested too deep within the error.
+    const { cause: _cause, errors: _errors, properties: _properties, ...texts } = data;
+    return encode(texts);
+  }
+}
+
 /** The cast is safe for bytes that {@link encodeError} made, which are the only ones kept as errors. */
 export const decodeError = (bytes: Uint8Array): ErrorData => decode(bytes) as ErrorData;
 
 /** Whether a thrown value says that trying again cannot help. By code, for an app may hold two copies of the class. */
 export function isUnrecoverable(thrown: unknown): boolean {
-  return isErrorLike(thrown) && (thrown as { code?: unknown }).code === 'MILLRACE_UNRECOVERABLE';
+  return isErrorLike(thrown) && read(thrown, 'code') === 'MILLRACE_UNRECOVERABLE';
 }
 
 function describe(error: Error, links: number): ErrorData {
-  const data: ErrorData = { name: text(error.name, 'Error'), message: text(error.message, '') };
-  if (typeof error.stack === 'string') data.stack = cut(error.stack);
-  const code: unknown = (error as { code?: unknown }).code;
-  if (typeof code === 'string' || typeof code === 'number') data.code = code;
-  if (error.cause !== undefined && links > 0) {
-    data.cause = isErrorLike(error.cause)
-      ? describe(error.cause, links - 1)
-      : { value: storable(error.cause) };
+  const data: ErrorData = { name: text(read(error, 'name'), 'Error'), message: messageOf(error) };
+  const stack = read(error, 'stack');
+  if (typeof stack === 'string') data.stack = cut(stack);
+  const code = read(error, 'code');
+  if (typeof code === 'string') data.code = cut(code);
+  if (typeof code === 'number') data.code = code;
+  const cause = read(error, 'cause');
+  if (cause !== undefined && links > 0) {
+    data.cause = isErrorLike(cause) ? describe(cause, links - 1) : { value: storable(cause).value };
   }
-  const inner: unknown = (error as { errors?: unknown }).errors;
+  const inner = read(error, 'errors');
   if (Array.isArray(inner) && links > 0) {
-    data.errors = inner.slice(0, MAX_LINKS).map((one) => describe(asError(one), 0));
+    data.errors = inner.slice(0, MAX_LINKS).map((one) => describe(isErrorLike(one) ? one : asError(one), 0));
   }
-  const properties = Object.entries(error).filter(([key]) => !STANDARD.has(key) && key !== '__proto__');
-  if (properties.length > 0)
-    data.properties = Object.fromEntries(properties.map(([key, value]) => [key, storable(value)]));
+  const properties = propertiesOf(error);
+  if (Object.keys(properties).length > 0) data.properties = properties;
   return data;
+}
+
+function messageOf(error: Error): string {
+  const message = read(error, 'message');
+  return message === undefined ? '' : text(message, show(message));
+}
+
+/** Those that fit, in their order. */
+function propertiesOf(error: Error): Record<string, unknown> {
+  const properties: Record<string, unknown> = {};
+  let room = MAX_PROPERTIES_BYTES;
+  for (const key of Object.keys(error)) {
+    if (STANDARD.has(key) || key === '__proto__') continue;
+    const { value, byteLength } = storable(read(error, key));
+    const needed = 3 * key.length + byteLength;
+    if (needed > room) continue;
+    room -= needed;
+    properties[key] = value;
+  }
+  return properties;
+}
+
+/** A getter that throws must not lose the error it belongs to. */
+function read(error: object, key: string): unknown {
+  try {
+    return (error as Record<string, unknown>)[key];
+  } catch {
+    return undefined;
+  }
 }
 
 function plainError(data: ErrorData, options: ErrorOptions | undefined): Error {
@@ -88,19 +129,27 @@ function plainError(data: ErrorData, options: ErrorOptions | undefined): Error {
 
 /** Errors of another realm (a `vm` context) are no instance of this realm's `Error`. */
 function isErrorLike(value: unknown): value is Error {
-  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
+  try {
+    return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
+  } catch {
+    return false; // A proxy that refuses to be looked at.
+  }
 }
 
 function isMillraceCode(code: unknown): code is MillraceErrorCode {
   return typeof code === 'string' && code.startsWith('MILLRACE_');
 }
 
-function storable(value: unknown): unknown {
+/** The value, or its description where it cannot be kept, and what it takes. */
+function storable(value: unknown): { value: unknown; byteLength: number } {
   try {
-    return encode(value).byteLength <= MAX_PROPERTY_BYTES ? value : show(value);
+    const { byteLength } = encode(value);
+    if (byteLength <= MAX_PROPERTY_BYTES) return { value, byteLength };
   } catch {
-    return show(value); // Its description is what can be kept of it.
+    // Its description is what can be kept of it.
   }
+  const description = show(value);
+  return { value: description, byteLength: 3 * description.length };
 }
 
 const cut = (value: string): string => (value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value);

@@ -2,7 +2,7 @@
  * What is kept of a job. The spec is fixed by `enqueue()` and written once, payload included; the status is
  * written anew by each transition. Both are encoded here, and nowhere else.
  */
-import { Packr } from 'msgpackr/pack';
+import { pack, unpack } from './packer.js';
 
 export type JobState =
   'waiting' | 'scheduled' | 'available' | 'running' | 'retryable' | 'completed' | 'failed' | 'cancelled';
@@ -74,21 +74,19 @@ export interface Job {
 /** How many errored attempts a job keeps. */
 export const MAX_ERRORS = 10;
 
-const packr = new Packr({ useRecords: false, moreTypes: false });
-
 /** The id is the record's key and is not repeated in it. */
 export function encodeSpec({ id: _id, ...rest }: JobSpec): Uint8Array {
-  return packr.pack(rest);
+  return pack(rest);
 }
 
 /** The cast is safe for bytes whose checksum held: {@link encodeSpec} made them. */
 export function decodeSpec(id: string, bytes: Uint8Array): JobSpec {
-  return { id, ...(packr.unpack(bytes) as Omit<JobSpec, 'id'>) };
+  return { id, ...(unpack(bytes) as Omit<JobSpec, 'id'>) };
 }
 
-export const encodeStatus = (status: JobStatus): Uint8Array => packr.pack(status);
+export const encodeStatus = (status: JobStatus): Uint8Array => pack(status);
 /** The cast is safe for bytes whose checksum held: {@link encodeStatus} made them. */
-export const decodeStatus = (bytes: Uint8Array): JobStatus => packr.unpack(bytes) as JobStatus;
+export const decodeStatus = (bytes: Uint8Array): JobStatus => unpack(bytes) as JobStatus;
 
 export function hasEnded(status: JobStatus): status is JobStatus & { state: EndedState } {
   return status.state === 'completed' || status.state === 'failed' || status.state === 'cancelled';

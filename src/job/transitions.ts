@@ -41,9 +41,10 @@ export function cancelled(status: JobStatus, now: number): JobStatus {
 
 /** A running job whose process died: no attempt is counted, for the job cannot be blamed. */
 export function orphaned(status: JobStatus, now: number): JobStatus {
-  if (status.cancelRequestedAt !== undefined) return ended(status, 'cancelled', now);
   // A claim does not rewrite the status, so what the journal holds is mostly the status before it.
-  return status.state === 'running' ? released(status) : { ...status, state: 'available' };
+  expect(status, 'available', 'running');
+  if (status.cancelRequestedAt !== undefined) return ended(status, 'cancelled', now);
+  return status.state === 'running' ? released(status) : status;
 }
 
 /** @param random In [0, 1), for the backoff's jitter. */
@@ -79,6 +80,7 @@ export function settled(
 
 /** A job whose record or attempt can never be run again for a reason of the engine's own, such as corruption. */
 export function gaveUp(status: JobStatus, error: Uint8Array, now: number): JobStatus {
+  expect(status, 'waiting', 'scheduled', 'available', 'retryable', 'running');
   return ended(withError(status, error, now), 'failed', now);
 }
 

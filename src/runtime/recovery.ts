@@ -5,7 +5,7 @@
 import { MillraceError } from '../errors.js';
 import type { Job } from '../job/record.js';
 import { orphaned } from '../job/transitions.js';
-import type { Journal } from '../journal/journal.js';
+import type { JobRead, Journal } from '../journal/journal.js';
 import { claimOf, RUNNING_SPAN, runningKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 
@@ -28,12 +28,9 @@ export async function recover(journal: Journal, now: number): Promise<Recovered>
     const reads = await journal.jobs(page.entries.map(({ text: id }) => id));
     const change = new Transaction();
     for (const [i, { key, text: id }] of page.entries.entries()) {
-      const read = reads[i];
-      if (read === undefined || read instanceof MillraceError) {
-        damaged.push(
-          read ??
-            new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of the running job ${id} is missing`),
-        );
+      const read = orphan(id, reads[i]);
+      if (read instanceof MillraceError) {
+        damaged.push(read);
         journal.pin(key);
         continue;
       }
@@ -49,4 +46,15 @@ export async function recover(journal: Journal, now: number): Promise<Recovered>
   // Every claim so far has a lower number than the next one.
   journal.raiseMark(RUNNING_SPAN.from, runningKey(journal.nextSequence()));
   return { jobs, damaged };
+}
+
+/** A job that is marked as running, where its record fits that. */
+function orphan(id: string, read: JobRead): Job | MillraceError {
+  if (read instanceof MillraceError) return read;
+  if (read === undefined)
+    return new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of the running job ${id} is missing`);
+  const { state } = read.status;
+  if (state === 'available' || state === 'running') return read;
+  const message = `The job ${id} is marked as running, and its record says ${state}; it is left as it is`;
+  return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message);
 }

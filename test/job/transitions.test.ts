@@ -1,0 +1,189 @@
+import { expect, test } from 'vitest';
+import type { Outcome } from '../../src/job/outcome.js';
+import { JOB_STATES, type JobState, type JobStatus } from '../../src/job/record.js';
+import {
+  cancelled,
+  claimed,
+  enqueued,
+  gaveUp,
+  orphaned,
+  promoted,
+  settled,
+  type RetryPolicy,
+} from '../../src/job/transitions.js';
+import { NOW, specOf } from '../fixtures/jobs.js';
+
+const ERROR = Uint8Array.of(1);
+const POLICY: RetryPolicy = { maxAttempts: 3, backoff: { delayMs: 1_000, maxMs: 60_000, jitter: 'none' } };
+
+const available: JobStatus = { state: 'available', attempt: 0 };
+const running = claimed(available, 7, NOW);
+const errored: Outcome = { kind: 'errored', error: ERROR, unrecoverable: false };
+
+const settle = (status: JobStatus, outcome: Outcome, policy = POLICY): JobStatus =>
+  settled(status, outcome, policy, NOW + 10, 0.5);
+
+/** A status of each state, as the engine would come to it. */
+const STATUS_OF: Record<JobState, JobStatus> = {
+  waiting: { state: 'waiting', attempt: 0 },
+  scheduled: { state: 'scheduled', attempt: 0, runAt: NOW + 5 },
+  available,
+  running,
+  retryable: settle(running, errored),
+  completed: settle(running, { kind: 'completed', result: Uint8Array.of(2) }),
+  failed: settle(running, { ...errored, unrecoverable: true }),
+  cancelled: cancelled(available, NOW),
+};
+
+test('a new job is available, or scheduled where it has a time', () => {
+  expect(enqueued(specOf(1))).toStrictEqual({ state: 'available', attempt: 0 });
+  expect(enqueued(specOf(1, { runAt: NOW + 5 }))).toStrictEqual({
+    state: 'scheduled',
+    attempt: 0,
+    runAt: NOW + 5,
+  });
+});
+
+test('a scheduled or retryable job that is due becomes available and keeps its history', () => {
+  expect(promoted(STATUS_OF.scheduled)).toStrictEqual({ state: 'available', attempt: 0 });
+  const next = promoted(STATUS_OF.retryable);
+  expect(next).toMatchObject({ state: 'available', attempt: 1, errors: STATUS_OF.retryable.errors });
+  expect(next).not.toHaveProperty('runAt');
+});
+
+test('a claim counts the attempt', () => {
+  expect(claimed(available, 7, NOW)).toStrictEqual({
+    state: 'running',
+    attempt: 1,
+    claim: 7,
+    startedAt: NOW,
+  });
+});
+
+test('a running job completes with its result', () => {
+  const result = Uint8Array.of(2);
+  expect(settle(running, { kind: 'completed', result })).toStrictEqual({
+    state: 'completed',
+    attempt: 1,
+    startedAt: NOW,
+    finishedAt: NOW + 10,
+    result,
+  });
+});
+
+test.each<Outcome>([errored, { kind: 'timedOut', error: ERROR }, { kind: 'crashed', error: ERROR }])(
+  'an attempt that $kind counts, and the job waits for its next',
+  (outcome) => {
+    expect(settle(running, outcome)).toStrictEqual({
+      state: 'retryable',
+      attempt: 1,
+      startedAt: NOW,
+      runAt: NOW + 1_010,
+      errors: [{ attempt: 1, startedAt: NOW, endedAt: NOW + 10, error: ERROR }],
+    });
+  },
+);
+
+test.each<Outcome>([errored, { kind: 'timedOut', error: ERROR }, { kind: 'crashed', error: ERROR }])(
+  'a job whose last attempt $kind fails',
+  (outcome) => {
+    const last = settle({ ...running, attempt: 3 }, outcome);
+    expect(last).toMatchObject({ state: 'failed', attempt: 3, finishedAt: NOW + 10 });
+    expect(last).not.toHaveProperty('claim');
+    expect(last).not.toHaveProperty('runAt');
+  },
+);
+
+test('an unrecoverable error fails the job whatever attempts are left', () => {
+  expect(settle(running, { ...errored, unrecoverable: true })).toMatchObject({ state: 'failed', attempt: 1 });
+});
+
+test('an attempt that was released does not count', () => {
+  expect(settle(running, { kind: 'released' })).toStrictEqual(available);
+});
+
+test('an attempt that ended cancelled cancels the job', () => {
+  expect(settle(running, { kind: 'cancelled' })).toMatchObject({ state: 'cancelled', finishedAt: NOW + 10 });
+});
+
+test.each<JobState>(['waiting', 'scheduled', 'available', 'retryable'])(
+  'a job that is %s is cancelled at once',
+  (state) => {
+    const next = cancelled(STATUS_OF[state], NOW);
+    expect(next).toMatchObject({ state: 'cancelled', finishedAt: NOW });
+    expect(next).not.toHaveProperty('runAt');
+  },
+);
+
+test.each<Outcome>([
+  { kind: 'completed', result: ERROR },
+  errored,
+  { ...errored, unrecoverable: true },
+  { kind: 'timedOut', error: ERROR },
+  { kind: 'cancelled' },
+  { kind: 'crashed', error: ERROR },
+  { kind: 'released' },
+])('a running job that was asked to cancel ends cancelled, even if its attempt $kind', (outcome) => {
+  const asked = cancelled(running, NOW + 3);
+  expect(asked).toStrictEqual({ ...running, cancelRequestedAt: NOW + 3 });
+  const next = settle(asked, outcome);
+  expect(next.state).toBe('cancelled');
+  expect(next).not.toHaveProperty('result');
+});
+
+test('an orphan becomes available, and its attempt does not count', () => {
+  expect(orphaned(running, NOW)).toStrictEqual(available);
+  // A claim leaves the stored status as it was before it.
+  expect(orphaned(available, NOW)).toStrictEqual(available);
+});
+
+test('an orphan whose cancel was acknowledged is cancelled', () => {
+  expect(orphaned(cancelled(running, NOW), NOW + 1)).toMatchObject({
+    state: 'cancelled',
+    finishedAt: NOW + 1,
+  });
+});
+
+test('a job that cannot be run fails with the reason', () => {
+  expect(gaveUp(available, ERROR, NOW)).toStrictEqual({
+    state: 'failed',
+    attempt: 0,
+    finishedAt: NOW,
+    errors: [{ attempt: 0, startedAt: NOW, endedAt: NOW, error: ERROR }],
+  });
+});
+
+const LEGAL: readonly [what: string, from: readonly JobState[], change: (status: JobStatus) => JobStatus][] =
+  [
+    ['be promoted', ['scheduled', 'retryable'], promoted],
+    ['be claimed', ['available'], (status) => claimed(status, 7, NOW)],
+    [
+      'be cancelled',
+      ['waiting', 'scheduled', 'available', 'retryable', 'running'],
+      (status) => cancelled(status, NOW),
+    ],
+    ['settle', ['running'], (status) => settle(status, errored)],
+    ['be an orphan', ['available', 'running'], (status) => orphaned(status, NOW)],
+    [
+      'give up',
+      ['waiting', 'scheduled', 'available', 'retryable', 'running'],
+      (status) => gaveUp(status, ERROR, NOW),
+    ],
+  ];
+
+test.each(LEGAL)('only a job that may %s does', (_what, from, change) => {
+  for (const state of JOB_STATES) {
+    if (from.includes(state)) expect(change(STATUS_OF[state])).toHaveProperty('state');
+    else expect(() => change(STATUS_OF[state]), state).toThrow(/cannot make this transition/);
+  }
+});
+
+test('no transition changes the status it is given', () => {
+  for (const [, from, change] of LEGAL) {
+    for (const state of from) {
+      const before = structuredClone(STATUS_OF[state]);
+      change(STATUS_OF[state]);
+      expect(STATUS_OF[state]).toStrictEqual(before);
+    }
+  }
+});
