@@ -6,14 +6,12 @@ import type { Clock } from '../clock.js';
 import type { JobCounts, JobSnapshot } from '../engine.js';
 import { MillraceError } from '../errors.js';
 import { hasEnded, type Job, type JobState } from '../job/record.js';
-import { cancelled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
-import { readyKey } from '../journal/keys.js';
-import { Transaction } from '../journal/transaction.js';
 import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
 import { Backlog } from './backlog.js';
+import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { Executor } from './executor.js';
 import { Holds } from './holds.js';
@@ -50,6 +48,7 @@ export class EmbeddedEngine {
   readonly #backlog: Backlog;
   readonly #dispatcher: Dispatcher;
   readonly #stager: Stager;
+  readonly #control: Control;
   /** What happened while the engine opened, told once somebody can listen. */
   #news: (() => void)[] = [];
   #hasBegun = false;
@@ -98,6 +97,16 @@ export class EmbeddedEngine {
       this.#placed(job);
     };
     this.#intake = new Intake({ journal, clock, settings, onAccepted });
+    this.#control = new Control({
+      journal,
+      clock,
+      announcer,
+      read: (id) => this.#existing(id),
+      backlog: this.#backlog,
+      executor: this.executor,
+      stager: this.#stager,
+      holds: this.#holds,
+    });
     journal.onCorrupt = onWarning;
     journal.onFailure = (error) => this.#journalFailed(error);
   }
@@ -159,12 +168,9 @@ export class EmbeddedEngine {
 
   async cancel(id: string): Promise<JobState> {
     this.#assertOpen();
-    for (;;) {
-      if (this.executor.has(id)) return this.executor.cancel(id);
-      if (this.#holds.has(id)) await this.#holds.free(id);
-      else if (this.#stager.isPromoting(id)) await this.#stager.passed();
-      else return this.#holds.hold(id, () => this.#cancelIdle(id));
-    }
+    const state = await this.#control.cancel(id);
+    this.wake();
+    return state;
   }
 
   drain(): Promise<void> {
@@ -212,21 +218,6 @@ export class EmbeddedEngine {
       this.#backlog.add(job);
     } else if (runAt !== undefined) this.#stager.notice(runAt);
     this.wake();
-  }
-
-  async #cancelIdle(id: string): Promise<JobState> {
-    const { journal, clock, announcer } = this.#parts;
-    const { spec, status } = await this.#existing(id);
-    if (hasEnded(status)) return status.state;
-    const next = cancelled(status, clock.now());
-    const change = new Transaction().move(spec, status, next);
-    if (spec.durability === 'fsync') change.withSync();
-    if (status.state === 'available') this.#backlog.take(spec);
-    await journal.commit(change);
-    if (status.state === 'available') this.#backlog.settle(spec.queue, readyKey(spec));
-    announcer.cancelled({ spec, status: next });
-    this.wake();
-    return next.state;
   }
 
   async #existing(id: string): Promise<Job> {
