@@ -1,8 +1,8 @@
 /**
- * The same work without Millrace: the same handlers, called in the main thread, as many at a time as there were
+ * The same work without Millrace: the same handlers, called in the main thread, as many at a time as ran in
  * threads. What is interrupted here begins anew the next time, as nothing remembers it.
  */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobContext } from 'millrace';
 import renderPdf from 'millrace/workers/render-pdf';
@@ -11,6 +11,7 @@ import type { Display } from './display.js';
 import { formatDelay, formatMs, formatTable } from './format.js';
 import { measure, type Measure } from './loop-delay.js';
 import { SHEET_FILE } from './make-sheet.js';
+import { MOST_AT_ONCE } from './options.js';
 import type { Outcome } from './outcome.js';
 import { planJobs, TARGETS, type PlannedJob } from './plan.js';
 import { run, type RunOptions, type RunReport } from './run.js';
@@ -57,6 +58,8 @@ async function withMillraceFrom(
 ): Promise<Measures> {
   const { sizes, hasMadeSheet } = report.now;
   if (sizes === report.outcomes.length && hasMadeSheet) return report.measures;
+  // The engine would make it for itself alone, as it does a journal's folder.
+  await mkdir(options.output, { recursive: true });
   display.say('All of it once more with Millrace, as an earlier run has done a part');
   return (await run({ ...options, images: report.images }, display, signal)).measures;
 }
@@ -77,7 +80,9 @@ async function inMainThread(
       display.step({ label: 'Main thread', done: outcomes.length, total: plan.length });
     }
   };
-  const [, sizes] = await measure(() => Promise.all(Array.from({ length: threads }, lane)));
+  const [, sizes] = await measure(() =>
+    Promise.all(Array.from({ length: Math.min(threads, MOST_AT_ONCE) }, lane)),
+  );
   const document = contactSheet(join(output, SHEET_FILE), outcomes);
   const [, sheet] = await measure(() => renderPdf(document, plainContext(SHEET_FILE, signal)));
   return { sizes, sheet };

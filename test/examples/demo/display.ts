@@ -20,7 +20,13 @@ export interface Display {
   step(step: Step, text?: string): void;
 }
 
-type Output = NodeJS.WriteStream;
+/** The part of a terminal, or of what stands for one, that is used. */
+export interface Output {
+  isTTY?: boolean;
+  columns?: number;
+  hasColors?(): boolean;
+  write(text: string): unknown;
+}
 
 export function createDisplay(output: Output = process.stdout): Display {
   return output.isTTY ? new Bar(output) : new Lines(output);
@@ -63,7 +69,7 @@ class Bar implements Display {
 
   constructor(output: Output) {
     this.#output = output;
-    this.#hasColours = process.env['NO_COLOR'] === undefined && output.hasColors();
+    this.#hasColours = process.env['NO_COLOR'] === undefined && output.hasColors?.() === true;
   }
 
   say(text: string): void {

@@ -90,6 +90,8 @@ function onInterrupt(stop: () => void): void {
   };
   process.on('SIGINT', listener);
   process.on('SIGTERM', listener);
+  // Nobody reads on: what was piped into, such as head, has closed.
+  process.stdout.once('error', stop).on('error', () => {});
 }
 
 function explain(error: unknown): number {

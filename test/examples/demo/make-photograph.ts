@@ -19,6 +19,9 @@ export interface PhotographPayload {
   keep?: number;
 }
 
+/** sharp works on libuv's pool, and so counts towards what may run there at once. */
+export const usesNativePool = true;
+
 const QUALITY = 85;
 const NOISE_AMPLITUDE = 26;
 /** A power of two, so that a mask keeps an index inside. */

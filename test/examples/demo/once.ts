@@ -7,7 +7,11 @@
  */
 import { access } from 'node:fs/promises';
 import type { JobSnapshot } from 'millrace';
-import type { Engine } from './jobs.js';
+
+/** What is asked of an engine here. */
+export interface Journaled {
+  job(id: string): Promise<JobSnapshot | undefined>;
+}
 
 export interface Once<Handle> {
   readonly handle: Handle;
@@ -20,7 +24,7 @@ export interface Once<Handle> {
  * @param enqueue Enqueues the job under the id that it is given.
  */
 export async function once<Handle>(
-  mill: Engine,
+  mill: Journaled,
   id: string,
   path: string,
   enqueue: (id: string) => Promise<Handle>,

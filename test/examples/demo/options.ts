@@ -29,13 +29,11 @@ const DEFAULT_PHOTOGRAPHS = 24;
 const MOST_THREADS = 64;
 const MOST_PHOTOGRAPHS = 1_000;
 
-/**
- * sharp works on libuv's pool of threads, which the journal's writes and all file access share: one of them has
- * to stay free. libuv reads this variable once, before any code of ours runs.
- */
+/** libuv reads this variable once, before any code of ours runs. */
 const POOL_SIZE = Number(process.env['UV_THREADPOOL_SIZE']) || 4;
-const MOST_SHARP_THREADS = Math.max(1, POOL_SIZE - 1);
-const DEFAULT_THREADS = Math.min(MOST_SHARP_THREADS, Math.max(1, availableParallelism() - 1));
+/** sharp works on libuv's pool, of which the engine keeps a thread free for files and the journal. */
+export const MOST_AT_ONCE = Math.max(1, POOL_SIZE - 1);
+const DEFAULT_THREADS = Math.min(MOST_AT_ONCE, Math.max(1, availableParallelism() - 1));
 
 export const USAGE = `
 Usage: npm run demo -- [options]
@@ -45,7 +43,7 @@ jobs in worker threads. Interrupted by Ctrl-C or kill -9, the same command carri
 
   --input DIR      the images; default: the demo makes ${DEFAULT_PHOTOGRAPHS} photographs of 12 megapixels, and a damaged one
   --output DIR     where results and the journal go; default ./${DEFAULT_OUTPUT}
-  --threads N      worker threads; default here ${DEFAULT_THREADS}: one less than the cores, at most ${MOST_SHARP_THREADS}
+  --threads N      worker threads; default here ${DEFAULT_THREADS}: one less than the cores, at most ${MOST_AT_ONCE}
   --photographs N  how many to make where there is no input; default ${DEFAULT_PHOTOGRAPHS}
   --compare        does the same work without Millrace, in the main thread, and prints both
   --help           prints this
@@ -69,10 +67,10 @@ export function parseOptions(args: readonly string[]): DemoOptions | 'help' {
 
 /** A word of advice on options that work, but not well. */
 export function adviceOn({ threads }: DemoOptions): string | undefined {
-  if (threads <= MOST_SHARP_THREADS) return undefined;
+  if (threads <= MOST_AT_ONCE) return undefined;
   return (
-    `--threads ${threads}: sharp shares libuv's pool of ${POOL_SIZE} with all file access, the journal's too. ` +
-    `Set UV_THREADPOOL_SIZE=${threads + 1} to keep one free`
+    `--threads ${threads}: at most ${MOST_AT_ONCE} images are worked on at once, as sharp works on libuv's pool of ` +
+    `${POOL_SIZE}. Set UV_THREADPOOL_SIZE=${threads + 1} to use all threads`
   );
 }
 
