@@ -120,7 +120,9 @@ async function processStart(pid: number): Promise<string | undefined> {
   try {
     const text = await readFile(`/proc/${pid}/stat`, 'utf8');
     // The second field is the command in parentheses and may hold anything; fields 3 and on follow it.
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+    const [state = '', ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    // Killed, and not yet reaped by its parent, which in a container may never happen.
+    return 'ZX'.includes(state) ? undefined : rest[18];
   } catch {
     return undefined; // No such process, or a system without /proc.
   }
