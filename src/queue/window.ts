@@ -5,18 +5,7 @@
  * A page is read from disk while jobs go on being committed and claimed. What is committed meanwhile is replayed
  * over the page; what has been taken, but may still be on disk, is filtered out of it.
  */
-
-import type { Job } from '../job/record.js';
-
-/** A job that could be claimed, and where it stands in its queue. */
-export interface ReadyEntry {
-  /** The journal's key: the order of the keys is the order of claiming. */
-  readonly key: string;
-  readonly id: string;
-  readonly name: string;
-  /** The job itself, where it is at hand and small: it saves reading it back. */
-  readonly job?: Job;
-}
+import { EntryList, type ReadyEntry } from './entry-list.js';
 
 export interface ReadyPage {
   readonly entries: readonly ReadyEntry[];
@@ -29,18 +18,18 @@ export const WINDOW_SIZE = 1_000;
 
 interface Reading {
   /** Where the page starts: the window's end when the reading began. */
-  readonly from: string | undefined;
-  /** Committed behind the end since. */
-  readonly added: Map<string, ReadyEntry>;
+  readonly from: string;
+  /** The first that were committed behind the window's end since: no more than a window holds. */
+  readonly added: EntryList;
+  /** All that were committed up to this key are in `added`; `undefined` means: all. */
+  end: string | undefined;
   /** What the page may still show although it is gone. */
   readonly removed: Set<string>;
 }
 
 export class Window {
   readonly #size: number;
-  #entries: ReadyEntry[] = [];
-  /** How many entries there are of each job type. */
-  readonly #names = new Map<string, number>();
+  readonly #entries = new EntryList();
   /** All entries up to this key are in the window; `undefined` means: all there are. */
   #end: string | undefined = '';
   /** Taken entries whose removal from the journal is not committed yet. */
@@ -69,7 +58,7 @@ export class Window {
    */
   first(hasRoom: (name: string) => boolean, accepts: (entry: ReadyEntry) => boolean): ReadyEntry | undefined {
     const names = new Set<string>();
-    for (const name of this.#names.keys()) if (hasRoom(name)) names.add(name);
+    for (const name of this.#entries.names()) if (hasRoom(name)) names.add(name);
     return names.size === 0
       ? undefined
       : this.#entries.find((entry) => names.has(entry.name) && accepts(entry));
@@ -77,27 +66,21 @@ export class Window {
 
   /** A committed entry. */
   add(entry: ReadyEntry): void {
+    // A page may have shown it before its own commit was told.
     if (this.#taken.has(entry.key)) return;
-    if (this.#end !== undefined && entry.key > this.#end) {
-      this.#reading?.added.set(entry.key, entry);
-      return;
+    if (this.#end !== undefined && entry.key > this.#end) this.#note(entry);
+    else {
+      this.#entries.insert(entry);
+      this.#trim();
     }
-    this.#insert(entry);
-    this.#trim();
   }
 
   /** Hides an entry, in the window or behind it, until {@link settle} says that the journal has let it go. */
   take(key: string): ReadyEntry | undefined {
     this.#taken.add(key);
     this.#reading?.removed.add(key);
-    this.#reading?.added.delete(key);
-    const at = this.#position(key);
-    const entry = this.#entries[at];
-    if (entry?.key !== key) return undefined;
-    if (at === 0) this.#entries.shift();
-    else this.#entries.splice(at, 1);
-    this.#count(entry, -1);
-    return entry;
+    this.#reading?.added.remove(key);
+    return this.#entries.remove(key);
   }
 
   /** The journal has committed the removal of a taken entry. */
@@ -106,9 +89,14 @@ export class Window {
     if (key > this.#lastRemoved) this.#lastRemoved = key;
   }
 
-  /** A page is going to be read from {@link wants} on. */
+  /** A page is going to be read from {@link wants} on. To be called while one is wanted. */
   beginPage(): void {
-    this.#reading = { from: this.#end, added: new Map(), removed: new Set(this.#taken) };
+    this.#reading = {
+      from: this.#end ?? '',
+      added: new EntryList(),
+      end: undefined,
+      removed: new Set(this.#taken),
+    };
   }
 
   /** The page that was read, or nothing where the reading failed. */
@@ -117,56 +105,36 @@ export class Window {
     this.#reading = undefined;
     // An end that moved back left entries behind it that this page does not have: it is read again from there.
     if (!reading || !page || this.#end !== reading.from) return;
-    this.#end = page.next;
-    for (const entry of page.entries) {
-      if (!reading.removed.has(entry.key) && !reading.added.has(entry.key)) this.#insert(entry);
-    }
-    for (const entry of reading.added.values()) {
-      if (page.next === undefined || entry.key <= page.next) this.#insert(entry);
-    }
+    this.#end = lower(page.next, reading.end);
+    const isInside = ({ key }: ReadyEntry): boolean => this.#end === undefined || key <= this.#end;
+    const shown = page.entries.filter(({ key }) => !reading.removed.has(key));
+    // What was committed comes with its job, and so goes before what was read.
+    for (const entry of [...reading.added, ...shown].filter(isInside)) this.#entries.insert(entry);
     this.#trim();
   }
 
   /** Nothing of the queue lives below this key: the journal's low-water mark may be raised to it. */
   lowestLive(): string {
-    let lowest = this.#entries[0]?.key ?? (this.#end === undefined ? this.#lastRemoved : this.#end);
+    let lowest = this.#entries.firstKey ?? (this.#end === undefined ? this.#lastRemoved : this.#end);
     for (const key of this.#taken) if (key < lowest) lowest = key;
     return lowest;
   }
 
-  #insert(entry: ReadyEntry): void {
-    const at = this.#position(entry.key);
-    if (this.#entries[at]?.key === entry.key) return;
-    if (at === this.#entries.length) this.#entries.push(entry);
-    else this.#entries.splice(at, 0, entry);
-    this.#count(entry, 1);
-  }
-
-  #count({ name }: ReadyEntry, by: 1 | -1): void {
-    const count = (this.#names.get(name) ?? 0) + by;
-    if (count === 0) this.#names.delete(name);
-    else this.#names.set(name, count);
+  /** An entry behind the end: it stays on disk, and the page that is being read may not show it. */
+  #note(entry: ReadyEntry): void {
+    const reading = this.#reading;
+    if (!reading || (reading.end !== undefined && entry.key > reading.end)) return;
+    reading.added.insert(entry);
+    reading.end = reading.added.trim(this.#size) ?? reading.end;
   }
 
   #trim(): void {
-    if (this.#entries.length <= this.#size) return;
-    for (const entry of this.#entries.splice(this.#size)) this.#count(entry, -1);
-    this.#end = this.#entries.at(-1)?.key;
+    this.#end = this.#entries.trim(this.#size) ?? this.#end;
   }
+}
 
-  /** Where the key is, or where it would go. */
-  #position(key: string): number {
-    let low = 0;
-    let high = this.#entries.length;
-    // Most keys go to the end: jobs come in the order of their sequence numbers.
-    const last = this.#entries[high - 1];
-    if (!last || key > last.key) return high;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      // Safe: `middle` lies between two indexes of the array.
-      if ((this.#entries[middle] as ReadyEntry).key < key) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
+/** Of two ends the nearer; `undefined` is behind all keys. */
+function lower(a: string | undefined, b: string | undefined): string | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a < b ? a : b;
 }

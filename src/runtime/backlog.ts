@@ -9,7 +9,8 @@ import { READY_SPAN, readyKey } from '../journal/keys.js';
 import type { QueueSettings } from '../options.js';
 import { Limits } from '../queue/limits.js';
 import { selector, type Selection, type Selector } from '../queue/selector.js';
-import { Window, WINDOW_SIZE, type ReadyEntry, type ReadyPage } from '../queue/window.js';
+import type { ReadyEntry } from '../queue/entry-list.js';
+import { Window, WINDOW_SIZE, type ReadyPage } from '../queue/window.js';
 
 interface Line extends QueueSettings {
   readonly window: Window;

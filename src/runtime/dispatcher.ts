@@ -1,7 +1,7 @@
 /** Hands jobs to pools: as many as there is room for, and never more. */
 import type { JobTypeSettings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
-import type { ReadyEntry } from '../queue/window.js';
+import type { ReadyEntry } from '../queue/entry-list.js';
 import type { Backlog } from './backlog.js';
 import type { Choice, Executor } from './executor.js';
 

@@ -4,7 +4,8 @@
  * a window promises.
  */
 import assert from 'node:assert/strict';
-import { Window, type ReadyEntry, type ReadyPage } from '../../src/queue/window.js';
+import type { ReadyEntry } from '../../src/queue/entry-list.js';
+import { Window, type ReadyPage } from '../../src/queue/window.js';
 
 type Write = { readonly kind: 'put' | 'delete'; readonly entry: ReadyEntry };
 

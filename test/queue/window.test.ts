@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Window, WINDOW_SIZE, type ReadyEntry } from '../../src/queue/window.js';
+import type { ReadyEntry } from '../../src/queue/entry-list.js';
+import { Window, WINDOW_SIZE } from '../../src/queue/window.js';
 import { WindowModel } from './window-model.js';
 
 const entryOf = (key: string, name = 'a'): ReadyEntry => ({ key, name, id: `id-${key}` });
