@@ -12,6 +12,8 @@ import type { Slot } from './slot.js';
 
 export interface ChunkEvents {
   settled(task: Task, outcome: Outcome): void;
+  /** The task should stop. It is marked in the shared memory, but a handler that awaits does not look there. */
+  stopped(index: number): void;
   /** The thread does not stop, or does not begin: only its end helps. */
   mustEnd(): void;
 }
@@ -59,12 +61,13 @@ export class Chunk {
     return this.#places.some(({ task, settled }) => !settled && task.id === jobId);
   }
 
-  /** Marks a task; the thread must be told, too. Of several reasons the first counts. */
+  /** Of several reasons the first counts. */
   stop(index: number, reason: StopReason): void {
     const place = this.#places[index];
     if (!place || place.settled || place.stop) return;
     place.stop = reason;
     this.#slot.stop(index, reason);
+    this.#events.stopped(index);
     // One that has not begun is not what holds the thread up; its turn comes, and then it is not run.
     if (this.#slot.current() === index) this.#endAfterGrace(place);
     else this.#watchFor(place.task.graceMs);

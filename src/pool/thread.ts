@@ -133,6 +133,7 @@ export class Thread {
     this.#isProven = true;
     this.#chunk = new Chunk(tasks, this.#slot, this.#clock, {
       settled: (task, outcome) => this.#events.settled(task, outcome),
+      stopped: (index) => this.#port?.postMessage(index),
       mustEnd: () => this.end(),
     });
     const bytes = encodeTasks(tasks);
@@ -150,7 +151,6 @@ export class Thread {
     const index = this.#chunk?.indexOf(task) ?? -1;
     if (index < 0) return false;
     this.#chunk?.stop(index, reason);
-    this.#port?.postMessage(index);
     return true;
   }
 
