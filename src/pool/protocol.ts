@@ -36,8 +36,13 @@ export type ThreadMessage =
   | { readonly kind: 'log'; readonly index: number; readonly line: LogLine }
   /** The answers of some tasks; `first` is the index of the first one. */
   | { readonly kind: 'answers'; readonly first: number; readonly bytes: Uint8Array }
-  /** An error outside every attempt that still runs; the thread should be replaced when it is idle. */
-  | { readonly kind: 'stray'; readonly jobId: string | undefined; readonly error: Uint8Array };
+  /** An error that no promise of a handler caught. `index`: of the task that caused it, while it runs. */
+  | {
+      readonly kind: 'stray';
+      readonly index: number | undefined;
+      readonly jobId: string | undefined;
+      readonly error: Uint8Array;
+    };
 
 /** The first thing a thread sends up: its own port. Piscina's ports are for Piscina's messages alone. */
 export const PORT = 'millrace.port';

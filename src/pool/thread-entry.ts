@@ -37,8 +37,6 @@ interface Attempt {
   readonly task: ThreadTask;
   readonly index: number;
   readonly abort: AbortController;
-  /** Ends the attempt with an error that came from outside its promise. */
-  fail: (error: Error) => void;
   live: boolean;
 }
 
@@ -68,8 +66,12 @@ process.on('uncaughtException', (thrown) => {
   const cause = asError(thrown);
   const message = `An error outside the handler's promise: ${cause.message}. A timer or an event listener threw, or a promise was not awaited`;
   const error = new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause });
-  send({ kind: 'stray', jobId: attempt?.task.id, error: encodeError(error) });
-  if (attempt?.live) attempt.fail(error);
+  send({
+    kind: 'stray',
+    index: attempt?.live ? attempt.index : undefined,
+    jobId: attempt?.task.id,
+    error: encodeError(error),
+  });
 });
 
 export default async function serve(request: ThreadRequest): Promise<LoadReport | undefined> {
@@ -124,9 +126,9 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
   let first = 0;
   let sentAt = performance.now();
   for (const [index, task] of tasks.entries()) {
+    // From here until its answer is sent, what ends the thread is this task's doing.
     slot.enter(index);
     answers.push(slot.stopped(index) ? ['stopped'] : await runTask(task, index));
-    slot.enter(undefined);
     const isLast = index === tasks.length - 1;
     if (!isLast && performance.now() - sentAt < ANSWER_EVERY_MS) continue;
     const bytes = encodeAnswers(answers);
@@ -135,15 +137,21 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
     first = index + 1;
     sentAt = performance.now();
   }
+  slot.enter(undefined);
 }
 
 async function runTask(task: ThreadTask, index: number): Promise<Answer> {
   try {
     const { handler } = await load(task.name);
     const payload = decode(task.payload);
+    slot.begin(index);
+    // Begin first, look then: either the engine sees that the handler has begun, or this sees the stop.
+    if (slot.stopped(index)) return ['stopped'];
     return ['completed', await runHandler(handler, payload, task, index)];
   } catch (thrown) {
     return errorAnswer(thrown);
+  } finally {
+    slot.end();
   }
 }
 
@@ -153,21 +161,13 @@ async function runHandler(
   task: ThreadTask,
   index: number,
 ): Promise<Uint8Array> {
-  const attempt: Attempt = { task, index, abort: new AbortController(), fail: () => {}, live: true };
-  const stray = new Promise<never>((_, reject) => {
-    attempt.fail = reject;
-  });
+  const attempt: Attempt = { task, index, abort: new AbortController(), live: true };
   const context = contextOf(attempt);
   current = attempt;
-  slot.begin(index);
   try {
-    // Called inside an async function, so that a handler that throws at once rejects like any other.
-    const value = await attempts.run(attempt, () =>
-      Promise.race([(async () => handler(payload, context))(), stray]),
-    );
+    const value = await attempts.run(attempt, () => handler(payload, context));
     return encode(value, 'result', 'MILLRACE_RESULT_INVALID');
   } finally {
-    slot.end();
     attempt.live = false;
     current = undefined;
   }

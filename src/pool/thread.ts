@@ -139,9 +139,10 @@ export class Thread {
     const bytes = encodeTasks(tasks);
     this.#request({ kind: 'chunk', tasks: bytes }, [bytes.buffer]).then(
       () => this.#finished(),
-      // A request is rejected when the thread breaks, and the thread's exit settles what is left.
+      // Mostly the thread has died, and its exit settles what is left; one that lives on is of no use.
       (thrown: unknown) => {
         this.#fatal ??= asError(thrown);
+        void this.#piscina.threads[0]?.terminate();
       },
     );
   }
@@ -215,17 +216,21 @@ export class Thread {
           this.#chunk?.answered(message.first + i, answer);
         return;
       case 'stray':
-        this.#strayed(message.jobId, message.error);
+        this.#strayed(message);
         return;
       default:
         message satisfies never;
     }
   }
 
-  #strayed(jobId: string | undefined, error: Uint8Array): void {
+  #strayed({ index, jobId, error }: Extract<ThreadMessage, { kind: 'stray' }>): void {
+    if (index !== undefined && this.#chunk?.open(index)) {
+      // What the handler still does must be over before its job may run again, and only this ends it.
+      this.#chunk.strayed(index, error);
+      this.end();
+      return;
+    }
     this.#isTainted = true;
-    // The error of an attempt that still runs comes with its answer.
-    if (jobId !== undefined && this.#chunk?.isRunning(jobId)) return;
     const cause = fromErrorData(decodeError(error));
     const origin = jobId === undefined ? 'code that belongs to no job' : `job ${jobId} after it had ended`;
     const message = `A stray error in a thread, from ${origin}: ${cause.message}. The thread is replaced when it is idle`;
@@ -260,8 +265,8 @@ export class Thread {
     this.#stuck?.cancel();
     this.#port?.close();
     const fault = isOurs ? undefined : faultOf(this.#fatal, code);
-    this.#chunk?.lost(fault);
-    if (fault && !this.#chunk) this.#events.warning(fault);
+    const isBlamed = this.#chunk?.lost(fault);
+    if (fault && !isBlamed) this.#events.warning(fault);
     this.#chunk = undefined;
     for (const listener of this.#onGone) listener();
     this.#events.gone(this);
