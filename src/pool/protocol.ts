@@ -34,6 +34,8 @@ export interface LoadReport {
 export type ThreadMessage =
   | { readonly kind: 'progress'; readonly index: number; readonly value: Uint8Array }
   | { readonly kind: 'log'; readonly index: number; readonly line: LogLine }
+  /** A module has ended the thread while it was loaded. */
+  | { readonly kind: 'loadExit'; readonly error: Uint8Array }
   /** The answers of some tasks; `first` is the index of the first one. */
   | { readonly kind: 'answers'; readonly first: number; readonly bytes: Uint8Array }
   /** An error that no promise of a handler caught. `index`: of the task that caused it, while it runs. */

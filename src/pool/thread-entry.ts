@@ -49,6 +49,8 @@ const slot = new Slot(buffer);
 const loaded = new Map<string, Promise<LoadedModule>>();
 const attempts = new AsyncLocalStorage<Attempt>();
 let current: Attempt | undefined;
+/** The job whose module is being loaded. */
+let loading: string | undefined;
 
 const { port1: port, port2: engineSide } = new MessageChannel();
 const send = (message: ThreadMessage, transfer: ArrayBuffer[] = []): void =>
@@ -74,6 +76,12 @@ process.on('uncaughtException', (thrown) => {
   });
 });
 
+process.on('exit', (code) => {
+  if (loading === undefined) return;
+  const message = `The module of ${loading} (${handlers[loading]}) ended its thread while it was loaded: process.exit(${code})`;
+  send({ kind: 'loadExit', error: encodeError(new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message)) });
+});
+
 export default async function serve(request: ThreadRequest): Promise<LoadReport | undefined> {
   if (request.kind === 'load') return loadAll();
   await runChunk(decodeTasks(request.tasks));
@@ -84,6 +92,7 @@ async function loadAll(): Promise<LoadReport> {
   const failures: LoadFailure[] = [];
   const native: string[] = [];
   for (const name of Object.keys(handlers)) {
+    loading = name;
     try {
       const module = await load(name);
       if (module.usesNativePool === true) native.push(name);
@@ -91,6 +100,7 @@ async function loadAll(): Promise<LoadReport> {
       failures.push({ name, error: encodeError(thrown) });
     }
   }
+  loading = undefined;
   return { failures, native };
 }
 
@@ -99,8 +109,6 @@ function load(name: string): Promise<LoadedModule> {
   if (!module) {
     module = importHandler(name, handlers[name] ?? '');
     loaded.set(name, module);
-    // What kept it from loading (too many open files, say) may be over the next time.
-    module.catch(() => loaded.delete(name));
   }
   return module;
 }

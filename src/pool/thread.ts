@@ -100,8 +100,9 @@ export class Thread {
 
   /**
    * Starts the thread and loads every handler's module. Afterwards the thread is idle.
-   * @returns what it found; jobs of modules that could not be loaded will error, all others run.
-   * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`, and the thread is gone then.
+   * @returns what it found in them; jobs of modules that could not be loaded would error.
+   * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`, or `MILLRACE_HANDLER_LOAD_FAILED` where a module ended
+   *   the thread; and the thread is gone then.
    */
   async start(): Promise<LoadReport> {
     const late = this.#clock.setTimer(() => {
@@ -114,12 +115,14 @@ export class Thread {
         Promise.reject(this.#fatal ?? new Error('it exited while it started')),
       );
       const report = await Promise.race([loading, gone]);
-      this.#state = 'idle';
+      // It may have been ended in the same turn.
+      if (this.#state === 'starting') this.#state = 'idle';
       return report;
     } catch (thrown) {
       // Where the system refused to make a thread there is none to wait for.
       if (this.#piscina.threads.length === 0) this.#exited(0);
       const cause = this.#fatal ?? asError(thrown);
+      if (cause instanceof MillraceError) throw cause;
       const message = `A worker thread could not be started: ${cause.message}`;
       throw new MillraceError('MILLRACE_THREADS_UNAVAILABLE', message, { cause });
     } finally {
@@ -218,6 +221,9 @@ export class Thread {
       case 'stray':
         this.#strayed(message);
         return;
+      case 'loadExit':
+        this.#fatal = fromErrorData(decodeError(message.error));
+        return;
       default:
         message satisfies never;
     }
@@ -260,13 +266,15 @@ export class Thread {
     if (this.#state === 'gone') return;
     this.#drain();
     const isOurs = this.#state === 'ending';
+    // What start() rejects with tells of its failure.
+    const isStart = this.#state === 'starting';
     if (!isOurs) this.#ending();
     this.#state = 'gone';
     this.#stuck?.cancel();
     this.#port?.close();
     const fault = isOurs ? undefined : faultOf(this.#fatal, code);
     const isBlamed = this.#chunk?.lost(fault);
-    if (fault && !isBlamed) this.#events.warning(fault);
+    if (fault && !isBlamed && !isStart) this.#events.warning(fault);
     this.#chunk = undefined;
     for (const listener of this.#onGone) listener();
     this.#events.gone(this);
