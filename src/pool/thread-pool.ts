@@ -6,7 +6,7 @@ import type { Clock, Timer } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
 import type { Pool, PoolEvents, StopReason, Task } from './contract.js';
-import type { LoadReport } from './protocol.js';
+import type { LoadFailure, LoadReport } from './protocol.js';
 import { Thread, type ThreadEvents, type ThreadSettings } from './thread.js';
 
 export interface ThreadPoolSettings extends ThreadSettings {

@@ -43,7 +43,8 @@ export class Results {
     const queue = new ProgressQueue();
     insert(this.#watchers, id, queue);
     try {
-      if (hasEnded((await read()).status)) return;
+      // What it reported between the first line of this and its end is told all the same.
+      if (hasEnded((await read()).status)) queue.end();
       for await (const bytes of queue) yield decode(bytes);
     } finally {
       remove(this.#watchers, id, queue);
@@ -68,7 +69,9 @@ export class Results {
         insert(this.#waiters, id, waiter);
         onAbort = () => reject(signal?.reason);
         signal?.addEventListener('abort', onAbort, { once: true });
-        read().then((job) => hasEnded(job.status) && settle({ resolve, reject }, job), reject);
+        read()
+          .then((job) => hasEnded(job.status) && settle({ resolve, reject }, job))
+          .catch(reject);
       });
     } finally {
       if (waiter) remove(this.#waiters, id, waiter);

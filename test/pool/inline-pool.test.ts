@@ -1,15 +1,16 @@
 /** What is particular to handlers on the event loop: nothing can end them. */
 import { expect, test } from 'vitest';
+import type { JobContext } from '../../src/index.js';
 import { InlinePool, type InlineHandler } from '../../src/pool/inline-pool.js';
 import type { Task } from '../../src/pool/contract.js';
+import { deferred } from '../fixtures/deferred.js';
 import { ManualClock } from '../fixtures/manual-clock.js';
 import { poolBench, resultOf, run, task } from './news.js';
 
 /** A handler that a test ends by hand. */
 function heldHandler() {
-  let end: (value: unknown) => void = () => {};
-  const handler: InlineHandler['handler'] = () => new Promise((resolve) => (end = resolve));
-  return { handler, end: (value: unknown) => end(value) };
+  const { promise, resolve: end } = deferred<unknown>();
+  return { handler: () => promise, end };
 }
 
 function inline(handlers: Record<string, InlineHandler>, clock: ManualClock) {
@@ -18,7 +19,7 @@ function inline(handlers: Record<string, InlineHandler>, clock: ManualClock) {
 
 const named = (limits: Partial<Task> = {}): Task => task({ do: 'return' }, limits);
 
-test('a handler that goes on after its grace keeps its place, and its job is not accepted again', async () => {
+test('a handler that goes on after its grace keeps its place, and its job lingers', async () => {
   const { handler } = heldHandler();
   const clock = new ManualClock();
   const { pool, news } = await inline({ scripted: { handler, concurrency: 2 } }, clock);
@@ -29,13 +30,13 @@ test('a handler that goes on after its grace keeps its place, and its job is not
   clock.advance(100);
   expect((await news.outcome(one)).kind).toBe('timedOut');
   expect((await news.warned('MILLRACE_INLINE_STUCK')).message).toContain(one.id);
-  expect(pool.accepts(one)).toBe(false);
+  expect(pool.isLingering(one.id)).toBe(true);
 
   run(pool, named());
-  expect(pool.accepts({ id: 'another', name: 'scripted' })).toBe(false);
+  expect(pool.hasRoom('scripted')).toBe(false);
 });
 
-test('a result that comes too late is ignored, and then the job is accepted again', async () => {
+test('a result that comes too late is ignored, and then the job lingers no more', async () => {
   const { handler, end } = heldHandler();
   const clock = new ManualClock();
   const { pool, news } = await inline({ scripted: { handler, concurrency: 1 } }, clock);
@@ -46,7 +47,8 @@ test('a result that comes too late is ignored, and then the job is accepted agai
   end('too late');
   await news.all.until((news) => news.kind === 'available');
   expect(news.story()).toEqual([`${one.id} timedOut`]);
-  expect(pool.accepts(one)).toBe(true);
+  expect(pool.isLingering(one.id)).toBe(false);
+  expect(pool.hasRoom('scripted')).toBe(true);
 });
 
 test('each job type has its own number of places', async () => {
@@ -57,10 +59,10 @@ test('each job type has its own number of places', async () => {
   };
   const { pool } = await inline(handlers, new ManualClock());
   run(pool, named({ name: 'first' }));
-  expect(pool.accepts({ id: 'x', name: 'first' })).toBe(false);
+  expect(pool.hasRoom('first')).toBe(false);
   run(pool, named({ name: 'second' }));
-  expect(pool.accepts({ id: 'x', name: 'second' })).toBe(true);
-  expect(pool.accepts({ id: 'x', name: 'unknown' })).toBe(false);
+  expect(pool.hasRoom('second')).toBe(true);
+  expect(pool.hasRoom('unknown')).toBe(false);
 });
 
 test('a timeout may be longer than a timer can be set for', async () => {
@@ -85,9 +87,9 @@ test('no timer is left behind', async () => {
 
 test('what a handler tells after its outcome was decided is not heard', async () => {
   const clock = new ManualClock();
-  let tell: () => void = () => {};
+  const context = deferred<JobContext>();
   const handler: InlineHandler['handler'] = (_payload, job) => {
-    tell = () => job.log.info('still here');
+    context.resolve(job);
     return new Promise(() => {});
   };
   const { pool, news } = await inline({ scripted: { handler, concurrency: 1 } }, clock);
@@ -95,6 +97,6 @@ test('what a handler tells after its outcome was decided is not heard', async ()
   run(pool, one);
   clock.advance(2);
   await news.outcome(one);
-  tell();
+  (await context.promise).log.info('still here');
   expect(news.story()).toEqual([`${one.id} timedOut`]);
 });

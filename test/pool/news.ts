@@ -57,9 +57,9 @@ export class PoolNews implements PoolEvents {
     return news.error;
   }
 
-  /** Resolves once the pool, told of room, accepts another task. */
+  /** Resolves once the pool, told of room, has room. */
   async room(pool: Pool): Promise<void> {
-    const isFree = (): boolean => pool.accepts({ id: 'asking', name: 'scripted' });
+    const isFree = (): boolean => pool.hasRoom('scripted');
     if (!isFree()) await this.all.until((one) => one === this.all.all.at(-1) && isFree());
   }
 
@@ -92,8 +92,8 @@ export function task(script: Script, limits: Partial<Task> = {}): Task {
 
 /** Runs the tasks in one place, as the runtime would: asking first, then reserving. */
 export function run(pool: Pool, ...tasks: Task[]): void {
-  for (const { id, name } of tasks.slice(0, 1)) {
-    if (!pool.accepts({ id, name })) throw new Error('The pool has no room for the task');
+  for (const { name } of tasks.slice(0, 1)) {
+    if (!pool.hasRoom(name)) throw new Error('The pool has no room for the task');
   }
   for (const { name } of tasks) pool.reserve(name);
   pool.run(tasks);
