@@ -112,6 +112,7 @@ export class ThreadPool implements Pool {
   #add(): Thread {
     const pool = this.#events;
     const events: ThreadEvents = {
+      stopping: (task) => pool.stopping(task),
       settled: (task, outcome) => pool.settled(task, outcome),
       progress: (task, value) => pool.progress(task, value),
       log: (task, line) => pool.log(task, line),

@@ -30,7 +30,10 @@ export interface ThreadSettings {
   readonly nice: number;
 }
 
-export interface ThreadEvents extends Pick<PoolEvents, 'settled' | 'progress' | 'log' | 'warning'> {
+export interface ThreadEvents extends Pick<
+  PoolEvents,
+  'stopping' | 'settled' | 'progress' | 'log' | 'warning'
+> {
   /** Ready for the next chunk. */
   idle(thread: Thread): void;
   /** It takes no more chunks; its exit is still to come. */
@@ -136,7 +139,10 @@ export class Thread {
     this.#isProven = true;
     this.#chunk = new Chunk(tasks, this.#slot, this.#clock, {
       settled: (task, outcome) => this.#events.settled(task, outcome),
-      stopped: (index) => this.#port?.postMessage(index),
+      stopping: (task, index) => {
+        this.#port?.postMessage(index);
+        this.#events.stopping(task);
+      },
       mustEnd: () => this.end(),
     });
     const bytes = encodeTasks(tasks);

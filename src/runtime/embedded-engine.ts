@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.js';
 import type { JobCounts, JobSnapshot } from '../engine.js';
 import { MillraceError } from '../errors.js';
-import { hasEnded, type Job, type JobState } from '../job/record.js';
+import { hasEnded, isEnd, type Job, type JobState } from '../job/record.js';
 import { cancelled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { readyKey } from '../journal/keys.js';
@@ -135,7 +135,7 @@ export class EmbeddedEngine {
   }
 
   result(id: string, signal?: AbortSignal): Promise<unknown> {
-    return this.#parts.announcer.results.wait(id, () => this.#existing(id), signal);
+    return this.#parts.announcer.results.wait(id, () => this.#awaited(id), signal);
   }
 
   progress(id: string): AsyncIterable<unknown> {
@@ -160,8 +160,11 @@ export class EmbeddedEngine {
   async cancel(id: string): Promise<JobState> {
     this.#assertOpen();
     for (;;) {
-      if (this.executor.has(id)) return this.executor.cancel(id);
-      if (this.#holds.has(id)) await this.#holds.free(id);
+      if (this.executor.has(id)) {
+        const state = await this.executor.cancel(id);
+        // An outcome that was on its way into the journal may have left the job another attempt.
+        if (isEnd(state)) return state;
+      } else if (this.#holds.has(id)) await this.#holds.free(id);
       else if (this.#stager.isPromoting(id)) await this.#stager.passed();
       else return this.#holds.hold(id, () => this.#cancelIdle(id));
     }
@@ -170,6 +173,8 @@ export class EmbeddedEngine {
   drain(): Promise<void> {
     this.#assertOpen();
     if (!this.#isActive()) return Promise.resolve();
+    const { failure } = this.#parts.journal;
+    if (failure) return Promise.reject(failure);
     return new Promise((resolve, reject) => this.#drainWaiters.push({ resolve, reject }));
   }
 
@@ -238,6 +243,14 @@ export class EmbeddedEngine {
       'MILLRACE_JOB_NOT_FOUND',
       `There is no job ${id}: it never was, or is no longer kept`,
     );
+  }
+
+  /** A job whose end somebody waits for: in vain, where the journal does not take it any more. */
+  async #awaited(id: string): Promise<Job> {
+    const job = await this.#existing(id);
+    const { failure } = this.#parts.journal;
+    if (failure && !hasEnded(job.status)) throw failure;
+    return job;
   }
 
   /** Queues with jobs in the journal that `queues` does not name any more: their jobs stay where they are. */

@@ -35,6 +35,8 @@ interface Attempt extends Choice {
   /** Resolved with the state that resulted, for whoever cancels it. */
   readonly onEnd: ((state: JobState) => void)[];
   readonly onAbandon: ((error: unknown) => void)[];
+  /** Its handler was told to stop. */
+  isStopping: boolean;
   /** The outcome is on its way into the journal. */
   isSettling: boolean;
   /** Why it must stop; one that has not started does not start any more. */
@@ -72,10 +74,11 @@ export class Executor {
     return this.#attempts.has(id);
   }
 
-  /** The job as it runs, and whether its outcome is decided while its handler goes on. */
+  /** The job as it runs, and whether it should stop and its handler goes on. */
   running(id: string): { job: Job; stopping: boolean } | undefined {
     const attempt = this.#attempts.get(id);
-    return attempt?.job && { job: attempt.job, stopping: attempt.stopReason !== undefined };
+    if (!attempt?.job) return undefined;
+    return { job: attempt.job, stopping: attempt.isStopping || attempt.stopReason !== undefined };
   }
 
   /** Claims the jobs and starts them. */
@@ -84,6 +87,7 @@ export class Executor {
       ...choice,
       onEnd: [],
       onAbandon: [],
+      isStopping: false,
       isSettling: false,
     }));
     for (const attempt of attempts) this.#attempts.set(attempt.pick.id, attempt);
@@ -96,6 +100,12 @@ export class Executor {
       return;
     }
     for (const attempt of attempts) this.#run(attempt);
+  }
+
+  /** A pool's word that a task was told to stop. */
+  stopping(task: Task): void {
+    const attempt = this.#byTask.get(task);
+    if (attempt) attempt.isStopping = true;
   }
 
   /** A pool's word on what a task came to. */
@@ -112,6 +122,8 @@ export class Executor {
       attempt.onEnd.push(resolve);
       attempt.onAbandon.push(reject);
     });
+    // Where the request itself cannot be journaled, nobody gets to await it.
+    ended.catch(() => {});
     if (!attempt.stopReason) {
       attempt.stopReason = 'cancelled';
       if (attempt.job && !attempt.isSettling) await this.#requestCancel(attempt, attempt.job);

@@ -17,7 +17,7 @@ function chunkOf(...tasks: Task[]) {
   let ended = 0;
   const chunk = new Chunk(tasks, slot, clock, {
     settled: (one, outcome) => outcomes.set(one, outcome),
-    stopped: (index) => told.push(index),
+    stopping: (_task, index) => told.push(index),
     mustEnd: () => void ended++,
   });
   return { chunk, clock, slot, told, outcomes, ended: () => ended };

@@ -10,6 +10,7 @@ import { Recorder } from '../fixtures/recorder.js';
 import type { Script } from '../fixtures/scripted.js';
 
 export type News =
+  | { kind: 'stopping'; id: string }
   | { kind: 'settled'; id: string; outcome: Outcome }
   | { kind: 'progress'; id: string; value: unknown }
   | { kind: 'log'; id: string; line: LogLine }
@@ -18,6 +19,10 @@ export type News =
 
 export class PoolNews implements PoolEvents {
   readonly all = new Recorder<News>();
+
+  stopping({ id }: Task): void {
+    this.all.push({ kind: 'stopping', id });
+  }
 
   settled({ id }: Task, outcome: Outcome): void {
     this.all.push({ kind: 'settled', id, outcome });

@@ -98,6 +98,7 @@ export function poolSuite(name: string, make: MakePool): void {
       run(pool, one);
       const outcome = await news.outcome(one);
       expect(outcome.kind).toBe('timedOut');
+      expect(news.all.all).toContainEqual({ kind: 'stopping', id: one.id });
       expect(errorOf(outcome)).toMatchObject({ name: 'TimeoutError', code: 'MILLRACE_TIMEOUT' });
       expect(errorOf(outcome).message).toContain('30 ms');
     });
