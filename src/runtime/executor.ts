@@ -95,7 +95,8 @@ export class Executor {
       const reads = await this.#load(attempts);
       await this.#claim(attempts, reads);
     } catch (thrown) {
-      // The journal has failed, and there the jobs are as they were.
+      // In the journal the jobs are as they were; where it takes no more writes, it has said so itself.
+      if (!this.#links.journal.failure) this.#links.announcer.warning(unreadable(attempts, thrown));
       for (const attempt of attempts) this.#abandon(attempt, thrown);
       return;
     }
@@ -259,6 +260,12 @@ export class Executor {
 
 /** How many attempts end before the low-water mark of running jobs is raised. */
 const RAISE_MARK_EVERY = 1_000;
+
+function unreadable(attempts: readonly Attempt[], thrown: unknown): MillraceError {
+  const cause = asError(thrown);
+  const message = `${attempts.length} jobs could not be read (${attempts[0]?.pick.id}, …): ${cause.message}. They stay available, and are tried again when the journal is opened again`;
+  return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message, { cause });
+}
 
 function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
   const timeoutMs = spec.timeoutMs ?? type.timeoutMs;
