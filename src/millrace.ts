@@ -132,6 +132,7 @@ async function openEngine(
   // The pools exist before the engine that they report to; nothing runs in them before it does.
   let engine: EmbeddedEngine | undefined;
   const events: PoolEvents = {
+    stopping: (task) => engine?.executor.stopping(task),
     settled: (task, outcome) => engine?.executor.settle(task, outcome),
     progress: (task, value) => announcer.progress(task, value),
     log: (task, line) => announcer.log(task, line),

@@ -14,7 +14,7 @@ import type { Slot } from './slot.js';
 export interface ChunkEvents {
   settled(task: Task, outcome: Outcome): void;
   /** The task should stop. It is marked in the shared memory, but a handler that awaits does not look there. */
-  stopped(index: number): void;
+  stopping(task: Task, index: number): void;
   /** The thread does not stop, or does not begin: only its end helps. */
   mustEnd(): void;
 }
@@ -67,7 +67,7 @@ export class Chunk {
     if (!place || place.settled || place.stop) return;
     place.stop = reason;
     this.#slot.stop(index, reason);
-    this.#events.stopped(index);
+    this.#events.stopping(place.task, index);
     // One that has not begun is not what holds the thread up; its turn comes, and then it is not run.
     if (this.#slot.current() === index) this.#endAfterGrace(index, place);
     else if (this.#clock.monotonic() + place.task.graceMs < this.#watchAt) this.#watchFor(place.task.graceMs);
@@ -91,7 +91,7 @@ export class Chunk {
    * @returns whether a task was.
    */
   lost(fault: MillraceError | undefined): boolean {
-    const culprit = this.#slot.current();
+    const culprit = this.#slot.entered();
     const error = fault && encodeError(fault);
     const isBlamed = culprit !== undefined && this.open(culprit) !== undefined;
     for (const [index, place] of this.#places.entries()) {

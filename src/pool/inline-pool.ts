@@ -85,6 +85,7 @@ export class InlinePool implements Pool {
     attempt.stop = reason;
     attempt.timer?.cancel();
     attempt.timer = this.#clock.setTimer(() => this.#giveUp(attempt), task.graceMs);
+    this.#events.stopping(task);
     attempt.abort.abort(stopError(reason, task));
   }
 

@@ -109,8 +109,6 @@ function load(name: string): Promise<LoadedModule> {
   if (!module) {
     module = importHandler(name, handlers[name] ?? '');
     loaded.set(name, module);
-    // What kept it from loading (too many open files, say) may be over the next time.
-    module.catch(() => loaded.delete(name));
   }
   return module;
 }
@@ -137,7 +135,7 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
   let sentAt = performance.now();
   for (const [index, task] of tasks.entries()) {
     // From here until its answer is sent, what ends the thread is this task's doing.
-    slot.begin(index);
+    slot.enter(index);
     answers.push(slot.stopped(index) ? ['stopped'] : await runTask(task, index));
     const isLast = index === tasks.length - 1;
     if (!isLast && performance.now() - sentAt < ANSWER_EVERY_MS) continue;
@@ -147,16 +145,21 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
     first = index + 1;
     sentAt = performance.now();
   }
-  slot.end();
+  slot.enter(undefined);
 }
 
 async function runTask(task: ThreadTask, index: number): Promise<Answer> {
   try {
     const { handler } = await load(task.name);
     const payload = decode(task.payload);
+    slot.begin(index);
+    // Begin first, look then: either the engine sees that the handler has begun, or this sees the stop.
+    if (slot.stopped(index)) return ['stopped'];
     return ['completed', await runHandler(handler, payload, task, index)];
   } catch (thrown) {
     return errorAnswer(thrown);
+  } finally {
+    slot.end();
   }
 }
 

@@ -64,7 +64,7 @@ export class ThreadPool implements Pool {
     ) {
       const thread = this.#add();
       thread.start().then(
-        ({ failures }) => this.#started(thread, failures[0]),
+        ({ failures }) => this.#started(thread, failures),
         (error: unknown) => this.#reportFailure(error as MillraceError), // It rejects with nothing else.
       );
     }
@@ -112,6 +112,7 @@ export class ThreadPool implements Pool {
   #add(): Thread {
     const pool = this.#events;
     const events: ThreadEvents = {
+      stopping: (task) => pool.stopping(task),
       settled: (task, outcome) => pool.settled(task, outcome),
       progress: (task, value) => pool.progress(task, value),
       log: (task, line) => pool.log(task, line),
@@ -138,7 +139,7 @@ export class ThreadPool implements Pool {
     else this.#backOff();
   }
 
-  #started(thread: Thread, failure: LoadFailure | undefined): void {
+  #started(thread: Thread, [failure]: readonly LoadFailure[]): void {
     if (!failure) {
       this.#events.available();
       return;

@@ -30,7 +30,10 @@ export interface ThreadSettings {
   readonly nice: number;
 }
 
-export interface ThreadEvents extends Pick<PoolEvents, 'settled' | 'progress' | 'log' | 'warning'> {
+export interface ThreadEvents extends Pick<
+  PoolEvents,
+  'stopping' | 'settled' | 'progress' | 'log' | 'warning'
+> {
   /** Ready for the next chunk. */
   idle(thread: Thread): void;
   /** It takes no more chunks; its exit is still to come. */
@@ -100,7 +103,7 @@ export class Thread {
 
   /**
    * Starts the thread and loads every handler's module. Afterwards the thread is idle.
-   * @returns what it found; jobs of modules that could not be loaded would error.
+   * @returns what it found in them; jobs of modules that could not be loaded would error.
    * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`, or `MILLRACE_HANDLER_LOAD_FAILED` where a module ended
    *   the thread; and the thread is gone then.
    */
@@ -136,7 +139,10 @@ export class Thread {
     this.#isProven = true;
     this.#chunk = new Chunk(tasks, this.#slot, this.#clock, {
       settled: (task, outcome) => this.#events.settled(task, outcome),
-      stopped: (index) => this.#port?.postMessage(index),
+      stopping: (task, index) => {
+        this.#port?.postMessage(index);
+        this.#events.stopping(task);
+      },
       mustEnd: () => this.end(),
     });
     const bytes = encodeTasks(tasks);

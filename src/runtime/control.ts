@@ -4,7 +4,7 @@
  * it in between.
  */
 import type { Clock } from '../clock.js';
-import { hasEnded, type Job, type JobState } from '../job/record.js';
+import { hasEnded, isEnd, type Job, type JobState } from '../job/record.js';
 import { cancelled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { readyKey } from '../journal/keys.js';
@@ -38,8 +38,11 @@ export class Control {
   async cancel(id: string): Promise<JobState> {
     const { executor, holds, stager } = this.#links;
     for (;;) {
-      if (executor.has(id)) return executor.cancel(id);
-      if (holds.has(id)) await holds.free(id);
+      if (executor.has(id)) {
+        const state = await executor.cancel(id);
+        // An outcome that was on its way into the journal may have left the job another attempt.
+        if (isEnd(state)) return state;
+      } else if (holds.has(id)) await holds.free(id);
       else if (stager.isPromoting(id)) await stager.passed();
       else return holds.hold(id, () => this.#cancelIdle(id));
     }

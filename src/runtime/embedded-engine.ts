@@ -144,7 +144,7 @@ export class EmbeddedEngine {
   }
 
   result(id: string, signal?: AbortSignal): Promise<unknown> {
-    return this.#parts.announcer.results.wait(id, () => this.#existing(id), signal);
+    return this.#parts.announcer.results.wait(id, () => this.#awaited(id), signal);
   }
 
   progress(id: string): AsyncIterable<unknown> {
@@ -176,6 +176,8 @@ export class EmbeddedEngine {
   drain(): Promise<void> {
     this.#assertOpen();
     if (!this.#isActive()) return Promise.resolve();
+    const { failure } = this.#parts.journal;
+    if (failure) return Promise.reject(failure);
     return new Promise((resolve, reject) => this.#drainWaiters.push({ resolve, reject }));
   }
 
@@ -229,6 +231,14 @@ export class EmbeddedEngine {
       'MILLRACE_JOB_NOT_FOUND',
       `There is no job ${id}: it never was, or is no longer kept`,
     );
+  }
+
+  /** A job whose end somebody waits for: in vain, where the journal does not take it any more. */
+  async #awaited(id: string): Promise<Job> {
+    const job = await this.#existing(id);
+    const { failure } = this.#parts.journal;
+    if (failure && !hasEnded(job.status)) throw failure;
+    return job;
   }
 
   /** Queues with jobs in the journal that `queues` does not name any more: their jobs stay where they are. */

@@ -35,6 +35,8 @@ interface Attempt extends Choice {
   /** Resolved with the state that resulted, for whoever cancels it. */
   readonly onEnd: ((state: JobState) => void)[];
   readonly onAbandon: ((error: unknown) => void)[];
+  /** Its handler was told to stop. */
+  isStopping: boolean;
   /** The outcome is on its way into the journal. */
   isSettling: boolean;
   /** Why it must stop; one that has not started does not start any more. */
@@ -72,10 +74,11 @@ export class Executor {
     return this.#attempts.has(id);
   }
 
-  /** The job as it runs, and whether its outcome is decided while its handler goes on. */
+  /** The job as it runs, and whether it should stop and its handler goes on. */
   running(id: string): { job: Job; stopping: boolean } | undefined {
     const attempt = this.#attempts.get(id);
-    return attempt?.job && { job: attempt.job, stopping: attempt.stopReason !== undefined };
+    if (!attempt?.job) return undefined;
+    return { job: attempt.job, stopping: attempt.isStopping || attempt.stopReason !== undefined };
   }
 
   /** Claims the jobs and starts them. */
@@ -84,6 +87,7 @@ export class Executor {
       ...choice,
       onEnd: [],
       onAbandon: [],
+      isStopping: false,
       isSettling: false,
     }));
     for (const attempt of attempts) this.#attempts.set(attempt.pick.id, attempt);
@@ -91,11 +95,18 @@ export class Executor {
       const reads = await this.#load(attempts);
       await this.#claim(attempts, reads);
     } catch (thrown) {
-      // The journal has failed, and there the jobs are as they were.
+      // In the journal the jobs are as they were; where it takes no more writes, it has said so itself.
+      if (!this.#links.journal.failure) this.#links.announcer.warning(unreadable(attempts, thrown));
       for (const attempt of attempts) this.#abandon(attempt, thrown);
       return;
     }
     for (const attempt of attempts) this.#run(attempt);
+  }
+
+  /** A pool's word that a task was told to stop. */
+  stopping(task: Task): void {
+    const attempt = this.#byTask.get(task);
+    if (attempt) attempt.isStopping = true;
   }
 
   /** A pool's word on what a task came to. */
@@ -112,6 +123,8 @@ export class Executor {
       attempt.onEnd.push(resolve);
       attempt.onAbandon.push(reject);
     });
+    // Where the request itself cannot be journaled, nobody gets to await it.
+    ended.catch(() => {});
     if (!attempt.stopReason) {
       attempt.stopReason = 'cancelled';
       if (attempt.job && !attempt.isSettling) await this.#requestCancel(attempt, attempt.job);
@@ -247,6 +260,12 @@ export class Executor {
 
 /** How many attempts end before the low-water mark of running jobs is raised. */
 const RAISE_MARK_EVERY = 1_000;
+
+function unreadable(attempts: readonly Attempt[], thrown: unknown): MillraceError {
+  const cause = asError(thrown);
+  const message = `${attempts.length} jobs could not be read (${attempts[0]?.pick.id}, …): ${cause.message}. They stay available, and are tried again when the journal is opened again`;
+  return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message, { cause });
+}
 
 function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
   const timeoutMs = spec.timeoutMs ?? type.timeoutMs;

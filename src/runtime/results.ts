@@ -45,7 +45,8 @@ export class Results {
     const queue = new ProgressQueue();
     insert(this.#watchers, id, queue);
     try {
-      if (hasEnded((await read()).status)) return;
+      // What it reported between the first line of this and its end is told all the same.
+      if (hasEnded((await read()).status)) queue.end();
       for await (const bytes of queue) yield decode(bytes);
     } finally {
       remove(this.#watchers, id, queue);
@@ -69,7 +70,9 @@ export class Results {
         waiter = { resolve, reject };
         insert(this.#waiters, id, waiter);
         stopListening = signal && this.#aborts.on(signal, () => reject(signal.reason));
-        read().then((job) => hasEnded(job.status) && settle({ resolve, reject }, job), reject);
+        read()
+          .then((job) => hasEnded(job.status) && settle({ resolve, reject }, job))
+          .catch(reject);
       });
     } finally {
       if (waiter) remove(this.#waiters, id, waiter);

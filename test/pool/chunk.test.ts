@@ -17,7 +17,7 @@ function chunkOf(...tasks: Task[]) {
   let ended = 0;
   const chunk = new Chunk(tasks, slot, clock, {
     settled: (one, outcome) => outcomes.set(one, outcome),
-    stopped: (index) => told.push(index),
+    stopping: (_task, index) => told.push(index),
     mustEnd: () => void ended++,
   });
   return { chunk, clock, slot, told, outcomes, ended: () => ended };
@@ -78,7 +78,7 @@ test('a thread that begins nothing for half a minute is ended', () => {
 test('a thread’s own end is blamed on the task whose turn it was, and on no other', () => {
   const tasks = [task({ do: 'return' }), task({ do: 'exit', code: 1 }), task({ do: 'return' })] as const;
   const { chunk, slot, outcomes } = chunkOf(...tasks);
-  slot.begin(1);
+  slot.enter(1);
   chunk.answered(0, done);
   expect(chunk.lost(died())).toBe(true);
   expect([...outcomes.values()].map(({ kind }) => kind)).toEqual(['completed', 'crashed', 'released']);
@@ -94,7 +94,7 @@ test('a thread that dies before it has begun is nobody’s fault, and says so', 
 test('what strayed from a task is its outcome, whatever its handler answers', () => {
   const one = task({ do: 'strayDuring' });
   const { chunk, slot, outcomes } = chunkOf(one);
-  slot.begin(0);
+  slot.enter(0);
   chunk.strayed(0, encode({ name: 'Error', message: 'stray' }));
   chunk.answered(0, done);
   expect(outcomes.size).toBe(0);
@@ -107,7 +107,7 @@ test('what strayed from a task is its outcome, whatever its handler answers', ()
 test('a task that was told to stop has that outcome, whatever ends its thread', () => {
   const tasks = [task({ do: 'loop' }), task({ do: 'loop' }), task({ do: 'loop' })] as const;
   const { chunk, slot, outcomes } = chunkOf(...tasks);
-  slot.begin(0);
+  slot.enter(0);
   chunk.stop(0, 'shutdown');
   chunk.stop(1, 'cancelled');
   chunk.stop(2, 'timedOut');

@@ -1,15 +1,16 @@
 /** What is particular to handlers on the event loop: nothing can end them. */
 import { expect, test } from 'vitest';
+import type { JobContext } from '../../src/index.js';
 import { InlinePool, type InlineHandler } from '../../src/pool/inline-pool.js';
 import type { Task } from '../../src/pool/contract.js';
+import { deferred } from '../fixtures/deferred.js';
 import { ManualClock } from '../fixtures/manual-clock.js';
 import { poolBench, resultOf, run, task } from './news.js';
 
 /** A handler that a test ends by hand. */
 function heldHandler() {
-  let end: (value: unknown) => void = () => {};
-  const handler: InlineHandler['handler'] = () => new Promise((resolve) => (end = resolve));
-  return { handler, end: (value: unknown) => end(value) };
+  const { promise, resolve: end } = deferred<unknown>();
+  return { handler: () => promise, end };
 }
 
 function inline(handlers: Record<string, InlineHandler>, clock: ManualClock) {
@@ -18,7 +19,7 @@ function inline(handlers: Record<string, InlineHandler>, clock: ManualClock) {
 
 const named = (limits: Partial<Task> = {}): Task => task({ do: 'return' }, limits);
 
-test('a handler that goes on after its grace keeps its place, and its job is not accepted again', async () => {
+test('a handler that goes on after its grace keeps its place, and its job lingers', async () => {
   const { handler } = heldHandler();
   const clock = new ManualClock();
   const { pool, news } = await inline({ scripted: { handler, concurrency: 2 } }, clock);
@@ -35,7 +36,7 @@ test('a handler that goes on after its grace keeps its place, and its job is not
   expect(pool.hasRoom('scripted')).toBe(false);
 });
 
-test('a result that comes too late is ignored, and then the job is accepted again', async () => {
+test('a result that comes too late is ignored, and then the job lingers no more', async () => {
   const { handler, end } = heldHandler();
   const clock = new ManualClock();
   const { pool, news } = await inline({ scripted: { handler, concurrency: 1 } }, clock);
@@ -86,9 +87,9 @@ test('no timer is left behind', async () => {
 
 test('what a handler tells after its outcome was decided is not heard', async () => {
   const clock = new ManualClock();
-  let tell: () => void = () => {};
+  const context = deferred<JobContext>();
   const handler: InlineHandler['handler'] = (_payload, job) => {
-    tell = () => job.log.info('still here');
+    context.resolve(job);
     return new Promise(() => {});
   };
   const { pool, news } = await inline({ scripted: { handler, concurrency: 1 } }, clock);
@@ -96,6 +97,6 @@ test('what a handler tells after its outcome was decided is not heard', async ()
   run(pool, one);
   clock.advance(2);
   await news.outcome(one);
-  tell();
+  (await context.promise).log.info('still here');
   expect(news.story()).toEqual([`${one.id} timedOut`]);
 });

@@ -10,6 +10,7 @@ import { Recorder } from '../fixtures/recorder.js';
 import type { Script } from '../fixtures/scripted.js';
 
 export type News =
+  | { kind: 'stopping'; id: string }
   | { kind: 'settled'; id: string; outcome: Outcome }
   | { kind: 'progress'; id: string; value: unknown }
   | { kind: 'log'; id: string; line: LogLine }
@@ -18,6 +19,10 @@ export type News =
 
 export class PoolNews implements PoolEvents {
   readonly all = new Recorder<News>();
+
+  stopping({ id }: Task): void {
+    this.all.push({ kind: 'stopping', id });
+  }
 
   settled({ id }: Task, outcome: Outcome): void {
     this.all.push({ kind: 'settled', id, outcome });
@@ -57,7 +62,7 @@ export class PoolNews implements PoolEvents {
     return news.error;
   }
 
-  /** Resolves once the pool, told of room, accepts another task. */
+  /** Resolves once the pool, told of room, has room. */
   async room(pool: Pool): Promise<void> {
     const isFree = (): boolean => pool.hasRoom('scripted');
     if (!isFree()) await this.all.until((one) => one === this.all.all.at(-1) && isFree());
