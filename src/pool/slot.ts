@@ -9,7 +9,8 @@ export const MAX_CHUNK = 256;
 
 const REASONS: readonly StopReason[] = ['timedOut', 'cancelled', 'shutdown'];
 const CURRENT = 0;
-const FIRST_STOP = 1;
+const AT = 1;
+const FIRST_STOP = 2;
 /** The instant comes first, for it needs an alignment of eight bytes. */
 const WORDS_OFFSET = 8;
 const BYTES = WORDS_OFFSET + 4 * (FIRST_STOP + MAX_CHUNK);
@@ -30,25 +31,36 @@ export class Slot {
     for (let i = 0; i < this.#words.length; i++) Atomics.store(this.#words, i, 0);
   }
 
-  /** Thread: this task's turn has come. To be called before {@link stopped}: then a stop is never overlooked. */
+  /** Thread: this task's turn has come, or `undefined`: nothing's. */
+  enter(index: number | undefined): void {
+    Atomics.store(this.#words, AT, index === undefined ? 0 : index + 1);
+  }
+
+  /** Engine: the task whose turn it is: the one to blame when the thread dies. */
+  entered(): number | undefined {
+    const word = Atomics.load(this.#words, AT);
+    return word === 0 ? undefined : word - 1;
+  }
+
+  /** Thread: the handler of this task starts now. */
   begin(index: number): void {
     // All threads of a process share one monotonic clock.
     Atomics.store(this.#startedAt, 0, process.hrtime.bigint());
     Atomics.store(this.#words, CURRENT, index + 1);
   }
 
-  /** Thread: all its tasks are answered. */
+  /** Thread: no handler is running. */
   end(): void {
     Atomics.store(this.#words, CURRENT, 0);
   }
 
-  /** Engine: the task whose turn it is, or nothing. */
+  /** Engine: the task whose handler is running, or nothing. */
   current(): number | undefined {
     const word = Atomics.load(this.#words, CURRENT);
     return word === 0 ? undefined : word - 1;
   }
 
-  /** Engine: for how long it has been the current task's turn. */
+  /** Engine: for how long the current handler has been running. */
   elapsedMs(): number {
     return Number(process.hrtime.bigint() - Atomics.load(this.#startedAt, 0)) / 1e6;
   }
