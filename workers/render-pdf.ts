@@ -66,6 +66,8 @@ async function openDocument(payload: RenderPdfPayload): Promise<PDFKit.PDFDocume
     // Lines are placed by `PageFlow`; a margin of pdfkit's own could only make it break pages.
     margin: 0,
     autoFirstPage: false,
+    // It keeps every word ever measured: 2 kB each, 500 MB for 270,000 different ones.
+    fontLayoutCache: false,
     info: {
       CreationDate: new Date(createdAt),
       ...(title === undefined ? {} : { Title: title }),

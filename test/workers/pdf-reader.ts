@@ -84,7 +84,7 @@ function readPage(objects: ReadonlyMap<number, PdfObject>, dictionary: string): 
   const total = /\/PageTotal (\d+) 0 R/.exec(resources)?.[1];
   const totalText = total === undefined ? '' : drawnIn(streamOf(objects, Number(total)))[0]?.text;
   const texts = drawnIn(content.replace('/PageTotal Do', `1 0 0 1 0 0 Tm\n[<${hex(totalText ?? '')}> 0] TJ`));
-  return { texts, images: [...content.matchAll(/\/Image\d+ Do/g)].length, width, height };
+  return { texts, images: [...content.matchAll(/\/I\d+ Do/g)].length, width, height };
 }
 
 /** Text in a standard font: each hex pair is a character. */

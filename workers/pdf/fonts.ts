@@ -14,8 +14,6 @@ export interface Fonts {
   assertDrawable(text: string, font: FontName, where: string): void;
   /** `text` as it is handed to pdfkit. */
   prepare(text: string): string;
-  /** Frees what measuring has gathered; call it once in a while. */
-  forgetMeasurements(): void;
 }
 
 /** Registers the document's fonts under their {@link FontName}s. */
@@ -56,10 +54,6 @@ class BuiltInFonts implements Fonts {
         `got: ${describe(character)}. Pass \`font\`, a .ttf or .otf file that has it`,
     );
   }
-
-  forgetMeasurements(): void {
-    // Nothing is gathered.
-  }
 }
 
 interface FontFile {
@@ -71,7 +65,6 @@ interface FontFile {
 /** What is used of pdfkit's font object, which its types leave out. Optional, as it is no promise of pdfkit's. */
 interface FontInternals {
   font?: { hasGlyphForCodePoint?: (codePoint: number) => boolean };
-  layoutCache?: Record<string, unknown>;
 }
 
 class FontFiles implements Fonts {
@@ -94,13 +87,6 @@ class FontFiles implements Fonts {
       throw new UnrecoverableError(
         `Expected \`${where}\` to have only characters of the font ${show(path)}, got: ${describe(character)}`,
       );
-    }
-  }
-
-  /** pdfkit keeps the layout of every word ever drawn: 2 kB each, 500 MB for 270,000 different ones. */
-  forgetMeasurements(): void {
-    for (const { internals } of Object.values(this.#files)) {
-      if (internals.layoutCache !== undefined) internals.layoutCache = Object.create(null);
     }
   }
 }

@@ -1,11 +1,11 @@
 /** Puts JPEGs and PNGs into the document, each once however often it is drawn. */
+import { setTimeout } from 'node:timers/promises';
 import { UnrecoverableError } from '../../src/index.js';
 import { show } from '../payload.js';
 import { readInput } from '../read-input.js';
-import { isJpeg, parseJpeg } from './jpeg.js';
+import { checkJpeg, isJpeg } from './jpeg.js';
 import type { ImageSource } from './payload.js';
-import { decodePixels } from './png-pixels.js';
-import { isPng, parsePng } from './png.js';
+import { checkPng, isPng } from './png.js';
 
 /** An image that is part of the document. */
 export interface EmbeddedImage {
@@ -13,18 +13,38 @@ export interface EmbeddedImage {
   readonly width: number;
   /** In pixels, upright. */
   readonly height: number;
-  readonly orientation: number;
-  readonly name: string;
-  readonly object: PDFKit.PDFKitReference;
+  readonly opened: OpenedImage;
 }
 
+/** What `openImage()` of pdfkit gives. */
+interface OpenedImage {
+  /** As stored. */
+  readonly width: number;
+  readonly height: number;
+  /** EXIF's, 1 to 8. */
+  readonly orientation?: number;
+  /** Only a PNG has it, and gives it away once it has been written. */
+  readonly imgData?: object | null;
+  embed(doc: PDFKit.PDFDocument): void;
+}
+
+/** What pdfkit's types leave out. */
+interface ImageMethods {
+  openImage(bytes: Uint8Array): OpenedImage;
+  image(image: OpenedImage, x: number, y: number, options: PDFKit.Mixins.ImageOption): void;
+}
+
+/** How often to look whether an image has been decoded, in milliseconds. */
+const LOOK_EVERY = 1;
+
 export class Images {
-  readonly #doc: PDFKit.PDFDocument;
+  readonly #doc: PDFKit.PDFDocument & ImageMethods;
   readonly #maxPngPixels: number;
   readonly #embedded = new Map<string | Uint8Array, EmbeddedImage>();
 
   constructor(doc: PDFKit.PDFDocument, maxPngPixels: number) {
-    this.#doc = doc;
+    // Sound: `openImage()` and drawing what it gives are described in pdfkit's manual, but not in its types.
+    this.#doc = doc as PDFKit.PDFDocument & ImageMethods;
     this.#maxPngPixels = maxPngPixels;
   }
 
@@ -37,31 +57,25 @@ export class Images {
     const known = this.#embedded.get(source);
     if (known !== undefined) return known;
     const content = await readInput(source, `${where}.path`);
-    const image = this.#embedBytes(
-      asBuffer(content),
-      `${where}.${path === undefined ? 'bytes' : 'path'}`,
-      source,
-    );
+    const opened = this.#open(content, `${where}.${path === undefined ? 'bytes' : 'path'}`, source);
+    opened.embed(this.#doc);
+    // pdfkit decodes a PNG aside, and numbers what it makes of it when it is done. Waiting keeps one image at a
+    // time in memory, and the document the same every time.
+    while (opened.imgData) await setTimeout(LOOK_EVERY);
+    const { width, height, orientation = 1 } = opened;
+    const image = orientation > 4 ? { width: height, height: width, opened } : { width, height, opened };
     this.#embedded.set(source, image);
     return image;
   }
 
-  /** Draws `image` upright, its top left at `x`, `y`. */
+  /** Draws `image` upright and undistorted, in the middle of a box with its top left at `x`, `y`. */
   draw(image: EmbeddedImage, x: number, y: number, width: number, height: number): void {
-    const doc = this.#doc;
-    doc.page.xobjects[image.name] = image.object;
-    doc.save();
-    doc.transform(...placement(image.orientation, x, y, width, height));
-    doc.addContent(`/${image.name} Do`);
-    doc.restore();
+    this.#doc.image(image.opened, x, y, { fit: [width, height], align: 'center', valign: 'center' });
   }
 
-  #embedBytes(content: Buffer, where: string, source: string | Uint8Array): EmbeddedImage {
-    const name = `Image${this.#embedded.size + 1}`;
+  #open(content: Uint8Array, where: string, source: string | Uint8Array): OpenedImage {
     try {
-      if (isJpeg(content)) return { name, ...embedJpeg(this.#doc, content) };
-      if (isPng(content)) return { name, ...embedPng(this.#doc, content, this.#maxPngPixels) };
-      throw new Error(content.length === 0 ? 'it is empty' : 'it is neither');
+      return this.#doc.openImage(checkImage(asBuffer(content), this.#maxPngPixels));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new UnrecoverableError(
@@ -72,88 +86,12 @@ export class Images {
   }
 }
 
-function embedJpeg(doc: PDFKit.PDFDocument, content: Buffer): Omit<EmbeddedImage, 'name'> {
-  const { width, height, channels, orientation, adobe } = parseJpeg(content);
-  const colourSpace = { 1: 'DeviceGray', 3: 'DeviceRGB', 4: 'DeviceCMYK' }[channels];
-  const object = imageObject(doc, { width, height }, colourSpace, 8, {
-    Filter: 'DCTDecode',
-    ...(channels === 4 && adobe ? { Decode: [1, 0, 1, 0, 1, 0, 1, 0] } : {}),
-  });
-  object.end(content);
-  const upright = orientation >= 5 ? { width: height, height: width } : { width, height };
-  return { ...upright, orientation, object };
-}
-
-function embedPng(doc: PDFKit.PDFDocument, content: Buffer, maxPixels: number): Omit<EmbeddedImage, 'name'> {
-  const png = parsePng(content, maxPixels);
-  const { width, height, bits, channels, hasAlpha, palette } = png;
-  const colourChannels = channels - (hasAlpha ? 1 : 0);
-  const colourSpace =
-    palette === undefined ? (colourChannels === 1 ? 'DeviceGray' : 'DeviceRGB') : indexed(doc, palette);
-  if (!hasAlpha && png.transparency === undefined && !png.interlaced) {
-    // PDF knows PNG's row filters, so the data goes in as it is.
-    const parameters = { Predictor: 15, Colors: channels, BitsPerComponent: bits, Columns: width };
-    const filter = { Filter: 'FlateDecode', DecodeParms: parameters };
-    const object = imageObject(doc, png, colourSpace, bits, filter);
-    object.end(png.compressed);
-    return { width, height, orientation: 1, object };
-  }
-  const { colours, alpha } = decodePixels(png);
-  const mask = alpha === undefined ? undefined : imageObject(doc, png, 'DeviceGray', 8, {});
-  mask?.end(alpha);
-  const object = imageObject(doc, png, colourSpace, 8, mask === undefined ? {} : { SMask: mask });
-  object.end(colours);
-  return { width, height, orientation: 1, object };
-}
-
-function indexed(doc: PDFKit.PDFDocument, palette: Buffer): unknown[] {
-  const table = doc.ref({});
-  table.end(palette);
-  return ['Indexed', 'DeviceRGB', palette.length / 3 - 1, table];
-}
-
-function imageObject(
-  doc: PDFKit.PDFDocument,
-  { width, height }: { width: number; height: number },
-  colourSpace: unknown,
-  bits: number,
-  more: object,
-): PDFKit.PDFKitReference {
-  return doc.ref({
-    Type: 'XObject',
-    Subtype: 'Image',
-    Width: width,
-    Height: height,
-    ColorSpace: colourSpace,
-    BitsPerComponent: bits,
-    ...more,
-  });
-}
-
-/** Where a stored image's left and top edge go, by EXIF orientation: x and y as [start, along u, along v]. */
-const ORIENTATIONS = [
-  { x: [0, 1, 0], y: [0, 0, 1] },
-  { x: [1, -1, 0], y: [0, 0, 1] },
-  { x: [1, -1, 0], y: [1, 0, -1] },
-  { x: [0, 1, 0], y: [1, 0, -1] },
-  { x: [0, 0, 1], y: [0, 1, 0] },
-  { x: [1, 0, -1], y: [0, 1, 0] },
-  { x: [1, 0, -1], y: [1, -1, 0] },
-  { x: [0, 0, 1], y: [1, -1, 0] },
-] as const;
-
-/** The matrix that takes PDF's unit square, in which an image's top is up, to a box on a page, where y is down. */
-function placement(
-  orientation: number,
-  x: number,
-  y: number,
-  width: number,
-  height: number,
-): [number, number, number, number, number, number] {
-  const to = ORIENTATIONS[orientation - 1] ?? ORIENTATIONS[0];
-  const [x0, xu, xv] = to.x;
-  const [y0, yu, yv] = to.y;
-  return [width * xu, height * yu, -width * xv, -height * yv, x + width * (x0 + xv), y + height * (y0 + yv)];
+/** @returns what is handed to pdfkit. */
+function checkImage(content: Buffer, maxPngPixels: number): Buffer {
+  if (isPng(content)) return checkPng(content, maxPngPixels);
+  if (!isJpeg(content)) throw new Error(content.length === 0 ? 'it is empty' : 'it is neither');
+  checkJpeg(content);
+  return content;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

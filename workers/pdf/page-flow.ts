@@ -39,8 +39,6 @@ const TOTAL_SIZE = { width: 80, height: 20 };
 const TOLERANCE = 0.01;
 /** An inch. */
 const MIN_PAGE_ROOM = 72;
-/** What pdfkit has measured is forgotten this often, in pages. */
-const FORGET_EVERY = 16;
 
 export interface PageFlowOptions {
   /** In points. */
@@ -108,7 +106,6 @@ export class PageFlow {
     this.pages += 1;
     this.y = this.#margin;
     this.#style = undefined;
-    if (this.pages % FORGET_EVERY === 0) this.#fonts.forgetMeasurements();
     if (this.#total !== undefined) this.#drawPageNumber(this.#total);
   }
 

@@ -49,7 +49,12 @@ export interface TableBlock {
   rows: string[][];
 }
 
-/** A JPEG or a PNG: exactly one of `path` and `bytes`. An image used several times is stored once. */
+/**
+ * A JPEG or a PNG: exactly one of `path` and `bytes`. An image used several times is stored once.
+ *
+ * PNGs that pdfkit shows wrongly are refused: those with a transparent colour instead of an alpha channel, but for
+ * palettes of 8 bits, and interlaced ones of less than 8 bits or 5 columns. So are those of more than 64 MB.
+ */
 export interface ImageSource {
   /** The file's path. */
   path?: string;
@@ -118,8 +123,8 @@ export interface RenderPdfPayload {
    */
   createdAt?: number;
   /**
-   * Refuses PNGs of more pixels (width × height), as they are decoded in memory, up to 8 bytes for each.
-   * Default 50,000,000. JPEGs are stored as they are.
+   * Refuses PNGs of more pixels (width × height), as they are decoded in memory, up to 30 bytes for each, and as
+   * many for each byte of the file. Default 50,000,000. JPEGs are stored as they are.
    */
   maxImagePixels?: number;
   content: Block[];

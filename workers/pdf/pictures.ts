@@ -82,9 +82,8 @@ function drawRow(flow: PageFlow, images: Images, { row, embedded, tile, gap, whe
   flow.ensureRoom(room.height + captionHeight);
   for (const [index, image] of embedded.entries()) {
     const x = flow.left + index * (room.width + gap);
-    const { width, height } = fit(image, room);
     flow.doc.save().rect(x, flow.y, room.width, room.height).fill(TILE_FILL).restore();
-    images.draw(image, x + (room.width - width) / 2, flow.y + (room.height - height) / 2, width, height);
+    images.draw(image, x, flow.y, room.width, room.height);
     const box = { x, y: flow.y + room.height + BEFORE_CAPTION, width: room.width };
     flow.drawLines(captions[index] ?? [], CAPTION_STYLE, box, 'center');
   }

@@ -1,4 +1,9 @@
-/** Tables: rows of wrapped cells that run over pages, each page with the header on top. */
+/**
+ * Tables: rows of wrapped cells that run over pages, each page with the header on top.
+ *
+ * pdfkit's own `table()` is not used: it repeats no header, drops what of a row is beyond the page, with a warning
+ * on the console, and wraps as `wrap.ts` says.
+ */
 import { UnrecoverableError } from '../../src/index.js';
 import type { PageFlow, TextStyle } from './page-flow.js';
 import type { HorizontalAlign, TableBlock, TableColumn } from './payload.js';
