@@ -137,14 +137,19 @@ test('on a terminal there is one bar, which what stays is written above', () => 
   display.step({ label: 'Sizes', done: 1, total: 2, note: 'a note that is far too long for sixty columns' });
   display.say('something else');
   display.step({ label: 'Sizes', done: 2, total: 2 }, 'not shown');
+  display.step({ label: 'Contact sheet', done: 0, total: 2 });
+  display.end();
+  display.say('and so it ended');
 
   const clear = '\r\u001B[K';
   const half = `Sizes         ${'█'.repeat(14)}${'░'.repeat(14)} 1/2  `;
-  const [, bar, said, end] = written.split(clear);
+  const [, bar, said, end, begun, ended] = written.split(clear);
   expect(bar?.startsWith(half)).toBe(true);
   expect(bar?.length).toBeLessThan(60);
   expect(said).toBe(`something else\n${bar}`);
   expect(end).toBe(`Sizes         ${'█'.repeat(28)} 2/2  \n`);
+  expect(begun).toBe(`Contact sheet ${'░'.repeat(28)} 0/2  \n`);
+  expect(ended).toBe('and so it ended\n');
 });
 
 test('numbers are short, and tables aligned', () => {

@@ -18,6 +18,8 @@ export interface Display {
   warn(text: string): void;
   /** @param text What was done; shown where there is no bar. */
   step(step: Step, text?: string): void;
+  /** What is under way will not be finished: what comes next begins on a line of its own. */
+  end(): void;
 }
 
 /** The part of a terminal, or of what stands for one, that is used. */
@@ -46,6 +48,8 @@ class Lines implements Display {
   warn(text: string): void {
     this.say(text);
   }
+
+  end(): void {}
 
   step({ label, done, total }: Step, text?: string): void {
     if (text === undefined) return;
@@ -78,6 +82,11 @@ class Bar implements Display {
 
   warn(text: string): void {
     this.say(this.#style('yellow', text));
+  }
+
+  end(): void {
+    if (this.#bar !== '') this.#output.write('\n');
+    this.#bar = '';
   }
 
   step({ label, done, total, note = '' }: Step): void {

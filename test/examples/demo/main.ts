@@ -36,6 +36,7 @@ async function main(): Promise<number> {
     }
     return await demo(options, display, interruption.signal);
   } catch (error) {
+    display.end();
     if (!interruption.signal.aborted) return explain(error);
     display.warn(`Interrupted. What is done stays done; the same command carries on:\n  ${command()}`);
     return EXIT.interrupted;
