@@ -3,7 +3,7 @@
  * of the app, or long ago, so its TypeScript type is only a hope. What is refused is refused for good, with an
  * error that says what was expected, where, and what came.
  */
-import { UnrecoverableError } from '../src/index.js';
+import { UnrecoverableError } from '../src/errors.js';
 
 /** Throws when `value`, found at `where` in the payload, is not what was expected. */
 export type Check = (value: unknown, where: string) => void;

@@ -2,7 +2,7 @@
  * Loads the optional packages that a ready-made worker stands on. They are peers, so an app that does not use
  * the worker need not install them; one that does is told exactly what to install.
  */
-import { MillraceError } from '../src/index.js';
+import { MillraceError } from '../src/errors.js';
 
 /**
  * @param name The package, as `npm install` takes it.

@@ -1,6 +1,6 @@
 /** Reads a file that a payload names, telling apart what trying again may help from what it cannot. */
 import { readFile } from 'node:fs/promises';
-import { UnrecoverableError } from '../src/index.js';
+import { UnrecoverableError } from '../src/errors.js';
 import { show } from './payload.js';
 
 /** What opening a file answers when trying again cannot help. */

@@ -11,7 +11,7 @@ import { InlinePool } from '../../src/pool/inline-pool.js';
 import { Announcer } from '../../src/runtime/announcer.js';
 import { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
 import { deferred } from '../fixtures/deferred.js';
-import { recordingLogger } from '../fixtures/engine.js';
+import { recordingLogger } from '../fixtures/logger.js';
 import { Recorder } from '../fixtures/recorder.js';
 
 /** A store whose next writes or reads fail when told so. */

@@ -1,6 +1,6 @@
 /** What the handler takes and gives, and the check of what it takes. */
 import { resolve } from 'node:path';
-import { UnrecoverableError } from '../../src/index.js';
+import { UnrecoverableError } from '../../src/errors.js';
 import * as check from '../payload.js';
 
 export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'avif';

@@ -3,7 +3,7 @@
  * decides whether it is decoded once for all outputs or afresh for each.
  */
 import type { Metadata, Sharp, SharpOptions } from 'sharp';
-import { UnrecoverableError } from '../../src/index.js';
+import { UnrecoverableError } from '../../src/errors.js';
 import type { JobContext } from '../../src/index.js';
 import { count, show } from '../payload.js';
 import { loadPeer } from '../peer.js';

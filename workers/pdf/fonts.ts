@@ -2,7 +2,7 @@
  * The two fonts of a document, and which characters they have. A character that a font lacks would be drawn as
  * nothing or as an empty box, so it is refused before anything is drawn, by name and place.
  */
-import { UnrecoverableError } from '../../src/index.js';
+import { UnrecoverableError } from '../../src/errors.js';
 import { show } from '../payload.js';
 import { readInput } from '../read-input.js';
 import type { RenderPdfPayload } from './payload.js';

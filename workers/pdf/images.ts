@@ -1,6 +1,6 @@
 /** Puts JPEGs and PNGs into the document, each once however often it is drawn. */
 import { setTimeout } from 'node:timers/promises';
-import { UnrecoverableError } from '../../src/index.js';
+import { UnrecoverableError } from '../../src/errors.js';
 import { show } from '../payload.js';
 import { readInput } from '../read-input.js';
 import { checkJpeg, isJpeg } from './jpeg.js';

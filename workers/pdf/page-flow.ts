@@ -6,7 +6,7 @@
  * 540 MB of heap in pdfkit's page buffer, and 10 MB without. The total behind "3 / " is a drawing that all
  * pages refer to and that is made at the end.
  */
-import { UnrecoverableError } from '../../src/index.js';
+import { UnrecoverableError } from '../../src/errors.js';
 import type { Fonts, FontName } from './fonts.js';
 import type { HorizontalAlign } from './payload.js';
 import { wrap } from './wrap.js';

@@ -1,5 +1,5 @@
 /** A document as data: what the handler takes and gives, and the check of what it takes. */
-import { UnrecoverableError } from '../../src/index.js';
+import { UnrecoverableError } from '../../src/errors.js';
 import * as check from '../payload.js';
 
 /** `'#rrggbb'`. */

@@ -1,5 +1,5 @@
 /** Single images and grids of images (contact sheets), with captions. */
-import { UnrecoverableError } from '../../src/index.js';
+import { UnrecoverableError } from '../../src/errors.js';
 import type { EmbeddedImage, Images } from './images.js';
 import type { PageFlow, TextStyle } from './page-flow.js';
 import type { GridImage, ImageBlock, ImageGridBlock } from './payload.js';

@@ -4,7 +4,7 @@
  * pdfkit's own `table()` is not used: it repeats no header, drops what of a row is beyond the page, with a warning
  * on the console, and wraps as `wrap.ts` says.
  */
-import { UnrecoverableError } from '../../src/index.js';
+import { UnrecoverableError } from '../../src/errors.js';
 import type { PageFlow, TextStyle } from './page-flow.js';
 import type { HorizontalAlign, TableBlock, TableColumn } from './payload.js';
 
