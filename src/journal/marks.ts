@@ -5,7 +5,7 @@
  * A mark is raised by whoever knows the span's first live key, and lowered, in the same batch, by a put below
  * it. A raise never passes a key that is being written at that moment and that the raiser cannot know of yet.
  */
-import { MARKS_SPAN, markKey } from './keys.js';
+import { MARKS_SPAN, markKey, spanStartOf } from './keys.js';
 import { seal, unseal } from './integrity.js';
 import type { Store, StoreBatch } from './store.js';
 
@@ -43,7 +43,7 @@ export class Marks {
 
   /** Keeps the mark of the key's span from ever passing it, while this journal is open. */
   pin(key: string): void {
-    lower(this.#pinned, spanOf(key), key);
+    lower(this.#pinned, spanStartOf(key), key);
   }
 
   /**
@@ -56,7 +56,7 @@ export class Marks {
 
   /** To be called with each place key of a batch, while the batch is made. */
   note(key: string): void {
-    const from = spanOf(key);
+    const from = spanStartOf(key);
     lower(this.#writing, from, key);
     const mark = this.#marks.get(from);
     if (mark !== undefined && key < mark) this.#set(from, key);
@@ -80,9 +80,4 @@ export class Marks {
 function lower(lowest: Map<string, string>, from: string, key: string): void {
   const known = lowest.get(from);
   if (known === undefined || key < known) lowest.set(from, key);
-}
-
-/** `r!queue!`, `t!` or `a!`: what the keys of a span begin with. */
-function spanOf(key: string): string {
-  return key.startsWith('r!') ? key.slice(0, key.indexOf('!', 2) + 1) : key.slice(0, 2);
 }

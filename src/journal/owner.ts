@@ -61,7 +61,8 @@ export async function reserveDirectory(path: string): Promise<Owner> {
     holder: async () => (await readOwner(file))?.pid,
     async release() {
       try {
-        if (announced) await unlink(file);
+        // Another owner may have left its own by now, where LevelDB's lock alone held it back.
+        if (announced && (await readOwner(file))?.pid === process.pid) await unlink(file);
       } catch (thrown) {
         // A directory that was removed under the engine has nothing left to release.
         if (!isMissing(thrown)) throw thrown;

@@ -121,8 +121,9 @@ export class Chunk {
   #watchFor(delayMs: number): void {
     this.#watch?.cancel();
     let soonest = delayMs;
-    for (const { task, settled } of this.#places) {
-      if (!settled && task.timeoutMs !== undefined && task.timeoutMs < soonest) soonest = task.timeoutMs;
+    for (const { task, settled, stop } of this.#places) {
+      // The time of one that was told to stop no longer matters.
+      if (!settled && !stop) soonest = Math.min(soonest, task.timeoutMs ?? soonest);
     }
     this.#watchAt = this.#clock.monotonic() + soonest;
     this.#watch = this.#clock.setTimer(() => this.#look(), soonest);

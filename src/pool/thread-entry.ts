@@ -5,7 +5,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { MessageChannel, parentPort, workerData } from 'node:worker_threads';
-import { asError, MillraceError } from '../errors.js';
+import { asError, MillraceError, show } from '../errors.js';
 import { decode, encode } from '../job/codec.js';
 import type { JobContext } from '../job/context.js';
 import { encodeError } from '../job/error-data.js';
@@ -217,11 +217,15 @@ function abortIfStopped(attempt: Attempt): void {
   if (reason) attempt.abort.abort(stopError(reason, { ...attempt.task, graceMs: 0 }));
 }
 
-/** Log fields may hold anything; what cannot cross is logged as text. */
+/** Log fields may hold anything; what cannot cross is logged as its description. */
 function cloneable(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, cloneableValue(value)]));
+}
+
+function cloneableValue(value: unknown): unknown {
   try {
-    return structuredClone(fields);
+    return structuredClone(value);
   } catch {
-    return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, String(value)]));
+    return show(value);
   }
 }

@@ -57,7 +57,7 @@ export class Control {
     if (spec.durability === 'fsync') change.withSync();
     if (status.state === 'available') backlog.take(spec);
     await journal.commit(change);
-    if (status.state === 'available') backlog.settle(spec.queue, readyKey(spec));
+    if (status.state === 'available') backlog.settle(spec, readyKey(spec));
     announcer.cancelled({ spec, status: next });
     return next.state;
   }

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.js';
 import type { JobCounts, JobSnapshot } from '../engine.js';
-import { MillraceError } from '../errors.js';
+import { asError, MillraceError } from '../errors.js';
 import { hasEnded, type Job, type JobState } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
 import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
@@ -52,6 +52,7 @@ export class EmbeddedEngine {
   /** What happened while the engine opened, told once somebody can listen. */
   #news: (() => void)[] = [];
   #hasBegun = false;
+  #reporting: Promise<void> | undefined;
   #drainWaiters: DrainWaiter[] = [];
   /** Whether there was anything available or running since the last `drained`. */
   #wasActive = false;
@@ -62,7 +63,9 @@ export class EmbeddedEngine {
     const { settings, journal, clock, announcer, random } = parts;
     const isHeld = (id: string): boolean => this.#holds.has(id);
     const onWarning = (error: MillraceError): void => this.#warn(error);
-    this.#backlog = new Backlog(journal, {
+    this.#backlog = new Backlog({
+      journal,
+      clock,
       queues: settings.queues.values(),
       selection: settings.selection,
       typeConcurrency: new Map(
@@ -89,7 +92,7 @@ export class EmbeddedEngine {
       types: settings.types,
       pools: parts.pools,
       isHeld,
-      mayClaim: () => !this.#closing && !journal.failure,
+      mayClaim: () => this.#hasBegun && !this.#closing && !journal.failure,
       onPass: () => this.#checkDrained(),
     });
     const onAccepted = (job: Job): void => {
@@ -130,6 +133,7 @@ export class EmbeddedEngine {
     for (const tell of this.#news.splice(0)) tell();
     this.#stager.start();
     this.wake();
+    this.#reporting = this.#reportUnknown();
   }
 
   /** There may be room or jobs that were not there before. */
@@ -168,9 +172,12 @@ export class EmbeddedEngine {
 
   async cancel(id: string): Promise<JobState> {
     this.#assertOpen();
-    const state = await this.#control.cancel(id);
-    this.wake();
-    return state;
+    try {
+      return await this.#control.cancel(id);
+    } finally {
+      // Whether or not it was cancelled: it was held meanwhile, and no pass could take it.
+      this.wake();
+    }
   }
 
   drain(): Promise<void> {
@@ -199,11 +206,22 @@ export class EmbeddedEngine {
     });
     this.executor.shutDown();
     await this.executor.whenIdle();
-    await Promise.all([pools.thread.close(), pools.inline.close(), this.#backlog.stop()]);
+    await Promise.all([pools.thread.close(), pools.inline.close(), this.#backlog.stop(), this.#reporting]);
     const error = closedError();
     announcer.results.close(error);
     for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
     await journal.close();
+  }
+
+  async #reportUnknown(): Promise<void> {
+    try {
+      await this.#backlog.reportUnknown();
+    } catch (thrown) {
+      if (this.#closing) return;
+      const cause = asError(thrown);
+      const message = `The names of the waiting jobs could not be read: ${cause.message}`;
+      this.#warn(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
+    }
   }
 
   #warn(error: MillraceError): void {

@@ -41,13 +41,10 @@ export class WindowModel {
   /** The entries in the window, in order. */
   content(): ReadyEntry[] {
     const content: ReadyEntry[] = [];
-    this.window.first(
-      () => true,
-      (entry) => {
-        content.push(entry);
-        return false;
-      },
-    );
+    this.window.first((entry) => {
+      content.push(entry);
+      return false;
+    });
     return content;
   }
 
@@ -60,10 +57,7 @@ export class WindowModel {
   /** The first entry of that name, or of any, is claimed. */
   claim(name?: string): void {
     const accepts = (entry: ReadyEntry): boolean => name === undefined || entry.name === name;
-    const entry = this.window.first(
-      (other) => name === undefined || other === name,
-      () => true,
-    );
+    const entry = this.window.first(accepts);
     assert(entry === this.content().find(accepts), 'the first that was asked for');
     if (!entry) return;
     assert(this.window.take(entry.key) === entry);
