@@ -130,6 +130,16 @@ export class Journal {
   /** In the order of the ids. */
   async jobs(ids: readonly string[]): Promise<JobRead[]> {
     this.#assertOpen();
+    try {
+      return await this.#readJobs(ids);
+    } catch (thrown) {
+      if (!(thrown instanceof MillraceError)) throw thrown;
+      // Damage that takes one of them must not take the others, too.
+      return ids.length === 1 ? [thrown] : (await Promise.all(ids.map((id) => this.jobs([id])))).flat();
+    }
+  }
+
+  async #readJobs(ids: readonly string[]): Promise<JobRead[]> {
     const keys = ids.flatMap((id) => [specKey(id), statusKey(id)]);
     const values = await this.#store.getMany(keys);
     return ids.map((id, i) => readJob(id, values[2 * i], values[2 * i + 1]));

@@ -33,12 +33,15 @@ function openError(directory: string, thrown: unknown): Error {
   const error = asError(thrown);
   if (isLevelLocked(error)) return error;
   const reason = asError(error.cause ?? error);
-  if (codeOf(reason) === 'LEVEL_CORRUPTION' || /corrupt/i.test(reason.message)) {
-    const message = `The journal in ${directory} is damaged: ${reason.message}. Nothing was changed; keep a copy of the directory before anything else.`;
-    return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message, { cause: reason });
-  }
+  if (codeOf(reason) === 'LEVEL_CORRUPTION' || /corrupt/i.test(reason.message))
+    return corrupt(directory, reason);
   const message = `Could not open the journal in ${directory}: ${reason.message}. Expected a directory that this process can write to.`;
   return new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message, { cause: reason });
+}
+
+function corrupt(directory: string, reason: Error): MillraceError {
+  const message = `The journal in ${directory} is damaged: ${reason.message}. Nothing was changed; keep a copy of the directory before anything else.`;
+  return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message, { cause: reason });
 }
 
 function codeOf(thrown: unknown): unknown {
@@ -65,13 +68,13 @@ class LevelStore implements Store {
   }
 
   getMany(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#db.getMany([...keys]);
+    return this.#reading(this.#db.getMany([...keys]));
   }
 
   async page({ from, after = false, to, limit }: KeyRange): Promise<Entry[]> {
     const iterator = this.#db.iterator(after ? { gt: from, lt: to, limit } : { gte: from, lt: to, limit });
     try {
-      const entries = await iterator.all();
+      const entries = await this.#reading(iterator.all());
       return entries.map(([key, value]) => ({ key, value }));
     } finally {
       await iterator.close();
@@ -80,5 +83,14 @@ class LevelStore implements Store {
 
   close(): Promise<void> {
     return this.#db.close();
+  }
+
+  /** Damage that LevelDB notices itself, such as a block of a table that cannot be unpacked. */
+  async #reading<Value>(read: Promise<Value>): Promise<Value> {
+    try {
+      return await read;
+    } catch (thrown) {
+      throw codeOf(thrown) === 'LEVEL_CORRUPTION' ? corrupt(this.#db.location, asError(thrown)) : thrown;
+    }
   }
 }

@@ -25,8 +25,9 @@ export class MemoryDisk {
     if (sync) this.#synced = new Map(this.#current);
   }
 
+  /** A copy, as a disk gives it: what a reader does to it stays with the reader. */
   get(key: string): Uint8Array | undefined {
-    return this.#current.get(key);
+    return this.#current.get(key)?.slice();
   }
 
   keys(): string[] {

@@ -1,9 +1,9 @@
 /** Opens the journal of a directory: its owner, LevelDB, and the journal on top. */
 import type { Clock } from '../clock.js';
-import { JournalLockedError } from '../errors.js';
+import { JournalLockedError, MillraceError } from '../errors.js';
 import { Journal } from './journal.js';
 import { isLevelLocked, openLevelStore } from './level-store.js';
-import { reserveDirectory, type Owner } from './owner.js';
+import { openFailed, reserveDirectory, type Owner } from './owner.js';
 import type { Store } from './store.js';
 
 /** How often a locked journal is tried again: the previous owner does not tell when it lets go. */
@@ -22,7 +22,7 @@ export async function openJournal({ directory, lockTimeoutMs, clock }: OpenJourn
   for (;;) {
     try {
       const store = await openOwned(directory);
-      return await openOn(store);
+      return await openOn(store, directory);
     } catch (thrown) {
       if (!(thrown instanceof JournalLockedError) || clock.monotonic() >= giveUpAt) throw thrown;
       await new Promise<void>((resolve) => clock.setTimer(resolve, LOCK_POLL_MS));
@@ -30,12 +30,12 @@ export async function openJournal({ directory, lockTimeoutMs, clock }: OpenJourn
   }
 }
 
-async function openOn(store: Store): Promise<Journal> {
+async function openOn(store: Store, directory: string): Promise<Journal> {
   try {
     return await Journal.open(store);
   } catch (thrown) {
     await store.close();
-    throw thrown;
+    throw thrown instanceof MillraceError ? thrown : openFailed(directory, thrown);
   }
 }
 
@@ -45,12 +45,17 @@ async function openOwned(directory: string): Promise<Store> {
   try {
     return await openAnnounced(owner);
   } catch (thrown) {
-    const error = isLevelLocked(thrown)
-      ? new JournalLockedError(owner.directory, await owner.holder(), { cause: thrown })
-      : thrown;
-    await owner.release();
+    const error = await openError(owner, thrown);
+    owner.release();
     throw error;
   }
+}
+
+async function openError(owner: Owner, thrown: unknown): Promise<unknown> {
+  if (thrown instanceof MillraceError) return thrown;
+  if (!isLevelLocked(thrown)) return openFailed(owner.directory, thrown);
+  const holder = await owner.holder().catch(() => undefined);
+  return new JournalLockedError(owner.directory, holder, { cause: thrown });
 }
 
 async function openAnnounced(owner: Owner): Promise<Store> {
@@ -71,9 +76,9 @@ function releasing(store: Store, owner: Owner): Store {
     page: (range) => store.page(range),
     async close() {
       try {
-        await store.close();
+        await owner.withdraw();
       } finally {
-        await owner.release();
+        await store.close().finally(() => owner.release());
       }
     },
   };

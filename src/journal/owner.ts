@@ -25,8 +25,10 @@ export interface Owner {
   announce(): Promise<void>;
   /** Who holds LevelDB's lock, as far as the owner file says. */
   holder(): Promise<number | undefined>;
+  /** Takes the owner file away. To be called while LevelDB's lock is held, or the file may be the next owner's. */
+  withdraw(): Promise<void>;
   /** Lets go. To be called after LevelDB is closed. */
-  release(): Promise<void>;
+  release(): void;
 }
 
 /**
@@ -39,14 +41,13 @@ export async function reserveDirectory(path: string): Promise<Owner> {
   if (registry.has(inode)) throw new JournalLockedError(directory, process.pid);
   registry.add(inode);
   const file = join(directory, OWNER_FILE);
-  let announced = false;
   try {
     const owner = await readOwner(file);
-    if (owner && owner.pid !== process.pid && (await isAlive(owner)))
+    if (owner && owner.pid !== process.pid && (await fateOf(owner)) === 'running')
       throw new JournalLockedError(directory, owner.pid);
   } catch (thrown) {
     registry.delete(inode);
-    throw thrown;
+    throw thrown instanceof MillraceError ? thrown : openFailed(directory, thrown);
   }
   return {
     directory,
@@ -56,21 +57,29 @@ export async function reserveDirectory(path: string): Promise<Owner> {
       // Renamed into place, so that a reader never sees half of it.
       await writeFile(`${file}.${process.pid}`, JSON.stringify(data), { mode: 0o600 });
       await rename(`${file}.${process.pid}`, file);
-      announced = true;
     },
-    holder: async () => (await readOwner(file))?.pid,
-    async release() {
+    async holder() {
+      const owner = await readOwner(file);
+      // Whoever has just taken over a dead owner's lock may not have left its own file yet.
+      return owner && (await fateOf(owner)) !== 'gone' ? owner.pid : undefined;
+    },
+    async withdraw() {
       try {
-        // Another owner may have left its own by now, where LevelDB's lock alone held it back.
-        if (announced && (await readOwner(file))?.pid === process.pid) await unlink(file);
+        await unlink(file);
       } catch (thrown) {
         // A directory that was removed under the engine has nothing left to release.
         if (!isMissing(thrown)) throw thrown;
-      } finally {
-        registry.delete(inode);
       }
     },
+    release: () => void registry.delete(inode),
   };
+}
+
+/** A directory that cannot be a journal's, whatever the system's reason is. */
+export function openFailed(path: string, thrown: unknown): MillraceError {
+  const cause = asError(thrown);
+  const message = `Expected \`directory\` to be a directory that can be made, read and written, got ${path}: ${cause.message}`;
+  return new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message, { cause });
 }
 
 async function resolve(path: string): Promise<{ directory: string; inode: string }> {
@@ -82,9 +91,7 @@ async function resolve(path: string): Promise<{ directory: string; inode: string
     const { dev, ino } = await stat(directory, { bigint: true });
     return { directory, inode: `${dev}:${ino}` };
   } catch (thrown) {
-    const cause = asError(thrown);
-    const message = `Expected \`directory\` to be a directory that can be made and read, got ${path}: ${cause.message}`;
-    throw new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message, { cause });
+    throw openFailed(path, thrown);
   }
 }
 
@@ -110,12 +117,12 @@ async function readOwner(file: string): Promise<OwnerData | undefined> {
 }
 
 /**
- * Whether the owner certainly still runs: same host, same start time. Where that cannot be told, LevelDB's lock
- * decides, so that a reused process id never keeps an app from starting.
+ * What became of an owner: same host and same start time, and it certainly runs. Where that cannot be told,
+ * LevelDB's lock decides, so that a reused process id never keeps an app from starting.
  */
-async function isAlive(owner: OwnerData): Promise<boolean> {
-  if (owner.host !== hostname() || owner.startedAt === undefined) return false;
-  return (await processStart(owner.pid)) === owner.startedAt;
+async function fateOf({ pid, host, startedAt }: OwnerData): Promise<'running' | 'gone' | 'unknown'> {
+  if (host !== hostname() || startedAt === undefined) return 'unknown';
+  return (await processStart(pid)) === startedAt ? 'running' : 'gone';
 }
 
 /** Linux: clock ticks from boot to the process's start, field 22 of /proc/pid/stat (proc_pid_stat(5)). */
@@ -123,9 +130,9 @@ async function processStart(pid: number): Promise<string | undefined> {
   try {
     const text = await readFile(`/proc/${pid}/stat`, 'utf8');
     // The second field is the command in parentheses and may hold anything; fields 3 and on follow it.
-    const [state = '', ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    // Killed, and not yet reaped by its parent, which in a container may never happen.
-    return 'ZX'.includes(state) ? undefined : rest[18];
+    const [state = '', ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    // A dead process stays in the list until its parent has asked after it, in a container often for ever.
+    return 'ZXx'.includes(state) ? undefined : fields[18];
   } catch {
     return undefined; // No such process, or a system without /proc.
   }

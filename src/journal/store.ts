@@ -30,8 +30,12 @@ export interface StoreBatch {
 
 export interface Store {
   batch(): StoreBatch;
+  /** @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` where the storage itself notices damage. */
   getMany(keys: readonly string[]): Promise<(Uint8Array | undefined)[]>;
-  /** One page, read from a consistent view that is let go at once: a reader never pins old data. */
+  /**
+   * One page, read from a consistent view that is let go at once: a reader never pins old data.
+   * @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` where the storage itself notices damage.
+   */
   page(range: KeyRange): Promise<Entry[]>;
   /** Waits for writes in flight. */
   close(): Promise<void>;

@@ -40,5 +40,5 @@ test.skipIf(!existsSync('/proc/self/stat'))('a killed owner that its parent has 
   await vi.waitUntil(() => isZombie(pid));
 
   const owner = await reserveDirectory(directory);
-  await owner.release();
+  owner.release();
 });

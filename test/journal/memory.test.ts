@@ -1,0 +1,4 @@
+import { memoryDisk } from '../fixtures/disks.js';
+import { journalSuite } from './suite.js';
+
+journalSuite('memory', memoryDisk);

@@ -1,0 +1,142 @@
+/** Recovery: what was running when the process died is available again. */
+import { expect, test } from 'vitest';
+import { cancelled, settled } from '../../src/job/transitions.js';
+import { RUNNING_SPAN } from '../../src/journal/keys.js';
+import { recover } from '../../src/runtime/recovery.js';
+import type { DiskFactory } from '../fixtures/disks.js';
+import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
+import { claim, enqueue, move, openOn, readyIds, runningIds, tamper } from './harness.js';
+
+const POLICY = { maxAttempts: 3, backoff: { delayMs: 0, maxMs: 0, jitter: 'none' as const } };
+
+export function recoverySuite(name: string, createDisk: DiskFactory): void {
+  test(`${name}: orphans are available again, in their old places, and no attempt is counted`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const jobs = await enqueue(journal, ...[1, 2, 3, 4].map((sequence) => specOf(sequence)));
+    for (const job of jobs.slice(1, 3).toReversed()) await claim(journal, job);
+
+    const next = await openOn(await disk.afterKill());
+    const { jobs: rescued, damaged } = await recover(next.journal, NOW);
+    expect(damaged).toStrictEqual([]);
+    expect(rescued.map(({ spec }) => spec.id)).toStrictEqual(['job-3', 'job-2']);
+    for (const { status } of rescued) expect(status).toStrictEqual({ state: 'available', attempt: 0 });
+    expect(await readyIds(next.journal)).toStrictEqual(['job-1', 'job-2', 'job-3', 'job-4']);
+    expect(await runningIds(next.journal)).toStrictEqual([]);
+    expect(next.journal.counts()).toMatchObject({ available: 4, running: 0 });
+  });
+
+  test(`${name}: an orphan keeps the attempts that counted before`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    let [job = jobOf(1)] = await enqueue(journal, specOf(1));
+    job = await claim(journal, job);
+    const error = { kind: 'errored', error: Uint8Array.of(1), unrecoverable: false } as const;
+    job = await move(journal, job, settled(job.status, error, POLICY, NOW, 0));
+    job = await move(journal, job, { ...job.status, state: 'available' });
+    await claim(journal, job);
+    const next = await openOn(await disk.afterKill());
+    const { jobs } = await recover(next.journal, NOW);
+    expect(jobs[0]?.status).toMatchObject({ state: 'available', attempt: 1, errors: [{ attempt: 1 }] });
+  });
+
+  test(`${name}: an orphan whose cancel was acknowledged is cancelled`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const [job = jobOf(1)] = await enqueue(journal, specOf(1));
+    const running = await claim(journal, job);
+    await move(journal, running, cancelled(running.status, NOW));
+    const next = await openOn(await disk.afterKill());
+    const { jobs } = await recover(next.journal, NOW + 1);
+    expect(jobs[0]?.status).toMatchObject({ state: 'cancelled', finishedAt: NOW + 1 });
+    expect(await readyIds(next.journal)).toStrictEqual([]);
+    expect(next.journal.counts()).toMatchObject({ running: 0, available: 0, cancelled: 1 });
+  });
+
+  test(`${name}: recovering twice, or again after a kill in the middle, changes nothing more`, async () => {
+    let disk = await createDisk();
+    const { journal } = await openOn(disk);
+    for (const job of await enqueue(journal, ...Array.from({ length: 30 }, (_, i) => specOf(i + 1)))) {
+      await claim(journal, job);
+    }
+    disk = await disk.afterKill();
+    const first = await openOn(disk);
+    expect((await recover(first.journal, NOW)).jobs).toHaveLength(30);
+    expect((await recover(first.journal, NOW)).jobs).toHaveLength(0);
+    const second = await openOn(await disk.afterKill());
+    expect((await recover(second.journal, NOW)).jobs).toHaveLength(0);
+    expect(await readyIds(second.journal)).toHaveLength(30);
+    expect(second.journal.counts()).toMatchObject({ available: 30, running: 0 });
+  });
+
+  test(`${name}: recovery is durable before it is told`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const [job = jobOf(1)] = await enqueue(journal, specOf(1));
+    await claim(journal, job);
+    const next = await openOn(await disk.afterKill());
+    await recover(next.journal, NOW);
+    expect(next.store.writes.at(-1)?.sync).toBe(true);
+  });
+
+  test(`${name}: with nothing running, recovery writes nothing`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    await enqueue(journal, specOf(1));
+    const next = await openOn(await disk.afterKill());
+    const writes = next.store.writes.length;
+    expect(await recover(next.journal, NOW)).toStrictEqual({ jobs: [], damaged: [] });
+    expect(next.store.writes).toHaveLength(writes);
+  });
+
+  test(`${name}: the scan for orphans does not walk over the claims of former processes`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const [job = jobOf(1), other = jobOf(2)] = await enqueue(journal, specOf(1), specOf(2));
+    const claims: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const running = await claim(journal, job);
+      claims.push(running.status.claim ?? 0);
+      await move(journal, running, settled(running.status, { kind: 'released' }, POLICY, NOW, 0));
+    }
+    await recover(journal, NOW);
+    await claim(journal, other);
+    const next = await openOn(await disk.afterKill());
+    next.store.pages.length = 0;
+    expect((await recover(next.journal, NOW)).jobs.map(({ spec }) => spec.id)).toStrictEqual(['job-2']);
+    const [scan] = next.store.pages;
+    expect(scan?.range.from.startsWith(RUNNING_SPAN.from)).toBe(true);
+    expect(Number.parseInt(scan?.range.from.slice(2) ?? '', 16)).toBeGreaterThan(Math.max(...claims));
+  });
+
+  test(`${name}: an orphan that cannot be read is reported at every opening, and does not stop the others`, async () => {
+    let disk = await createDisk();
+    const { journal } = await openOn(disk);
+    for (const job of await enqueue(journal, specOf(1), specOf(2), specOf(3))) await claim(journal, job);
+    await journal.close();
+    await tamper(disk, (key, value) => (key === 'j!job-2' ? value.map((byte) => ~byte) : undefined));
+    for (const expected of [['job-1', 'job-3'], []]) {
+      const next = await openOn(disk);
+      const { jobs, damaged } = await recover(next.journal, NOW);
+      expect(jobs.map(({ spec }) => spec.id)).toStrictEqual(expected);
+      expect(damaged).toMatchObject([{ code: 'MILLRACE_JOURNAL_CORRUPT' }]);
+      await enqueue(next.journal, specOf(next.journal.nextSequence()));
+      disk = await disk.afterKill();
+      await next.journal.close();
+    }
+  });
+
+  test(`${name}: a job that has ended stays ended, whatever says that it is running`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const [job = jobOf(1)] = await enqueue(journal, specOf(1));
+    const ended = cancelled(job.status, NOW);
+    // A marker without its transition, as no engine leaves it.
+    await move(journal, { spec: job.spec, status: ended }, { ...ended, state: 'running', claim: 5 });
+    await move(journal, job, ended);
+    const { jobs, damaged } = await recover(journal, NOW);
+    expect(jobs).toStrictEqual([]);
+    expect(damaged).toMatchObject([{ code: 'MILLRACE_JOURNAL_CORRUPT' }]);
+    expect(await journal.job('job-1')).toMatchObject({ status: { state: 'cancelled' } });
+  });
+}

@@ -1,0 +1,13 @@
+/** What every journal keeps, whatever it lies on. */
+import type { DiskFactory } from '../fixtures/disks.js';
+import { commitSuite } from './commits.js';
+import { indexSuite } from './indexes.js';
+import { integritySuite } from './integrity.js';
+import { markSuite } from './marks.js';
+import { recordSuite } from './records.js';
+import { recoverySuite } from './recovery.js';
+
+export function journalSuite(name: string, createDisk: DiskFactory): void {
+  for (const suite of [recordSuite, indexSuite, commitSuite, markSuite, integritySuite, recoverySuite])
+    suite(name, createDisk);
+}
