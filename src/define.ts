@@ -30,6 +30,12 @@ export interface JobTypeOptions<Queue extends string = string> {
 /** The shape of a handler module: a default export that takes the payload and the job's context. */
 export interface HandlerModule {
   default: (payload: never, job: JobContext) => unknown;
+  /**
+   * `true` where the handler's work is done on libuv's pool (sharp, zlib, crypto): all such job types together run
+   * on one thread less than that pool has (`UV_THREADPOOL_SIZE`, 4 by default), so that file access and the journal
+   * always find one free.
+   */
+  usesNativePool?: boolean;
 }
 
 declare const types: unique symbol;

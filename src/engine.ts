@@ -28,7 +28,7 @@ export interface JobSnapshot {
   readonly name: string;
   readonly queue: string;
   readonly state: JobState;
-  /** While `running`: its outcome is decided, its handler has not gone yet. */
+  /** While `running`: it was told to stop (timeout, cancel, close), and its handler has not gone yet. */
   readonly stopping: boolean;
   readonly priority: number;
   /** The running or last attempt, counted from 1; 0 before the first. */

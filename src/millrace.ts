@@ -132,6 +132,7 @@ async function openEngine(
   // The pools exist before the engine that they report to; nothing runs in them before it does.
   let engine: EmbeddedEngine | undefined;
   const events: PoolEvents = {
+    stopping: (task) => engine?.executor.stopping(task),
     settled: (task, outcome) => engine?.executor.settle(task, outcome),
     progress: (task, value) => announcer.progress(task, value),
     log: (task, line) => announcer.log(task, line),
@@ -159,6 +160,7 @@ async function openEngine(
     announcer,
     pools,
     journal: journal.value,
+    nativeTypes: new Set(threads.value),
     random: Math.random,
   });
   try {
@@ -171,14 +173,16 @@ async function openEngine(
   return engine;
 }
 
-async function startThreads(pool: ThreadPool): Promise<void> {
-  const failures = await pool.start();
+/** @returns the job types that work on libuv's pool. */
+async function startThreads(pool: ThreadPool): Promise<readonly string[]> {
+  const { failures, native } = await pool.start();
   const errors = failures.map(({ error }) => fromErrorData(decodeError(error)));
   if (errors.length > 1) {
     const message = `${errors.length} handlers' modules could not be loaded: ${errors.map((error) => error.message).join('; ')}`;
     throw new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message, { cause: new AggregateError(errors) });
   }
   if (errors[0]) throw errors[0];
+  return native;
 }
 
 function threadPool(settings: Settings, jobs: JobCatalogue, events: PoolEvents, clock: Clock): ThreadPool {

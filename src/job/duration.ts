@@ -9,8 +9,7 @@ export type Duration = number | `${number}${Unit}`;
 
 /** Milliseconds, at least 0 and finite; `option` is the name that a refusal speaks of. */
 export function toMs(duration: Duration, option: string): number {
-  // ms() throws an error of its own for an empty string, and returns what is no number for all else it cannot read.
-  const value = typeof duration === 'string' && duration ? ms(duration as ms.StringValue) : duration;
+  const value = typeof duration === 'string' ? parse(duration) : duration;
   if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
     throw invalidOption(
       option,
@@ -19,4 +18,9 @@ export function toMs(duration: Duration, option: string): number {
     );
   }
   return Math.round(value);
+}
+
+/** `ms` answers nonsense with undefined, or NaN, but throws an error of its own where there is nothing, or too much. */
+function parse(text: string): number | undefined {
+  return text === '' || text.length > 100 ? undefined : ms(text as ms.StringValue);
 }

@@ -88,6 +88,10 @@ export const encodeStatus = (status: JobStatus): Uint8Array => pack(status);
 /** The cast is safe for bytes whose checksum held: {@link encodeStatus} made them. */
 export const decodeStatus = (bytes: Uint8Array): JobStatus => unpack(bytes) as JobStatus;
 
+export function isEnd(state: JobState): state is EndedState {
+  return state === 'completed' || state === 'failed' || state === 'cancelled';
+}
+
 export function hasEnded(status: JobStatus): status is JobStatus & { state: EndedState } {
-  return status.state === 'completed' || status.state === 'failed' || status.state === 'cancelled';
+  return isEnd(status.state);
 }

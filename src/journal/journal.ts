@@ -10,7 +10,17 @@ import { decodeSpec, decodeStatus, type Job } from '../job/record.js';
 import { enqueued } from '../job/transitions.js';
 import { Counters, type JobCounts } from './counters.js';
 import { seal, unseal } from './integrity.js';
-import { DUE_SPAN, metaKey, READY_SPAN, RUNNING_SPAN, specKey, statusKey, type Span } from './keys.js';
+import {
+  DUE_SPAN,
+  metaKey,
+  laneOf,
+  laneSpan,
+  readySpan,
+  RUNNING_SPAN,
+  specKey,
+  statusKey,
+  type Span,
+} from './keys.js';
 import { Marks } from './marks.js';
 import type { Entry, Store } from './store.js';
 import type { Transaction } from './transaction.js';
@@ -53,6 +63,8 @@ export class Journal {
   #failure: MillraceError | undefined;
   #closing: Promise<void> | undefined;
   #idle: (() => void)[] = [];
+  /** Index entries that were reported. */
+  readonly #damaged = new Set<string>();
   /** Called once, when a write has failed and the journal has stopped writing. */
   onFailure: (error: MillraceError) => void = () => {};
   /** Called for each damaged index entry that a page left out. */
@@ -94,7 +106,7 @@ export class Journal {
    */
   commit(transaction: Transaction): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
-    if (this.#closing) return Promise.reject(new MillraceError('MILLRACE_CLOSED', 'The journal is closed'));
+    if (this.#closing) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
       this.#waiting.push({ transaction, resolve, reject });
       if (!this.#writing) this.#begin();
@@ -117,6 +129,7 @@ export class Journal {
 
   /** In the order of the ids. */
   async jobs(ids: readonly string[]): Promise<JobRead[]> {
+    this.#assertOpen();
     try {
       return await this.#readJobs(ids);
     } catch (thrown) {
@@ -132,9 +145,22 @@ export class Journal {
     return ids.map((id, i) => readJob(id, values[2 * i], values[2 * i + 1]));
   }
 
-  /** Available jobs of a queue, in the order of claiming, behind the key `after`. */
-  ready(queue: string, after: string | undefined, limit: number): Promise<IndexPage> {
-    return this.#page(READY_SPAN(queue), after, limit);
+  /** Available jobs of one type in a queue, in the order of claiming, behind the key `after`. */
+  ready(queue: string, name: string, after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(laneSpan(queue, name), after, limit);
+  }
+
+  /** The job types that have available jobs in a queue. */
+  async lanes(queue: string): Promise<string[]> {
+    const lanes: string[] = [];
+    const span = readySpan(queue);
+    for (let from = span.from; ;) {
+      const [first] = await this.#store.page({ from, to: span.to, limit: 1 });
+      if (!first) return lanes;
+      const lane = laneOf(first.key);
+      lanes.push(lane);
+      from = laneSpan(queue, lane).to;
+    }
   }
 
   /** Scheduled and retryable jobs, the first due first, behind the key `after`. */
@@ -150,6 +176,11 @@ export class Journal {
   /** Tells the journal that nothing lives below `key` in the span that begins with `from`. */
   raiseMark(from: string, key: string): void {
     this.#marks.raise(from, key);
+  }
+
+  /** Tells the journal that the entry stays where it is, whatever {@link raiseMark} is told later. */
+  pin(key: string): void {
+    this.#marks.pin(key);
   }
 
   /** Writes what is waiting, then lets go of the store. */
@@ -172,7 +203,9 @@ export class Journal {
       return [{ key, text: Buffer.from(unseal(key, value)).toString() }];
     } catch (thrown) {
       // unseal() throws nothing else.
-      this.onCorrupt(thrown as MillraceError);
+      if (!this.#damaged.has(key)) this.onCorrupt(thrown as MillraceError);
+      this.#damaged.add(key);
+      this.pin(key);
       return [];
     }
   }
@@ -219,6 +252,8 @@ export class Journal {
     if (this.#sequence > this.#reserved) {
       this.#reserved = this.#sequence + SEQUENCE_BLOCK;
       putNumber(batch, 'sequence', this.#reserved);
+      // LevelDB does not sync a log that it leaves for a new one, so a later sync need not cover an earlier write.
+      sync = true;
     }
     return batch.write(sync);
   }
@@ -234,10 +269,16 @@ export class Journal {
     for (const idle of this.#idle.splice(0)) idle();
   }
 
+  #assertOpen(): void {
+    if (this.#closing) throw closedError();
+  }
+
   #settle(): Promise<void> {
     return this.#writing ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 }
+
+const closedError = (): MillraceError => new MillraceError('MILLRACE_CLOSED', 'The journal is closed');
 
 function* countChanges(members: readonly Waiting[]) {
   for (const { transaction } of members) yield* transaction.counts;

@@ -6,15 +6,16 @@
  * |----------------------------------------|---------------------------------------------------------|
  * | `j!id`                                 | the job's spec, written once                            |
  * | `s!id`                                 | the job's status, from its first transition on          |
- * | `r!queue!lane!priority sequence`       | available, in the order of claiming; `name id`          |
+ * | `r!queue!lane!priority sequence`       | available, in the order of claiming; `id`               |
  * | `t!runAt sequence`                     | scheduled or retryable, by due time; `id`               |
  * | `a!claim`                              | running; `id`                                           |
  * | `f!state!finishedAt sequence`          | ended, by state and time; `id`                          |
  * | `c!queue`                              | the queue's counters                                    |
  * | `m!…`                                  | format, sequence, low-water marks                       |
  *
- * A job that has not ended, and is not waiting for parents, has exactly one of `r`, `t`, `a`. The lane of an
- * `r` key is empty: it is the place of a concurrency key (a tenant), so that each tenant has a head of its own.
+ * A job that has not ended, and is not waiting for parents, has exactly one of `r`, `t`, `a`. A queue's available jobs
+ * lie in lanes, one per job type, so that a type that cannot run now holds up no other. (A concurrency key, such as a
+ * tenant, would be a part of the lane's name.)
  */
 import { MillraceError } from '../errors.js';
 import type { EndedState, Job, JobSpec } from '../job/record.js';
@@ -23,6 +24,7 @@ import type { EndedState, Job, JobSpec } from '../job/record.js';
 const END = '"';
 const NUMBER_WIDTH = 13;
 const PRIORITY_WIDTH = 4;
+const ORDER_WIDTH = PRIORITY_WIDTH + NUMBER_WIDTH;
 export const MAX_PRIORITY = 0x7fff;
 export const MIN_PRIORITY = -0x8000;
 
@@ -36,14 +38,13 @@ export const runningKey = (claim: number): string => `a!${number(claim)}`;
 export const dueKey = (runAt: number, sequence: number): string => `t!${number(runAt)}${number(sequence)}`;
 
 /** A higher priority sorts first, so it is stored as its distance from the highest. */
-export function readyKey({
-  queue,
-  priority,
-  sequence,
-}: Pick<JobSpec, 'queue' | 'priority' | 'sequence'>): string {
-  const rank = (MAX_PRIORITY - priority).toString(16).padStart(PRIORITY_WIDTH, '0');
-  return `r!${queue}!!${rank}${number(sequence)}`;
+export function readyKey(spec: Pick<JobSpec, 'queue' | 'name' | 'priority' | 'sequence'>): string {
+  const rank = (MAX_PRIORITY - spec.priority).toString(16).padStart(PRIORITY_WIDTH, '0');
+  return `r!${spec.queue}!${spec.name}!${rank}${number(spec.sequence)}`;
 }
+
+/** What orders the ready keys of a queue, whatever their lanes: priority, then sequence. */
+export const orderOf = (readyKey: string): string => readyKey.slice(-ORDER_WIDTH);
 
 export function endedKey(state: EndedState, finishedAt: number, sequence: number): string {
   return `f!${state}!${number(finishedAt)}${number(sequence)}`;
@@ -57,7 +58,11 @@ export interface Span {
 
 const span = (prefix: string): Span => ({ from: `${prefix}!`, to: `${prefix}${END}` });
 
-export const READY_SPAN = (queue: string): Span => span(`r!${queue}`);
+/** All available jobs of a queue. */
+export const readySpan = (queue: string): Span => span(`r!${queue}`);
+/** The available jobs of one type in a queue. */
+export const laneSpan = (queue: string, name: string): Span => span(`r!${queue}!${name}`);
+export const laneOf = (readyKey: string): string => readyKey.split('!')[2] ?? '';
 export const RUNNING_SPAN = span('a');
 export const COUNTERS_SPAN = span('c');
 export const MARKS_SPAN = span('m!low');
@@ -67,7 +72,11 @@ export const markKey = (from: string): string => metaKey(`low!${from}`);
 /** Where the runAt of a due key stands. */
 export const dueAtOf = (key: string): number => Number.parseInt(key.slice(2, 2 + NUMBER_WIDTH), 16);
 export const claimOf = (key: string): number => Number.parseInt(key.slice(2), 16);
-export const suffixOf = (key: string): string => key.slice(2);
+
+/** What the keys of the same span begin with: `r!queue!lane!`, `t!`, `a!` or `f!…`. */
+export function spanStartOf(key: string): string {
+  return key.startsWith('r!') ? key.slice(0, -ORDER_WIDTH) : key.slice(0, 2);
+}
 
 /** Priority and sequence of a ready key: its last two numbers. */
 export function rankOf(key: string): { priority: number; sequence: number } {
@@ -83,7 +92,7 @@ export function rankOf(key: string): { priority: number; sequence: number } {
 export function placeOf({ spec, status }: Job): { key: string; value: string } | undefined {
   switch (status.state) {
     case 'available':
-      return { key: readyKey(spec), value: `${spec.name} ${spec.id}` };
+      return { key: readyKey(spec), value: spec.id };
     case 'scheduled':
     case 'retryable':
       return { key: dueKey(required(status.runAt, spec), spec.sequence), value: spec.id };

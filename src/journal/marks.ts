@@ -5,7 +5,7 @@
  * A mark is raised by whoever knows the span's first live key, and lowered, in the same batch, by a put below
  * it. A raise never passes a key that is being written at that moment and that the raiser cannot know of yet.
  */
-import { MARKS_SPAN, markKey } from './keys.js';
+import { MARKS_SPAN, markKey, spanStartOf } from './keys.js';
 import { seal, unseal } from './integrity.js';
 import type { Store, StoreBatch } from './store.js';
 
@@ -24,6 +24,9 @@ export class Marks {
     return marks;
   }
 
+  /** The lowest key per span that stays although whoever raises the mark does not know of it. */
+  readonly #pinned = new Map<string, string>();
+
   /** Where to start reading a span whose keys begin with `from`. */
   startOf(from: string): string {
     return this.#marks.get(from) ?? from;
@@ -31,9 +34,16 @@ export class Marks {
 
   /** Says that nothing lives below `key` in the span, as far as the caller can know. */
   raise(from: string, key: string): void {
-    const writing = this.#writing.get(from);
-    const bound = writing !== undefined && writing < key ? writing : key;
+    let bound = key;
+    for (const limit of [this.#writing.get(from), this.#pinned.get(from)]) {
+      if (limit !== undefined && limit < bound) bound = limit;
+    }
     if (bound > this.startOf(from)) this.#set(from, bound);
+  }
+
+  /** Keeps the mark of the key's span from ever passing it, while this journal is open. */
+  pin(key: string): void {
+    lower(this.#pinned, spanStartOf(key), key);
   }
 
   /**
@@ -46,9 +56,8 @@ export class Marks {
 
   /** To be called with each place key of a batch, while the batch is made. */
   note(key: string): void {
-    const from = spanOf(key);
-    const lowest = this.#writing.get(from);
-    if (lowest === undefined || key < lowest) this.#writing.set(from, key);
+    const from = spanStartOf(key);
+    lower(this.#writing, from, key);
     const mark = this.#marks.get(from);
     if (mark !== undefined && key < mark) this.#set(from, key);
   }
@@ -68,7 +77,7 @@ export class Marks {
   }
 }
 
-/** `r!queue!`, `t!` or `a!`: what the keys of a span begin with. */
-function spanOf(key: string): string {
-  return key.startsWith('r!') ? key.slice(0, key.indexOf('!', 2) + 1) : key.slice(0, 2);
+function lower(lowest: Map<string, string>, from: string, key: string): void {
+  const known = lowest.get(from);
+  if (known === undefined || key < known) lowest.set(from, key);
 }

@@ -5,7 +5,7 @@
  */
 import { mkdir, readFile, realpath, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve as resolvePath } from 'node:path';
 import { asError, JournalLockedError, MillraceError } from '../errors.js';
 
 const OWNER_FILE = 'OWNER';
@@ -84,6 +84,8 @@ export function openFailed(path: string, thrown: unknown): MillraceError {
 
 async function resolve(path: string): Promise<{ directory: string; inode: string }> {
   try {
+    // The mode is for the journal's own directory, not for folders above it.
+    await mkdir(dirname(resolvePath(path)), { recursive: true });
     await mkdir(path, { recursive: true, mode: 0o700 });
     const directory = await realpath(path);
     const { dev, ino } = await stat(directory, { bigint: true });

@@ -40,11 +40,11 @@ export function outcomeOf(answer: Answer, task: Task, stop: StopReason | undefin
 
 /**
  * For a task whose handler gave no answer and never will.
- * @param fault What ended the thread under it; absent where the task is not to blame.
+ * @param error What ended the thread under it, encoded; absent where the task is not to blame.
  */
-export function lostOutcome(task: Task, stop: StopReason | undefined, fault?: MillraceError): Outcome {
+export function lostOutcome(task: Task, stop: StopReason | undefined, error?: Uint8Array): Outcome {
   if (stop === 'timedOut' || stop === 'cancelled') return stoppedOutcome(task, stop);
-  return fault && !stop ? { kind: 'crashed', error: encodeError(fault) } : { kind: 'released' };
+  return error && !stop ? { kind: 'crashed', error } : { kind: 'released' };
 }
 
 function stoppedOutcome(task: Task, stop: 'timedOut' | 'cancelled'): Outcome {

@@ -28,6 +28,8 @@ export interface LogLine {
 
 /** What a pool tells the runtime. */
 export interface PoolEvents {
+  /** A task was told to stop, by the runtime or because it is over its time; its handler may still go on. */
+  stopping(task: Task): void;
   /** Once for each task: what it came to, after it is really gone. */
   settled(task: Task, outcome: Outcome): void;
   /** @param value Encoded. */

@@ -4,7 +4,7 @@
  * ignored, and its job is not accepted again before the old promise has settled.
  */
 import PQueue from 'p-queue';
-import type { Clock, Timer } from '../clock.js';
+import { MAX_TIMER_MS, type Clock, type Timer } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { decode, encode } from '../job/codec.js';
 import type { JobContext } from '../job/context.js';
@@ -85,6 +85,7 @@ export class InlinePool implements Pool {
     attempt.stop = reason;
     attempt.timer?.cancel();
     attempt.timer = this.#clock.setTimer(() => this.#giveUp(attempt), task.graceMs);
+    this.#events.stopping(task);
     attempt.abort.abort(stopError(reason, task));
   }
 
@@ -98,9 +99,7 @@ export class InlinePool implements Pool {
 
   async #run(attempt: Attempt, line: Line): Promise<void> {
     const { task, abort } = attempt;
-    if (task.timeoutMs !== undefined) {
-      attempt.timer = this.#clock.setTimer(() => this.stop(task, 'timedOut'), task.timeoutMs);
-    }
+    if (task.timeoutMs !== undefined) this.#timeOutAfter(attempt, task.timeoutMs);
     const context = jobContext(task, {
       signal: abort.signal,
       progress: (value) => this.#isLive(attempt) && this.#events.progress(task, value),
@@ -111,6 +110,13 @@ export class InlinePool implements Pool {
     if (this.#isLive(attempt)) this.#settle(attempt, outcomeOf(answer, task, attempt.stop));
     // p-queue counts this task until its promise has resolved.
     setImmediate(() => this.#events.available());
+  }
+
+  #timeOutAfter(attempt: Attempt, leftMs: number): void {
+    attempt.timer = this.#clock.setTimer(() => {
+      if (leftMs > MAX_TIMER_MS) this.#timeOutAfter(attempt, leftMs - MAX_TIMER_MS);
+      else this.stop(attempt.task, 'timedOut');
+    }, leftMs);
   }
 
   #giveUp(attempt: Attempt): void {

@@ -23,14 +23,28 @@ export interface LoadFailure {
   readonly error: Uint8Array;
 }
 
+/** What a thread found when it loaded the handlers' modules. */
+export interface LoadReport {
+  readonly failures: readonly LoadFailure[];
+  /** Names whose module says that it works on libuv's pool: `export const usesNativePool = true`. */
+  readonly native: readonly string[];
+}
+
 /** What a thread says on its own port, in the order in which it happened. */
 export type ThreadMessage =
   | { readonly kind: 'progress'; readonly index: number; readonly value: Uint8Array }
   | { readonly kind: 'log'; readonly index: number; readonly line: LogLine }
+  /** A module has ended the thread while it was loaded. */
+  | { readonly kind: 'loadExit'; readonly error: Uint8Array }
   /** The answers of some tasks; `first` is the index of the first one. */
   | { readonly kind: 'answers'; readonly first: number; readonly bytes: Uint8Array }
-  /** An error outside every attempt that still runs; the thread should be replaced when it is idle. */
-  | { readonly kind: 'stray'; readonly jobId: string | undefined; readonly error: Uint8Array };
+  /** An error that no promise of a handler caught. `index`: of the task that caused it, while it runs. */
+  | {
+      readonly kind: 'stray';
+      readonly index: number | undefined;
+      readonly jobId: string | undefined;
+      readonly error: Uint8Array;
+    };
 
 /** The first thing a thread sends up: its own port. Piscina's ports are for Piscina's messages alone. */
 export const PORT = 'millrace.port';

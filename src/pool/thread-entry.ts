@@ -5,7 +5,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { MessageChannel, parentPort, workerData } from 'node:worker_threads';
-import { asError, MillraceError } from '../errors.js';
+import { asError, MillraceError, show } from '../errors.js';
 import { decode, encode } from '../job/codec.js';
 import type { JobContext } from '../job/context.js';
 import { encodeError } from '../job/error-data.js';
@@ -17,6 +17,7 @@ import {
   encodeAnswers,
   PORT,
   type LoadFailure,
+  type LoadReport,
   type ThreadData,
   type ThreadMessage,
   type ThreadRequest,
@@ -26,13 +27,16 @@ import { Slot } from './slot.js';
 
 type Handler = (payload: unknown, job: JobContext) => unknown;
 
+interface LoadedModule {
+  readonly handler: Handler;
+  readonly usesNativePool: unknown;
+}
+
 /** The attempt whose handler is running, or ran when something stray was set up. */
 interface Attempt {
   readonly task: ThreadTask;
   readonly index: number;
   readonly abort: AbortController;
-  /** Ends the attempt with an error that came from outside its promise. */
-  fail: (error: Error) => void;
   live: boolean;
 }
 
@@ -42,9 +46,11 @@ const ANSWER_EVERY_MS = 5;
 // Safe: pool/thread.ts starts this module with exactly this data.
 const { handlers, slot: buffer } = workerData as ThreadData;
 const slot = new Slot(buffer);
-const loaded = new Map<string, Promise<Handler>>();
+const loaded = new Map<string, Promise<LoadedModule>>();
 const attempts = new AsyncLocalStorage<Attempt>();
 let current: Attempt | undefined;
+/** The job whose module is being loaded. */
+let loading: string | undefined;
 
 const { port1: port, port2: engineSide } = new MessageChannel();
 const send = (message: ThreadMessage, transfer: ArrayBuffer[] = []): void =>
@@ -62,41 +68,53 @@ process.on('uncaughtException', (thrown) => {
   const cause = asError(thrown);
   const message = `An error outside the handler's promise: ${cause.message}. A timer or an event listener threw, or a promise was not awaited`;
   const error = new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause });
-  send({ kind: 'stray', jobId: attempt?.task.id, error: encodeError(error) });
-  if (attempt?.live) attempt.fail(error);
+  send({
+    kind: 'stray',
+    index: attempt?.live ? attempt.index : undefined,
+    jobId: attempt?.task.id,
+    error: encodeError(error),
+  });
 });
 
-export default async function serve(request: ThreadRequest): Promise<LoadFailure[] | undefined> {
+process.on('exit', (code) => {
+  if (loading === undefined) return;
+  const message = `The module of ${loading} (${handlers[loading]}) ended its thread while it was loaded: process.exit(${code})`;
+  send({ kind: 'loadExit', error: encodeError(new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message)) });
+});
+
+export default async function serve(request: ThreadRequest): Promise<LoadReport | undefined> {
   if (request.kind === 'load') return loadAll();
   await runChunk(decodeTasks(request.tasks));
   return undefined;
 }
 
-async function loadAll(): Promise<LoadFailure[]> {
+async function loadAll(): Promise<LoadReport> {
   const failures: LoadFailure[] = [];
+  const native: string[] = [];
   for (const name of Object.keys(handlers)) {
+    loading = name;
     try {
-      await load(name);
+      const module = await load(name);
+      if (module.usesNativePool === true) native.push(name);
     } catch (thrown) {
       failures.push({ name, error: encodeError(thrown) });
     }
   }
-  return failures;
+  loading = undefined;
+  return { failures, native };
 }
 
-function load(name: string): Promise<Handler> {
-  let handler = loaded.get(name);
-  if (!handler) {
-    handler = importHandler(name, handlers[name] ?? '');
-    loaded.set(name, handler);
-    // What kept it from loading (too many open files, say) may be over the next time.
-    handler.catch(() => loaded.delete(name));
+function load(name: string): Promise<LoadedModule> {
+  let module = loaded.get(name);
+  if (!module) {
+    module = importHandler(name, handlers[name] ?? '');
+    loaded.set(name, module);
   }
-  return handler;
+  return module;
 }
 
-async function importHandler(name: string, href: string): Promise<Handler> {
-  let module: { default?: unknown };
+async function importHandler(name: string, href: string): Promise<LoadedModule> {
+  let module: { default?: unknown; usesNativePool?: unknown };
   try {
     module = (await import(href)) as typeof module;
   } catch (thrown) {
@@ -104,8 +122,10 @@ async function importHandler(name: string, href: string): Promise<Handler> {
     const message = `The module of ${name} (${href}) could not be loaded: ${cause.message}`;
     throw new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message, { cause });
   }
-  if (typeof module.default === 'function') return module.default as Handler;
-  const message = `Expected the module of ${name} (${href}) to have a function as its default export, got: ${typeof module.default}`;
+  const { default: handler, usesNativePool } = module;
+  // What the handler takes was checked where its jobs are enqueued.
+  if (typeof handler === 'function') return { handler: handler as Handler, usesNativePool };
+  const message = `Expected the module of ${name} (${href}) to have a function as its default export, got: ${typeof handler}`;
   throw new MillraceError('MILLRACE_HANDLER_NO_DEFAULT_EXPORT', message);
 }
 
@@ -114,9 +134,9 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
   let first = 0;
   let sentAt = performance.now();
   for (const [index, task] of tasks.entries()) {
+    // From here until its answer is sent, what ends the thread is this task's doing.
     slot.enter(index);
     answers.push(slot.stopped(index) ? ['stopped'] : await runTask(task, index));
-    slot.enter(undefined);
     const isLast = index === tasks.length - 1;
     if (!isLast && performance.now() - sentAt < ANSWER_EVERY_MS) continue;
     const bytes = encodeAnswers(answers);
@@ -125,15 +145,21 @@ async function runChunk(tasks: readonly ThreadTask[]): Promise<void> {
     first = index + 1;
     sentAt = performance.now();
   }
+  slot.enter(undefined);
 }
 
 async function runTask(task: ThreadTask, index: number): Promise<Answer> {
   try {
-    const handler = await load(task.name);
+    const { handler } = await load(task.name);
     const payload = decode(task.payload);
+    slot.begin(index);
+    // Begin first, look then: either the engine sees that the handler has begun, or this sees the stop.
+    if (slot.stopped(index)) return ['stopped'];
     return ['completed', await runHandler(handler, payload, task, index)];
   } catch (thrown) {
     return errorAnswer(thrown);
+  } finally {
+    slot.end();
   }
 }
 
@@ -143,21 +169,13 @@ async function runHandler(
   task: ThreadTask,
   index: number,
 ): Promise<Uint8Array> {
-  const attempt: Attempt = { task, index, abort: new AbortController(), fail: () => {}, live: true };
-  const stray = new Promise<never>((_, reject) => {
-    attempt.fail = reject;
-  });
+  const attempt: Attempt = { task, index, abort: new AbortController(), live: true };
   const context = contextOf(attempt);
   current = attempt;
-  slot.begin(index);
   try {
-    // Called inside an async function, so that a handler that throws at once rejects like any other.
-    const value = await attempts.run(attempt, () =>
-      Promise.race([(async () => handler(payload, context))(), stray]),
-    );
+    const value = await attempts.run(attempt, () => handler(payload, context));
     return encode(value, 'result', 'MILLRACE_RESULT_INVALID');
   } finally {
-    slot.end();
     attempt.live = false;
     current = undefined;
   }
@@ -199,11 +217,15 @@ function abortIfStopped(attempt: Attempt): void {
   if (reason) attempt.abort.abort(stopError(reason, { ...attempt.task, graceMs: 0 }));
 }
 
-/** Log fields may hold anything; what cannot cross is logged as text. */
+/** Log fields may hold anything; what cannot cross is logged as its description. */
 function cloneable(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, cloneableValue(value)]));
+}
+
+function cloneableValue(value: unknown): unknown {
   try {
-    return structuredClone(fields);
+    return structuredClone(value);
   } catch {
-    return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, String(value)]));
+    return show(value);
   }
 }

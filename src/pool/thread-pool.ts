@@ -4,8 +4,9 @@
  */
 import type { Clock, Timer } from '../clock.js';
 import { MillraceError } from '../errors.js';
+import { decodeError, fromErrorData } from '../job/error-data.js';
 import type { Pool, PoolEvents, StopReason, Task } from './contract.js';
-import type { LoadFailure } from './protocol.js';
+import type { LoadFailure, LoadReport } from './protocol.js';
 import { Thread, type ThreadEvents, type ThreadSettings } from './thread.js';
 
 export interface ThreadPoolSettings extends ThreadSettings {
@@ -38,10 +39,10 @@ export class ThreadPool implements Pool {
 
   /**
    * Starts the first thread; the others follow on their own.
-   * @returns the handlers' modules that could not be loaded.
+   * @returns what it found in the handlers' modules.
    * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`
    */
-  async start(): Promise<LoadFailure[]> {
+  async start(): Promise<LoadReport> {
     const first = this.#add();
     try {
       return await first.start();
@@ -54,14 +55,16 @@ export class ThreadPool implements Pool {
 
   /** Brings the pool to its full number of threads. */
   fill(): void {
-    if (this.#isClosed || this.#retry) return;
+    if (this.#isClosed) return;
+    // A thread that the system refuses fails at once, and the next one would, too.
     while (
+      !this.#retry &&
       this.#live.size < this.#settings.count &&
       this.#live.size + this.#ending.size < 2 * this.#settings.count
     ) {
       const thread = this.#add();
       thread.start().then(
-        () => this.#events.available(),
+        ({ failures }) => this.#started(thread, failures),
         (error: unknown) => this.#reportFailure(error as MillraceError), // It rejects with nothing else.
       );
     }
@@ -109,6 +112,7 @@ export class ThreadPool implements Pool {
   #add(): Thread {
     const pool = this.#events;
     const events: ThreadEvents = {
+      stopping: (task) => pool.stopping(task),
       settled: (task, outcome) => pool.settled(task, outcome),
       progress: (task, value) => pool.progress(task, value),
       log: (task, line) => pool.log(task, line),
@@ -133,6 +137,18 @@ export class ThreadPool implements Pool {
     this.#ending.add(thread);
     if (thread.isProven) this.fill();
     else this.#backOff();
+  }
+
+  #started(thread: Thread, [failure]: readonly LoadFailure[]): void {
+    if (!failure) {
+      this.#events.available();
+      return;
+    }
+    // All modules could be loaded when the pool was started, so the cause may go as it came. Until then no job
+    // should pay for it.
+    thread.end();
+    const cause = fromErrorData(decodeError(failure.error));
+    this.#reportFailure(new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', cause.message, { cause }));
   }
 
   /** Whatever keeps threads from starting would do so again at once. */

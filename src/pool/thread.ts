@@ -15,7 +15,7 @@ import {
   decodeAnswers,
   encodeTasks,
   PORT,
-  type LoadFailure,
+  type LoadReport,
   type ThreadData,
   type ThreadMessage,
   type ThreadRequest,
@@ -30,7 +30,10 @@ export interface ThreadSettings {
   readonly nice: number;
 }
 
-export interface ThreadEvents extends Pick<PoolEvents, 'settled' | 'progress' | 'log' | 'warning'> {
+export interface ThreadEvents extends Pick<
+  PoolEvents,
+  'stopping' | 'settled' | 'progress' | 'log' | 'warning'
+> {
   /** Ready for the next chunk. */
   idle(thread: Thread): void;
   /** It takes no more chunks; its exit is still to come. */
@@ -100,26 +103,29 @@ export class Thread {
 
   /**
    * Starts the thread and loads every handler's module. Afterwards the thread is idle.
-   * @returns the modules that could not be loaded; jobs of theirs will error, all others run.
-   * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`, and the thread is gone then.
+   * @returns what it found in them; jobs of modules that could not be loaded would error.
+   * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`, or `MILLRACE_HANDLER_LOAD_FAILED` where a module ended
+   *   the thread; and the thread is gone then.
    */
-  async start(): Promise<LoadFailure[]> {
+  async start(): Promise<LoadReport> {
     const late = this.#clock.setTimer(() => {
       this.#fatal = new Error(`it took longer than ${START_TIMEOUT_MS} ms to load its modules`);
       this.end();
     }, START_TIMEOUT_MS);
     try {
-      const loading = this.#request<LoadFailure[]>({ kind: 'load' });
+      const loading = this.#request<LoadReport>({ kind: 'load' });
       const gone = this.#follow().then(() =>
         Promise.reject(this.#fatal ?? new Error('it exited while it started')),
       );
-      const failures = await Promise.race([loading, gone]);
-      this.#state = 'idle';
-      return failures;
+      const report = await Promise.race([loading, gone]);
+      // It may have been ended in the same turn.
+      if (this.#state === 'starting') this.#state = 'idle';
+      return report;
     } catch (thrown) {
       // Where the system refused to make a thread there is none to wait for.
       if (this.#piscina.threads.length === 0) this.#exited(0);
       const cause = this.#fatal ?? asError(thrown);
+      if (cause instanceof MillraceError) throw cause;
       const message = `A worker thread could not be started: ${cause.message}`;
       throw new MillraceError('MILLRACE_THREADS_UNAVAILABLE', message, { cause });
     } finally {
@@ -133,14 +139,19 @@ export class Thread {
     this.#isProven = true;
     this.#chunk = new Chunk(tasks, this.#slot, this.#clock, {
       settled: (task, outcome) => this.#events.settled(task, outcome),
+      stopping: (task, index) => {
+        this.#port?.postMessage(index);
+        this.#events.stopping(task);
+      },
       mustEnd: () => this.end(),
     });
     const bytes = encodeTasks(tasks);
     this.#request({ kind: 'chunk', tasks: bytes }, [bytes.buffer]).then(
       () => this.#finished(),
-      // A request is rejected when the thread breaks, and the thread's exit settles what is left.
+      // Mostly the thread has died, and its exit settles what is left; one that lives on is of no use.
       (thrown: unknown) => {
         this.#fatal ??= asError(thrown);
+        void this.#piscina.threads[0]?.terminate();
       },
     );
   }
@@ -150,7 +161,6 @@ export class Thread {
     const index = this.#chunk?.indexOf(task) ?? -1;
     if (index < 0) return false;
     this.#chunk?.stop(index, reason);
-    this.#port?.postMessage(index);
     return true;
   }
 
@@ -215,17 +225,24 @@ export class Thread {
           this.#chunk?.answered(message.first + i, answer);
         return;
       case 'stray':
-        this.#strayed(message.jobId, message.error);
+        this.#strayed(message);
+        return;
+      case 'loadExit':
+        this.#fatal = fromErrorData(decodeError(message.error));
         return;
       default:
         message satisfies never;
     }
   }
 
-  #strayed(jobId: string | undefined, error: Uint8Array): void {
+  #strayed({ index, jobId, error }: Extract<ThreadMessage, { kind: 'stray' }>): void {
+    if (index !== undefined && this.#chunk?.open(index)) {
+      // What the handler still does must be over before its job may run again, and only this ends it.
+      this.#chunk.strayed(index, error);
+      this.end();
+      return;
+    }
     this.#isTainted = true;
-    // The error of an attempt that still runs comes with its answer.
-    if (jobId !== undefined && this.#chunk?.isRunning(jobId)) return;
     const cause = fromErrorData(decodeError(error));
     const origin = jobId === undefined ? 'code that belongs to no job' : `job ${jobId} after it had ended`;
     const message = `A stray error in a thread, from ${origin}: ${cause.message}. The thread is replaced when it is idle`;
@@ -255,13 +272,15 @@ export class Thread {
     if (this.#state === 'gone') return;
     this.#drain();
     const isOurs = this.#state === 'ending';
+    // What start() rejects with tells of its failure.
+    const isStart = this.#state === 'starting';
     if (!isOurs) this.#ending();
     this.#state = 'gone';
     this.#stuck?.cancel();
     this.#port?.close();
     const fault = isOurs ? undefined : faultOf(this.#fatal, code);
-    this.#chunk?.lost(fault);
-    if (fault && !this.#chunk) this.#events.warning(fault);
+    const isBlamed = this.#chunk?.lost(fault);
+    if (fault && !isBlamed && !isStart) this.#events.warning(fault);
     this.#chunk = undefined;
     for (const listener of this.#onGone) listener();
     this.#events.gone(this);

@@ -14,8 +14,6 @@ export interface ReadyEntry {
 
 export class EntryList implements Iterable<ReadyEntry> {
   readonly #entries: ReadyEntry[] = [];
-  /** How many entries there are of each job type. */
-  readonly #names = new Map<string, number>();
 
   get length(): number {
     return this.#entries.length;
@@ -23,10 +21,6 @@ export class EntryList implements Iterable<ReadyEntry> {
 
   get firstKey(): string | undefined {
     return this.#entries[0]?.key;
-  }
-
-  names(): Iterable<string> {
-    return this.#names.keys();
   }
 
   [Symbol.iterator](): Iterator<ReadyEntry> {
@@ -43,7 +37,6 @@ export class EntryList implements Iterable<ReadyEntry> {
     if (this.#entries[at]?.key === entry.key) return;
     if (at === this.#entries.length) this.#entries.push(entry);
     else this.#entries.splice(at, 0, entry);
-    this.#count(entry, 1);
   }
 
   remove(key: string): ReadyEntry | undefined {
@@ -52,21 +45,14 @@ export class EntryList implements Iterable<ReadyEntry> {
     if (entry?.key !== key) return undefined;
     if (at === 0) this.#entries.shift();
     else this.#entries.splice(at, 1);
-    this.#count(entry, -1);
     return entry;
   }
 
   /** Drops the last entries above the limit. @returns the key of the last that stays, if any was dropped. */
   trim(limit: number): string | undefined {
     if (this.#entries.length <= limit) return undefined;
-    for (const entry of this.#entries.splice(limit)) this.#count(entry, -1);
+    this.#entries.length = limit;
     return this.#entries.at(-1)?.key;
-  }
-
-  #count({ name }: ReadyEntry, by: 1 | -1): void {
-    const count = (this.#names.get(name) ?? 0) + by;
-    if (count === 0) this.#names.delete(name);
-    else this.#names.set(name, count);
   }
 
   /** Where the key is, or where it would go. */

@@ -52,16 +52,9 @@ export class Window {
     return this.#end === undefined || this.#reading || enough ? undefined : this.#end;
   }
 
-  /**
-   * The first entry whose job type has room and for which `accepts` says yes. Types are asked once each, so that
-   * a window full of jobs without room is not walked through at every turn.
-   */
-  first(hasRoom: (name: string) => boolean, accepts: (entry: ReadyEntry) => boolean): ReadyEntry | undefined {
-    const names = new Set<string>();
-    for (const name of this.#entries.names()) if (hasRoom(name)) names.add(name);
-    return names.size === 0
-      ? undefined
-      : this.#entries.find((entry) => names.has(entry.name) && accepts(entry));
+  /** The first entry for which `accepts` says yes. */
+  first(accepts: (entry: ReadyEntry) => boolean): ReadyEntry | undefined {
+    return this.#entries.find(accepts);
   }
 
   /** A committed entry. */
@@ -81,6 +74,13 @@ export class Window {
     this.#reading?.removed.add(key);
     this.#reading?.added.remove(key);
     return this.#entries.remove(key);
+  }
+
+  /** A taken entry that stays in the journal after all. */
+  giveBack(entry: ReadyEntry): void {
+    this.#taken.delete(entry.key);
+    this.#reading?.removed.delete(entry.key);
+    this.add(entry);
   }
 
   /** The journal has committed the removal of a taken entry. */

@@ -20,7 +20,7 @@ export class Announcer {
       const message = `A listener of ${event} threw: ${error.message}`;
       const warning = new MillraceError('MILLRACE_LISTENER_THREW', message, { cause: error });
       // A listener of warnings that throws is only logged, or it would hear of itself for ever.
-      if (event === 'warning') this.#log('warn', { code: warning.code, err: error }, message);
+      if (event === 'warning') this.#log('warn', { code: warning.code, err: error }, message, false);
       else this.warning(warning);
     });
   }
@@ -96,10 +96,12 @@ export class Announcer {
   }
 
   /** A logger that throws must not stop a job. */
-  #log(level: LogLine['level'], fields: object, message: string): void {
+  #log(level: LogLine['level'], fields: object, message: string, isTold = true): void {
     try {
       this.#logger[level](fields, message);
     } catch (thrown) {
+      // With a listener and a logger that both throw there is nobody left to tell.
+      if (!isTold) return;
       const error = asError(thrown);
       const warning = new MillraceError('MILLRACE_LISTENER_THREW', `The logger threw: ${error.message}`, {
         cause: error,

@@ -1,35 +1,49 @@
 /**
- * The available jobs of all queues: a window of each in memory, refilled from the journal, and the choice of the
- * next one. Jobs of names that the code does not know stay in the journal.
+ * The available jobs of all queues, and the choice of the next one. A queue's jobs lie in lanes, one per job type,
+ * each with a window in memory that is refilled from the journal: so a type that cannot run now (no thread is
+ * free, its limit is reached) neither holds up the others nor fills their place. Jobs of types that the code does
+ * not know stay in the journal.
  */
+import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import type { Job, JobSpec } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
-import { READY_SPAN, readyKey } from '../journal/keys.js';
+import { laneSpan, orderOf, readyKey } from '../journal/keys.js';
 import type { QueueSettings } from '../options.js';
 import { Limits } from '../queue/limits.js';
 import { selector, type Selection, type Selector } from '../queue/selector.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
-import { Window, WINDOW_SIZE, type ReadyPage } from '../queue/window.js';
+import { Window, WINDOW_SIZE } from '../queue/window.js';
 
-interface Line extends QueueSettings {
+interface Lane {
+  readonly queue: string;
+  readonly name: string;
   readonly window: Window;
   /** Jobs taken since the low-water mark was last raised. */
   taken: number;
-  /** The first entry of a job that the code does not know. The window has none of them, and the mark spares them. */
-  unknown?: string;
+  /** Set while what could not be read waits to be tried again. */
+  retry?: Timer | undefined;
 }
 
-/** A job that was chosen, and the queue that it counts in. */
-export interface Pick extends ReadyEntry {
+interface Line extends QueueSettings {
+  readonly lanes: ReadonlyMap<string, Lane>;
+}
+
+/** A job that was chosen, and where it came from. */
+export interface Choice extends ReadyEntry {
   readonly queue: string;
 }
 
 export interface BacklogOptions {
+  readonly journal: Journal;
+  readonly clock: Clock;
   readonly queues: Iterable<QueueSettings>;
   readonly selection: Selection;
   /** The job types that the code knows, and how many of each may run at once. */
   readonly typeConcurrency: ReadonlyMap<string, number>;
+  /** Job types that share a limit of their own, because they work on libuv's pool. */
+  readonly nativeTypes: ReadonlySet<string>;
+  readonly nativeConcurrency: number;
   /** There are entries that were not there before. */
   readonly onRefill: () => void;
   readonly onWarning: (error: MillraceError) => void;
@@ -38,40 +52,65 @@ export interface BacklogOptions {
 /** A job with a greater payload is read again when it is claimed, so that windows stay small. */
 const MAX_CACHED_PAYLOAD_BYTES = 4_096;
 const RAISE_MARK_EVERY = 1_000;
+/** Before what could not be read is tried again. */
+const RETRY_MS = 1_000;
+/** The one key of the limit that native job types share. */
+const NATIVE = 'native';
 
 export class Backlog {
-  readonly #journal: Journal;
   readonly #options: BacklogOptions;
   readonly #lines = new Map<string, Line>();
   readonly #selector: Selector<Line>;
   readonly #queueLimits: Limits;
   readonly #typeLimits: Limits;
-  /** Job names that were met in the journal, are not defined, and were reported. */
-  readonly #unknown = new Set<string>();
+  readonly #nativeLimit: Limits;
+  readonly #refills = new Set<Promise<void>>();
+  #isStopped = false;
 
-  constructor(journal: Journal, options: BacklogOptions) {
-    this.#journal = journal;
+  constructor(options: BacklogOptions) {
     this.#options = options;
-    for (const settings of options.queues)
-      this.#lines.set(settings.name, { ...settings, window: new Window(), taken: 0 });
+    const names = [...options.typeConcurrency.keys()];
+    for (const settings of options.queues) {
+      const queue = settings.name;
+      const lanes = names.map((name): Lane => ({ queue, name, window: new Window(), taken: 0 }));
+      this.#lines.set(queue, { ...settings, lanes: new Map(lanes.map((lane) => [lane.name, lane])) });
+    }
     const lines = [...this.#lines.values()];
     this.#selector = selector(options.selection, lines);
     this.#queueLimits = new Limits(new Map(lines.map(({ name, concurrency }) => [name, concurrency])));
     this.#typeLimits = new Limits(options.typeConcurrency);
+    this.#nativeLimit = new Limits(new Map([[NATIVE, options.nativeConcurrency]]));
   }
 
-  /** Reads the head of every queue. */
+  /** Reads the heads of all queues. */
   async load(): Promise<void> {
-    await Promise.all([...this.#lines.values()].map((line) => this.#refill(line)));
+    const lanes = [...this.#lines.values()].flatMap((line) => [...line.lanes.values()]);
+    await Promise.all(lanes.map((lane) => this.#refill(lane)));
+  }
+
+  /** Reports jobs that wait for a type that the code does not know. */
+  async reportUnknown(): Promise<void> {
+    for (const { name: queue, lanes } of this.#lines.values()) {
+      for (const name of await this.#options.journal.lanes(queue)) {
+        if (lanes.has(name)) continue;
+        const message = `Jobs named ${name} wait in queue ${queue}, and no such job type is defined; they stay until one is`;
+        this.#options.onWarning(new MillraceError('MILLRACE_JOB_UNKNOWN', message));
+      }
+    }
+  }
+
+  /** Reads no more pages, and waits for those that are being read. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const { lanes } of this.#lines.values()) for (const lane of lanes.values()) lane.retry?.cancel();
+    await Promise.all(this.#refills);
   }
 
   /** A committed, available job. */
   add({ spec, status }: Job): void {
-    const line = this.#lines.get(spec.queue);
     const entry = { key: readyKey(spec), id: spec.id, name: spec.name };
-    if (!line || !this.#isKnown(entry, line)) return;
     const isSmall = spec.payload.byteLength <= MAX_CACHED_PAYLOAD_BYTES;
-    line.window.add(isSmall ? { ...entry, job: { spec, status } } : entry);
+    this.#lane(spec)?.window.add(isSmall ? { ...entry, job: { spec, status } } : entry);
   }
 
   /**
@@ -79,87 +118,123 @@ export class Backlog {
    * @param hasRoom Whether a job of that type could start.
    * @param accepts Whether this very job could.
    */
-  next(hasRoom: (name: string) => boolean, accepts: (entry: ReadyEntry) => boolean): Pick | undefined {
-    const found = new Map<Line, ReadyEntry>();
-    const isFree = (name: string): boolean => this.#typeLimits.allows(name) && hasRoom(name);
+  next(hasRoom: (name: string) => boolean, accepts: (entry: ReadyEntry) => boolean): Choice | undefined {
+    const names = [...this.#options.typeConcurrency.keys()].filter(
+      (name) => this.#allows(name) && hasRoom(name),
+    );
+    if (names.length === 0) return undefined;
+    const heads = new Map<Line, ReadyEntry>();
     const line = this.#selector.next((candidate) => {
-      this.#wantMore(candidate);
-      const entry = this.#queueLimits.allows(candidate.name)
-        ? candidate.window.first(isFree, accepts)
+      const head = this.#queueLimits.allows(candidate.name)
+        ? this.#headOf(candidate, names, accepts)
         : undefined;
-      if (entry) found.set(candidate, entry);
-      return entry !== undefined;
+      if (head) heads.set(candidate, head);
+      return head !== undefined;
     });
-    const entry = line && found.get(line);
+    const entry = line && heads.get(line);
     if (!line || !entry) return undefined;
-    line.window.take(entry.key);
-    this.#queueLimits.start(line.name);
-    this.#typeLimits.start(entry.name);
-    return { ...entry, queue: line.name };
+    const choice = { ...entry, queue: line.name };
+    this.#lane(choice)?.window.take(choice.key);
+    this.#start(choice);
+    return choice;
   }
 
   /** The job that was chosen does not run any more. */
-  end({ name, queue }: Pick): void {
+  end({ name, queue }: Choice): void {
     this.#queueLimits.end(queue);
     this.#typeLimits.end(name);
+    if (this.#options.nativeTypes.has(name)) this.#nativeLimit.end(NATIVE);
   }
 
   /** Hides a job that somebody else than a claim takes away. */
   take(spec: JobSpec): void {
-    this.#lines.get(spec.queue)?.window.take(readyKey(spec));
+    this.#lane(spec)?.window.take(readyKey(spec));
   }
 
   /** The journal no longer holds the entry. */
-  settle(queue: string, key: string): void {
-    const line = this.#lines.get(queue);
-    if (!line) return;
-    line.window.settle(key);
-    if (++line.taken < RAISE_MARK_EVERY) return;
-    line.taken = 0;
-    const lowest = line.window.lowestLive();
-    const { unknown = lowest } = line;
-    this.#journal.raiseMark(READY_SPAN(queue).from, unknown < lowest ? unknown : lowest);
+  settle(job: { readonly queue: string; readonly name: string }, key: string): void {
+    const lane = this.#lane(job);
+    if (!lane) return;
+    lane.window.settle(key);
+    if (++lane.taken < RAISE_MARK_EVERY) return;
+    lane.taken = 0;
+    this.#options.journal.raiseMark(laneSpan(lane.queue, lane.name).from, lane.window.lowestLive());
   }
 
-  /** A job that the code does not know stays where it is, and runs once the code knows it again. */
-  #isKnown({ key, name }: ReadyEntry, line: Line): boolean {
-    if (this.#options.typeConcurrency.has(name)) return true;
-    if (line.unknown === undefined || key < line.unknown) line.unknown = key;
-    if (!this.#unknown.has(name)) {
-      this.#unknown.add(name);
-      const message = `Jobs named ${name} wait in queue ${line.name}, and no such job type is defined; they stay until one is`;
-      this.#options.onWarning(new MillraceError('MILLRACE_JOB_UNKNOWN', message));
+  /** The entry stays in the journal after all: a job that was chosen and could not be read. */
+  giveBack({ queue, ...entry }: Choice): void {
+    const lane = this.#lane({ queue, name: entry.name });
+    if (!lane) return;
+    lane.window.giveBack(entry);
+    this.#retryLater(lane);
+  }
+
+  #lane({ queue, name }: { readonly queue: string; readonly name: string }): Lane | undefined {
+    return this.#lines.get(queue)?.lanes.get(name);
+  }
+
+  #start({ name, queue }: Choice): void {
+    this.#queueLimits.start(queue);
+    this.#typeLimits.start(name);
+    if (this.#options.nativeTypes.has(name)) this.#nativeLimit.start(NATIVE);
+  }
+
+  #allows(name: string): boolean {
+    if (this.#options.nativeTypes.has(name) && !this.#nativeLimit.allows(NATIVE)) return false;
+    return this.#typeLimits.allows(name);
+  }
+
+  /** The first job of a queue among those whose type has room. */
+  #headOf(
+    line: Line,
+    names: readonly string[],
+    accepts: (entry: ReadyEntry) => boolean,
+  ): ReadyEntry | undefined {
+    let head: ReadyEntry | undefined;
+    for (const name of names) {
+      const lane = line.lanes.get(name);
+      if (!lane || lane.retry) continue;
+      this.#wantMore(lane);
+      const entry = lane.window.first(accepts);
+      if (entry && (!head || orderOf(entry.key) < orderOf(head.key))) head = entry;
     }
-    return false;
+    return head;
   }
 
-  #wantMore(line: Line): void {
-    if (line.window.wants !== undefined) void this.#refill(line);
+  #wantMore(lane: Lane): void {
+    if (this.#isStopped || lane.retry || lane.window.wants === undefined) return;
+    const refill = this.#refill(lane).finally(() => this.#refills.delete(refill));
+    this.#refills.add(refill);
   }
 
-  async #refill(line: Line): Promise<void> {
-    const after = line.window.wants;
+  async #refill(lane: Lane): Promise<void> {
+    const { journal, onRefill } = this.#options;
+    const after = lane.window.wants;
     if (after === undefined) return;
-    line.window.beginPage();
+    lane.window.beginPage();
     try {
-      const page = await this.#journal.ready(line.name, after === '' ? undefined : after, WINDOW_SIZE);
-      const entries = page.entries.map(readyEntry).filter((entry) => this.#isKnown(entry, line));
-      line.window.endPage({ ...page, entries } satisfies ReadyPage);
+      const page = await journal.ready(lane.queue, lane.name, after === '' ? undefined : after, WINDOW_SIZE);
+      const entries = page.entries.map(({ key, text: id }) => ({ key, id, name: lane.name }));
+      lane.window.endPage({ ...page, entries });
     } catch (thrown) {
-      line.window.endPage(undefined);
+      lane.window.endPage(undefined);
+      if (this.#isStopped) return;
       const cause = asError(thrown);
-      const message = `The waiting jobs of queue ${line.name} could not be read: ${cause.message}`;
-      this.#options.onWarning(new MillraceError('MILLRACE_JOURNAL_CORRUPT', message, { cause }));
+      const message = `The waiting ${lane.name} jobs of queue ${lane.queue} could not be read, and are tried again: ${cause.message}`;
+      this.#options.onWarning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
+      this.#retryLater(lane);
       return;
     }
-    this.#options.onRefill();
-    // A page of jobs that the code does not know leaves the window as it was.
-    this.#wantMore(line);
+    onRefill();
   }
-}
 
-/** What the journal keeps with a ready key: `name id`. */
-function readyEntry({ key, text }: { key: string; text: string }): ReadyEntry {
-  const space = text.indexOf(' ');
-  return { key, name: text.slice(0, space), id: text.slice(space + 1) };
+  /** A lane that could not be read rests, so that trying again neither stops nor spins. */
+  #retryLater(lane: Lane): void {
+    const { clock, onRefill } = this.#options;
+    if (this.#isStopped) return;
+    lane.retry ??= clock.setTimer(() => {
+      lane.retry = undefined;
+      onRefill();
+    }, RETRY_MS);
+  }
 }

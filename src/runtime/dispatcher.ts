@@ -3,7 +3,7 @@ import type { JobTypeSettings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
 import type { Backlog } from './backlog.js';
-import type { Choice, Executor } from './executor.js';
+import type { Executor, Start } from './executor.js';
 
 export interface DispatcherLinks {
   readonly backlog: Backlog;
@@ -38,19 +38,19 @@ export class Dispatcher {
 
   #pass(): void {
     const { backlog, executor, mayClaim, onPass } = this.#links;
-    const choices: Choice[] = [];
+    const starts: Start[] = [];
     while (mayClaim()) {
-      const pick = backlog.next(
+      const choice = backlog.next(
         (name) => this.#hasRoom(name),
         (entry) => this.#accepts(entry),
       );
-      const type = pick && this.#links.types.get(pick.name);
-      if (!pick || !type) break;
+      const type = choice && this.#links.types.get(choice.name);
+      if (!choice || !type) break;
       const pool = this.#links.pools[type.kind];
-      pool.reserve(pick.name);
-      choices.push({ pick, type, pool });
+      pool.reserve(choice.name);
+      starts.push({ choice, type, pool });
     }
-    if (choices.length > 0) void executor.start(choices);
+    if (starts.length > 0) void executor.start(starts);
     onPass();
   }
 

@@ -4,16 +4,14 @@
  */
 import type { Clock } from '../clock.js';
 import type { JobCounts, JobSnapshot } from '../engine.js';
-import { MillraceError } from '../errors.js';
+import { asError, MillraceError } from '../errors.js';
 import { hasEnded, type Job, type JobState } from '../job/record.js';
-import { cancelled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
-import { readyKey } from '../journal/keys.js';
-import { Transaction } from '../journal/transaction.js';
 import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
 import { Backlog } from './backlog.js';
+import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { Executor } from './executor.js';
 import { Holds } from './holds.js';
@@ -22,12 +20,17 @@ import { recover } from './recovery.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
 
+/** How many threads libuv gives to file access, LevelDB and native work of the whole process; read once, as libuv does. */
+const LIBUV_POOL_SIZE = Number(process.env['UV_THREADPOOL_SIZE']) || 4;
+
 export interface EngineParts {
   readonly settings: Settings;
   readonly journal: Journal;
   readonly clock: Clock;
   readonly announcer: Announcer;
   readonly pools: Readonly<Record<'thread' | 'inline', Pool>>;
+  /** Job types that work on libuv's pool, which the journal's commits need, too. */
+  readonly nativeTypes: ReadonlySet<string>;
   /** In [0, 1), for the backoff's jitter. */
   readonly random: () => number;
 }
@@ -45,9 +48,11 @@ export class EmbeddedEngine {
   readonly #backlog: Backlog;
   readonly #dispatcher: Dispatcher;
   readonly #stager: Stager;
+  readonly #control: Control;
   /** What happened while the engine opened, told once somebody can listen. */
   #news: (() => void)[] = [];
   #hasBegun = false;
+  #reporting: Promise<void> | undefined;
   #drainWaiters: DrainWaiter[] = [];
   /** Whether there was anything available or running since the last `drained`. */
   #wasActive = false;
@@ -58,12 +63,16 @@ export class EmbeddedEngine {
     const { settings, journal, clock, announcer, random } = parts;
     const isHeld = (id: string): boolean => this.#holds.has(id);
     const onWarning = (error: MillraceError): void => this.#warn(error);
-    this.#backlog = new Backlog(journal, {
+    this.#backlog = new Backlog({
+      journal,
+      clock,
       queues: settings.queues.values(),
       selection: settings.selection,
       typeConcurrency: new Map(
         [...settings.types.values()].map(({ name, concurrency }) => [name, concurrency]),
       ),
+      nativeTypes: parts.nativeTypes,
+      nativeConcurrency: Math.max(1, LIBUV_POOL_SIZE - 1),
       onRefill: () => this.wake(),
       onWarning,
     });
@@ -83,7 +92,7 @@ export class EmbeddedEngine {
       types: settings.types,
       pools: parts.pools,
       isHeld,
-      mayClaim: () => !this.#closing && !journal.failure,
+      mayClaim: () => this.#hasBegun && !this.#closing && !journal.failure,
       onPass: () => this.#checkDrained(),
     });
     const onAccepted = (job: Job): void => {
@@ -91,6 +100,16 @@ export class EmbeddedEngine {
       this.#placed(job);
     };
     this.#intake = new Intake({ journal, clock, settings, onAccepted });
+    this.#control = new Control({
+      journal,
+      clock,
+      announcer,
+      read: (id) => this.#existing(id),
+      backlog: this.#backlog,
+      executor: this.executor,
+      stager: this.#stager,
+      holds: this.#holds,
+    });
     journal.onCorrupt = onWarning;
     journal.onFailure = (error) => this.#journalFailed(error);
   }
@@ -114,6 +133,7 @@ export class EmbeddedEngine {
     for (const tell of this.#news.splice(0)) tell();
     this.#stager.start();
     this.wake();
+    this.#reporting = this.#reportUnknown();
   }
 
   /** There may be room or jobs that were not there before. */
@@ -128,7 +148,7 @@ export class EmbeddedEngine {
   }
 
   result(id: string, signal?: AbortSignal): Promise<unknown> {
-    return this.#parts.announcer.results.wait(id, () => this.#existing(id), signal);
+    return this.#parts.announcer.results.wait(id, () => this.#awaited(id), signal);
   }
 
   progress(id: string): AsyncIterable<unknown> {
@@ -152,17 +172,19 @@ export class EmbeddedEngine {
 
   async cancel(id: string): Promise<JobState> {
     this.#assertOpen();
-    for (;;) {
-      if (this.executor.has(id)) return this.executor.cancel(id);
-      if (this.#holds.has(id)) await this.#holds.free(id);
-      else if (this.#stager.isPromoting(id)) await this.#stager.passed();
-      else return this.#holds.hold(id, () => this.#cancelIdle(id));
+    try {
+      return await this.#control.cancel(id);
+    } finally {
+      // Whether or not it was cancelled: it was held meanwhile, and no pass could take it.
+      this.wake();
     }
   }
 
   drain(): Promise<void> {
     this.#assertOpen();
     if (!this.#isActive()) return Promise.resolve();
+    const { failure } = this.#parts.journal;
+    if (failure) return Promise.reject(failure);
     return new Promise((resolve, reject) => this.#drainWaiters.push({ resolve, reject }));
   }
 
@@ -184,11 +206,22 @@ export class EmbeddedEngine {
     });
     this.executor.shutDown();
     await this.executor.whenIdle();
-    await Promise.all([pools.thread.close(), pools.inline.close()]);
-    await journal.close();
+    await Promise.all([pools.thread.close(), pools.inline.close(), this.#backlog.stop(), this.#reporting]);
     const error = closedError();
     announcer.results.close(error);
     for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
+    await journal.close();
+  }
+
+  async #reportUnknown(): Promise<void> {
+    try {
+      await this.#backlog.reportUnknown();
+    } catch (thrown) {
+      if (this.#closing) return;
+      const cause = asError(thrown);
+      const message = `The names of the waiting jobs could not be read: ${cause.message}`;
+      this.#warn(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
+    }
   }
 
   #warn(error: MillraceError): void {
@@ -207,21 +240,6 @@ export class EmbeddedEngine {
     this.wake();
   }
 
-  async #cancelIdle(id: string): Promise<JobState> {
-    const { journal, clock, announcer } = this.#parts;
-    const { spec, status } = await this.#existing(id);
-    if (hasEnded(status)) return status.state;
-    const next = cancelled(status, clock.now());
-    const change = new Transaction().move(spec, status, next);
-    if (spec.durability === 'fsync') change.withSync();
-    if (status.state === 'available') this.#backlog.take(spec);
-    await journal.commit(change);
-    if (status.state === 'available') this.#backlog.settle(spec.queue, readyKey(spec));
-    announcer.cancelled({ spec, status: next });
-    this.wake();
-    return next.state;
-  }
-
   async #existing(id: string): Promise<Job> {
     this.#assertOpen();
     const job = await this.#parts.journal.job(id);
@@ -231,6 +249,14 @@ export class EmbeddedEngine {
       'MILLRACE_JOB_NOT_FOUND',
       `There is no job ${id}: it never was, or is no longer kept`,
     );
+  }
+
+  /** A job whose end somebody waits for: in vain, where the journal does not take it any more. */
+  async #awaited(id: string): Promise<Job> {
+    const job = await this.#existing(id);
+    const { failure } = this.#parts.journal;
+    if (failure && !hasEnded(job.status)) throw failure;
+    return job;
   }
 
   /** Queues with jobs in the journal that `queues` does not name any more: their jobs stay where they are. */

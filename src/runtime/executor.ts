@@ -8,33 +8,38 @@
  */
 import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
-import { encodeError } from '../job/error-data.js';
 import type { Outcome } from '../job/outcome.js';
-import type { Job, JobSpec, JobState } from '../job/record.js';
-import { cancelled, claimed, gaveUp, settled } from '../job/transitions.js';
+import type { Job, JobState } from '../job/record.js';
+import { cancelled, settled } from '../job/transitions.js';
 import type { Journal, JobRead } from '../journal/journal.js';
-import { rankOf, RUNNING_SPAN, runningKey } from '../journal/keys.js';
+import { RUNNING_SPAN, runningKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { JobTypeSettings } from '../options.js';
 import type { Pool, StopReason, Task } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
-import type { Backlog, Pick } from './backlog.js';
+import type { Backlog, Choice } from './backlog.js';
+import { claimOne } from './claim.js';
+
+/** How many attempts end before the low-water mark of running jobs is raised. */
+const RAISE_MARK_EVERY = 1_000;
 
 /** A job that was chosen, how it runs and where; its room in the pool is reserved. */
-export interface Choice {
-  readonly pick: Pick;
+export interface Start {
+  readonly choice: Choice;
   readonly type: JobTypeSettings;
   readonly pool: Pool;
 }
 
 /** A chosen job until its outcome is committed. */
-interface Attempt extends Choice {
+interface Attempt extends Start {
   /** The job as it runs; absent while it is being claimed. */
   job?: Job;
   task?: Task;
   /** Resolved with the state that resulted, for whoever cancels it. */
   readonly onEnd: ((state: JobState) => void)[];
   readonly onAbandon: ((error: unknown) => void)[];
+  /** Its handler was told to stop. */
+  isStopping: boolean;
   /** The outcome is on its way into the journal. */
   isSettling: boolean;
   /** Why it must stop; one that has not started does not start any more. */
@@ -72,30 +77,37 @@ export class Executor {
     return this.#attempts.has(id);
   }
 
-  /** The job as it runs, and whether its outcome is decided while its handler goes on. */
+  /** The job as it runs, and whether it should stop and its handler goes on. */
   running(id: string): { job: Job; stopping: boolean } | undefined {
     const attempt = this.#attempts.get(id);
-    return attempt?.job && { job: attempt.job, stopping: attempt.stopReason !== undefined };
+    if (!attempt?.job) return undefined;
+    return { job: attempt.job, stopping: attempt.isStopping || attempt.stopReason !== undefined };
   }
 
   /** Claims the jobs and starts them. */
-  async start(choices: readonly Choice[]): Promise<void> {
-    const attempts = choices.map((choice): Attempt => ({
-      ...choice,
+  async start(starts: readonly Start[]): Promise<void> {
+    const attempts = starts.map((start): Attempt => ({
+      ...start,
       onEnd: [],
       onAbandon: [],
+      isStopping: false,
       isSettling: false,
     }));
-    for (const attempt of attempts) this.#attempts.set(attempt.pick.id, attempt);
+    for (const attempt of attempts) this.#attempts.set(attempt.choice.id, attempt);
     try {
       const reads = await this.#load(attempts);
       await this.#claim(attempts, reads);
     } catch (thrown) {
-      // The journal has failed, and there the jobs are as they were.
-      for (const attempt of attempts) this.#abandon(attempt, thrown);
+      this.#unclaimed(attempts, asError(thrown));
       return;
     }
     for (const attempt of attempts) this.#run(attempt);
+  }
+
+  /** A pool's word that a task was told to stop. */
+  stopping(task: Task): void {
+    const attempt = this.#byTask.get(task);
+    if (attempt) attempt.isStopping = true;
   }
 
   /** A pool's word on what a task came to. */
@@ -112,6 +124,8 @@ export class Executor {
       attempt.onEnd.push(resolve);
       attempt.onAbandon.push(reject);
     });
+    // Where the request itself cannot be journaled, nobody gets to await it.
+    ended.catch(() => {});
     if (!attempt.stopReason) {
       attempt.stopReason = 'cancelled';
       if (attempt.job && !attempt.isSettling) await this.#requestCancel(attempt, attempt.job);
@@ -135,10 +149,10 @@ export class Executor {
   }
 
   async #load(attempts: readonly Attempt[]): Promise<Map<Attempt, JobRead>> {
-    const reads = new Map<Attempt, JobRead>(attempts.map((attempt) => [attempt, attempt.pick.job]));
-    const missing = attempts.filter((attempt) => !attempt.pick.job);
+    const reads = new Map<Attempt, JobRead>(attempts.map((attempt) => [attempt, attempt.choice.job]));
+    const missing = attempts.filter((attempt) => !attempt.choice.job);
     if (missing.length === 0) return reads;
-    const jobs = await this.#links.journal.jobs(missing.map(({ pick }) => pick.id));
+    const jobs = await this.#links.journal.jobs(missing.map(({ choice }) => choice.id));
     for (const [i, attempt] of missing.entries()) reads.set(attempt, jobs[i]);
     return reads;
   }
@@ -147,27 +161,36 @@ export class Executor {
   async #claim(attempts: readonly Attempt[], reads: ReadonlyMap<Attempt, JobRead>): Promise<void> {
     const { journal, backlog, clock } = this.#links;
     const change = new Transaction();
-    const damaged: [Attempt, Job, MillraceError][] = [];
-    for (const attempt of attempts) {
-      const read = reads.get(attempt);
-      if (read === undefined || read instanceof MillraceError) {
-        const error =
-          read ??
-          new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of job ${attempt.pick.id} is missing`);
-        damaged.push([attempt, bury(change, attempt.pick, error, clock.now()), error]);
+    const now = clock.now();
+    const claims = attempts.map((attempt) => {
+      const claim = claimOne(change, attempt.choice, reads.get(attempt), journal.nextSequence(), now);
+      if (claim.kind === 'claimed') attempt.job = claim.job;
+      return { attempt, claim };
+    });
+    await journal.commit(change);
+    for (const { attempt, claim } of claims) {
+      backlog.settle(attempt.choice, attempt.choice.key);
+      if (claim.kind === 'claimed') continue;
+      this.#links.announcer.warning(claim.error);
+      if (claim.kind === 'stale') {
+        this.#abandon(attempt, claim.error);
         continue;
       }
-      const { spec, status } = read;
-      attempt.job = { spec, status: claimed(status, journal.nextSequence(), clock.now()) };
-      change.move(spec, status, attempt.job.status);
+      attempt.pool.unreserve(attempt.choice.name);
+      this.#end(attempt, claim.before, claim.job);
     }
-    await journal.commit(change);
-    for (const { pick } of attempts) backlog.settle(pick.queue, pick.key);
-    for (const [attempt, job, error] of damaged) {
-      this.#links.announcer.warning(error);
-      attempt.pool.unreserve(attempt.pick.name);
-      this.#end(attempt, { spec: job.spec, status: { state: 'available', attempt: 0 } }, job);
+  }
+
+  /** In the journal the jobs are as they were; where it takes no more writes, it has said so itself. */
+  #unclaimed(attempts: readonly Attempt[], cause: Error): void {
+    const { journal, backlog, announcer } = this.#links;
+    for (const attempt of attempts) {
+      this.#abandon(attempt, cause);
+      if (!journal.failure) backlog.giveBack(attempt.choice);
     }
+    if (journal.failure) return;
+    const message = `${attempts.length} jobs could not be read to be claimed, and are tried again: ${cause.message}`;
+    announcer.warning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
   }
 
   #run(attempt: Attempt): void {
@@ -223,15 +246,15 @@ export class Executor {
 
   /** The journal took no outcome: the job is in it as it was, and is rescued when it opens again. */
   #abandon(attempt: Attempt, thrown: unknown): void {
-    if (!attempt.task && !attempt.isSettling) attempt.pool.unreserve(attempt.pick.name);
+    if (!attempt.task && !attempt.isSettling) attempt.pool.unreserve(attempt.choice.name);
     this.#forget(attempt);
     for (const reject of attempt.onAbandon) reject(asError(thrown));
   }
 
   #forget(attempt: Attempt): void {
-    this.#attempts.delete(attempt.pick.id);
+    this.#attempts.delete(attempt.choice.id);
     if (attempt.task) this.#byTask.delete(attempt.task);
-    this.#links.backlog.end(attempt.pick);
+    this.#links.backlog.end(attempt.choice);
     if (++this.#forgotten % RAISE_MARK_EVERY === 0) this.#raiseMark();
     if (this.#attempts.size === 0) for (const idle of this.#onIdle.splice(0)) idle();
   }
@@ -245,9 +268,6 @@ export class Executor {
   }
 }
 
-/** How many attempts end before the low-water mark of running jobs is raised. */
-const RAISE_MARK_EVERY = 1_000;
-
 function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
   const timeoutMs = spec.timeoutMs ?? type.timeoutMs;
   return {
@@ -260,22 +280,4 @@ function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
     graceMs: type.graceMs,
     ...(timeoutMs !== undefined && { timeoutMs }),
   };
-}
-
-/** A job whose record cannot be read fails, and says why; what its index entry tells of it is all there is. */
-function bury(change: Transaction, pick: Pick, error: MillraceError, now: number): Job {
-  const { id, name, queue, key } = pick;
-  const spec: JobSpec = {
-    id,
-    name,
-    queue,
-    ...rankOf(key),
-    enqueuedAt: now,
-    durability: 'fsync',
-    payload: new Uint8Array(),
-  };
-  const before = { state: 'available', attempt: 0 } as const;
-  const status = gaveUp(before, encodeError(error), now);
-  change.move(spec, before, status).withSync();
-  return { spec, status };
 }

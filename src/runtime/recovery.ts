@@ -31,6 +31,7 @@ export async function recover(journal: Journal, now: number): Promise<Recovered>
       const read = orphan(id, reads[i]);
       if (read instanceof MillraceError) {
         damaged.push(read);
+        journal.pin(key);
         continue;
       }
       // A claim leaves the stored status alone, so the mark is what says that the job was running.
@@ -43,7 +44,7 @@ export async function recover(journal: Journal, now: number): Promise<Recovered>
     after = page.next;
   } while (after !== undefined);
   // Every claim so far has a lower number than the next one.
-  if (damaged.length === 0) journal.raiseMark(RUNNING_SPAN.from, runningKey(journal.nextSequence()));
+  journal.raiseMark(RUNNING_SPAN.from, runningKey(journal.nextSequence()));
   return { jobs, damaged };
 }
 

@@ -3,6 +3,7 @@ import { JobCancelledError, JobFailedError, MillraceError } from '../errors.js';
 import { decode } from '../job/codec.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
 import { hasEnded, type Job } from '../job/record.js';
+import { Aborts } from './aborts.js';
 import { ProgressQueue } from './progress-queue.js';
 
 interface Waiter {
@@ -16,6 +17,7 @@ type ReadJob = () => Promise<Job>;
 export class Results {
   readonly #waiters = new Map<string, Set<Waiter>>();
   readonly #watchers = new Map<string, Set<ProgressQueue>>();
+  readonly #aborts = new Aborts();
 
   /** Resolves with a job's result. Listens first and reads then, so that no end is missed in between. */
   wait(id: string, read: ReadJob, signal?: AbortSignal): Promise<unknown> {
@@ -43,7 +45,8 @@ export class Results {
     const queue = new ProgressQueue();
     insert(this.#watchers, id, queue);
     try {
-      if (hasEnded((await read()).status)) return;
+      // What it reported between the first line of this and its end is told all the same.
+      if (hasEnded((await read()).status)) queue.end();
       for await (const bytes of queue) yield decode(bytes);
     } finally {
       remove(this.#watchers, id, queue);
@@ -61,18 +64,19 @@ export class Results {
   async #wait(id: string, read: ReadJob, signal: AbortSignal | undefined): Promise<unknown> {
     signal?.throwIfAborted();
     let waiter: Waiter | undefined;
-    let onAbort: (() => void) | undefined;
+    let stopListening: (() => void) | undefined;
     try {
       return await new Promise((resolve, reject) => {
         waiter = { resolve, reject };
         insert(this.#waiters, id, waiter);
-        onAbort = () => reject(signal?.reason);
-        signal?.addEventListener('abort', onAbort, { once: true });
-        read().then((job) => hasEnded(job.status) && settle({ resolve, reject }, job), reject);
+        stopListening = signal && this.#aborts.on(signal, () => reject(signal.reason));
+        read()
+          .then((job) => hasEnded(job.status) && settle({ resolve, reject }, job))
+          .catch(reject);
       });
     } finally {
       if (waiter) remove(this.#waiters, id, waiter);
-      if (onAbort) signal?.removeEventListener('abort', onAbort);
+      stopListening?.();
     }
   }
 }

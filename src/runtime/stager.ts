@@ -92,7 +92,7 @@ export class Stager {
       if (journal.failure) return;
       const cause = asError(thrown);
       onWarning(
-        new MillraceError('MILLRACE_JOURNAL_CORRUPT', `Due jobs could not be read: ${cause.message}`, {
+        new MillraceError('MILLRACE_JOURNAL_READ_FAILED', `Due jobs could not be read: ${cause.message}`, {
           cause,
         }),
       );
@@ -110,10 +110,7 @@ export class Stager {
       const due = entries.filter(({ key }) => dueAtOf(key) <= now && !this.#damaged.has(key));
       const ready = due.filter(({ text: id }) => !isHeld(id));
       await this.#promote(ready);
-      this.#raiseMark(
-        entries,
-        ready.filter(({ key }) => !this.#damaged.has(key)),
-      );
+      this.#raiseMark(entries, ready);
       const later = entries.find(({ key }) => dueAtOf(key) > now);
       // Whoever held a job then is about to be done with it, or is by now.
       if (ready.length < due.length) return now + RETRY_MS;
@@ -146,8 +143,11 @@ export class Stager {
           this.#report(key, id, job);
           continue;
         }
-        // It may have been cancelled since the page was read.
-        if (placeOf(job)?.key !== key) continue;
+        // It was cancelled since the page was read; or a power cut has brought the entry back.
+        if (placeOf(job)?.key !== key) {
+          change.forget(key);
+          continue;
+        }
         const status = promoted(job.status);
         change.move(job.spec, job.status, status);
         available.push({ spec: job.spec, status });
@@ -162,6 +162,7 @@ export class Stager {
 
   #report(key: string, id: string, error: MillraceError | undefined): void {
     this.#damaged.add(key);
+    this.#links.journal.pin(key);
     this.#links.onWarning(
       error ?? new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of job ${id} is missing`),
     );

@@ -59,11 +59,9 @@ export async function texts(read: ReadPage): Promise<string[]> {
   return all;
 }
 
-/** The ids of a queue's available jobs, in order. */
-export async function readyIds(journal: Journal, queue = 'default', limit = 100): Promise<string[]> {
-  const all = await texts((after) => journal.ready(queue, after, limit));
-  return all.map((text) => text.slice(text.indexOf(' ') + 1));
-}
+/** The ids of a queue's available jobs, in order; all jobs here are of the type `resize`. */
+export const readyIds = (journal: Journal, queue = 'default', limit = 100): Promise<string[]> =>
+  texts((after) => journal.ready(queue, 'resize', after, limit));
 export const dueIds = (journal: Journal, limit = 100): Promise<string[]> =>
   texts((after) => journal.due(after, limit));
 export const runningIds = (journal: Journal, limit = 100): Promise<string[]> =>

@@ -83,14 +83,12 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
   test(`${name}: pages follow each other without gap or repetition, whatever is added between them`, async () => {
     const { journal } = await openOn(await createDisk());
     await enqueue(journal, ...Array.from({ length: 10 }, (_, i) => specOf(2 * i + 2)));
-    const first = await journal.ready('default', undefined, 4);
-    expect(first.entries.map(({ text }) => text)).toStrictEqual([2, 4, 6, 8].map((n) => `resize job-${n}`));
+    const first = await journal.ready('default', 'resize', undefined, 4);
+    expect(first.entries.map(({ text }) => text)).toStrictEqual([2, 4, 6, 8].map((n) => `job-${n}`));
     await enqueue(journal, specOf(1), specOf(9));
-    const second = await journal.ready('default', first.next, 4);
-    expect(second.entries.map(({ text }) => text)).toStrictEqual(
-      [9, 10, 12, 14].map((n) => `resize job-${n}`),
-    );
-    const last = await journal.ready('default', second.next, 4);
+    const second = await journal.ready('default', 'resize', first.next, 4);
+    expect(second.entries.map(({ text }) => text)).toStrictEqual([9, 10, 12, 14].map((n) => `job-${n}`));
+    const last = await journal.ready('default', 'resize', second.next, 4);
     expect(last.entries).toHaveLength(3);
     expect(last).not.toHaveProperty('next');
   });
@@ -98,16 +96,16 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
   test(`${name}: an exact page says that there may be more, and the next one is empty`, async () => {
     const { journal } = await openOn(await createDisk());
     await enqueue(journal, specOf(1), specOf(2));
-    const { next } = await journal.ready('default', undefined, 2);
-    expect(await journal.ready('default', next, 2)).toStrictEqual({ entries: [] });
+    const { next } = await journal.ready('default', 'resize', undefined, 2);
+    expect(await journal.ready('default', 'resize', next, 2)).toStrictEqual({ entries: [] });
   });
 
   test(`${name}: the keys of a page tell the rank, the claim and the id of a job`, async () => {
     const { journal } = await openOn(await createDisk());
     const spec: JobSpec = specOf(77, { id: 'two words', priority: -3 });
     const [job = jobOf(77)] = await enqueue(journal, spec);
-    const [ready] = (await journal.ready('default', undefined, 1)).entries;
-    expect(ready?.text).toBe('resize two words');
+    const [ready] = (await journal.ready('default', 'resize', undefined, 1)).entries;
+    expect(ready?.text).toBe('two words');
     expect(rankOf(ready?.key ?? '')).toStrictEqual({ priority: -3, sequence: 77 });
     await move(journal, job, claimed(job.status, 4_711, NOW));
     const [running] = (await journal.running(undefined, 1)).entries;

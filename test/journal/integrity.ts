@@ -96,7 +96,7 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
         await expectOneDamaged(disk, key, sound);
         await flip(key, bit);
       }),
-      { numRuns: name === 'memory' ? 300 : 60, endOnFailure: true },
+      { numRuns: name === 'memory' ? 200 : 50, endOnFailure: true },
     );
   });
 
@@ -140,7 +140,7 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
     const disk = await createDisk();
     const first = await openOn(disk);
     await enqueue(first.journal, ...[1, 2, 3, 4, 5].map((sequence) => specOf(sequence)));
-    const { entries } = await first.journal.ready('default', undefined, 5);
+    const { entries } = await first.journal.ready('default', 'resize', undefined, 5);
     await first.journal.close();
     const damaged = new Set(entries.slice(1, 4).map(({ key }) => key));
     await tamper(disk, (key, value) => (damaged.has(key) ? value.map((byte) => ~byte) : undefined));
@@ -148,13 +148,13 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
     const { journal } = await openOn(disk);
     const reports: string[] = [];
     journal.onCorrupt = ({ code }) => reports.push(code);
-    const pages = [await journal.ready('default', undefined, 2)];
+    const pages = [await journal.ready('default', 'resize', undefined, 2)];
     for (let next = pages[0]?.next; next; next = pages.at(-1)?.next)
-      pages.push(await journal.ready('default', next, 2));
+      pages.push(await journal.ready('default', 'resize', next, 2));
     expect(pages.map((page) => page.entries.map(({ text }) => text))).toStrictEqual([
-      ['resize job-1'],
+      ['job-1'],
       [],
-      ['resize job-5'],
+      ['job-5'],
     ]);
     expect(pages.map(({ next }) => next)).toStrictEqual([entries[1]?.key, entries[3]?.key, undefined]);
     expect(reports).toStrictEqual(Array.from({ length: 3 }, () => CORRUPT.code));

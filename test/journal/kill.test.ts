@@ -47,7 +47,8 @@ test('a power cut takes back only what was not synced, in the order of the commi
           return journal.commit(new Transaction().enqueue(spec, enqueued(spec)));
         });
         await Promise.all(commits);
-        if (turn.includes(true)) synced = ids.length;
+        // The first write also reserves sequence numbers, and that is always synced.
+        if (turn.includes(true) || turn === turns[0]) synced = ids.length;
       }
       disk.dropUnsynced();
       const next = await Journal.open(openMemoryStore(disk));

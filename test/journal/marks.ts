@@ -3,13 +3,13 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Job } from '../../src/job/record.js';
 import { cancelled, enqueued } from '../../src/job/transitions.js';
-import { DUE_SPAN, dueKey, READY_SPAN, readyKey, RUNNING_SPAN, runningKey } from '../../src/journal/keys.js';
+import { DUE_SPAN, dueKey, laneSpan, readyKey, RUNNING_SPAN, runningKey } from '../../src/journal/keys.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import type { Disk, DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 import { claim, dueIds, enqueue, move, openOn, readyIds, runningIds, type Opened } from './harness.js';
 
-const FROM = READY_SPAN('default').from;
+const FROM = laneSpan('default', 'resize').from;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 type What = 'put' | 'remove' | 'raise' | 'turn' | 'hold' | 'letGo' | 'wait' | 'reopen';
@@ -139,7 +139,7 @@ export function markSuite(name: string, createDisk: DiskFactory): void {
         for (const step of walk) await queue.take(step);
         await queue.check();
       }),
-      { numRuns: name === 'memory' ? 400 : 30, endOnFailure: name !== 'memory' },
+      { numRuns: name === 'memory' ? 300 : 25, endOnFailure: name !== 'memory' },
     );
   });
 

@@ -41,13 +41,10 @@ export class WindowModel {
   /** The entries in the window, in order. */
   content(): ReadyEntry[] {
     const content: ReadyEntry[] = [];
-    this.window.first(
-      () => true,
-      (entry) => {
-        content.push(entry);
-        return false;
-      },
-    );
+    this.window.first((entry) => {
+      content.push(entry);
+      return false;
+    });
     return content;
   }
 
@@ -60,15 +57,25 @@ export class WindowModel {
   /** The first entry of that name, or of any, is claimed. */
   claim(name?: string): void {
     const accepts = (entry: ReadyEntry): boolean => name === undefined || entry.name === name;
-    const entry = this.window.first(
-      (other) => name === undefined || other === name,
-      () => true,
-    );
+    const entry = this.window.first(accepts);
     assert(entry === this.content().find(accepts), 'the first that was asked for');
     if (!entry) return;
     assert(this.window.take(entry.key) === entry);
     this.#take(entry);
     this.handedOut.push(entry);
+  }
+
+  /** A claim that was not written yet is given up. */
+  giveBack(key: string): void {
+    const at = this.handedOut.findLastIndex((entry) => entry.key === key);
+    const pending = this.#waiting.findIndex(
+      ({ kind, entry }) => kind === 'delete' && entry === this.handedOut[at],
+    );
+    const [write] = pending < 0 ? [] : this.#waiting.splice(pending, 1);
+    if (!write) return;
+    this.handedOut.splice(at, 1);
+    this.#taken.delete(key);
+    this.window.giveBack(write.entry);
   }
 
   /** A job is cancelled, wherever it is. */

@@ -1,0 +1,58 @@
+/** What becomes of a chosen job when it is to be claimed: mostly a claim. Adds to the transaction what it takes. */
+import { MillraceError } from '../errors.js';
+import { encodeError } from '../job/error-data.js';
+import type { Job, JobSpec } from '../job/record.js';
+import { claimed, gaveUp } from '../job/transitions.js';
+import type { JobRead } from '../journal/journal.js';
+import { placeOf, rankOf } from '../journal/keys.js';
+import type { Transaction } from '../journal/transaction.js';
+import type { Choice } from './backlog.js';
+
+export type Claim =
+  | { readonly kind: 'claimed'; readonly job: Job }
+  /** Its record cannot be read: it fails, and says why. */
+  | { readonly kind: 'damaged'; readonly before: Job; readonly job: Job; readonly error: MillraceError }
+  /** The entry does not belong to the job's state; only the entry goes. */
+  | { readonly kind: 'stale'; readonly error: MillraceError };
+
+/** @param claim The claim's own sequence number. */
+export function claimOne(
+  change: Transaction,
+  choice: Choice,
+  read: JobRead,
+  claim: number,
+  now: number,
+): Claim {
+  if (read === undefined || read instanceof MillraceError) {
+    const message = `The record of job ${choice.id} is missing`;
+    return bury(change, choice, read ?? new MillraceError('MILLRACE_JOURNAL_CORRUPT', message), now);
+  }
+  const { spec, status } = read;
+  if (placeOf(read)?.key !== choice.key) {
+    // After a power cut an older write may be lost, and with it the removal of this entry.
+    change.forget(choice.key);
+    const message = `Job ${choice.id} is ${status.state}, and was still listed as available; it is left as it is`;
+    return { kind: 'stale', error: new MillraceError('MILLRACE_JOURNAL_CORRUPT', message) };
+  }
+  const job = { spec, status: claimed(status, claim, now) };
+  change.move(spec, status, job.status);
+  return { kind: 'claimed', job };
+}
+
+/** What the entry tells of the job is all there is. */
+function bury(change: Transaction, choice: Choice, error: MillraceError, now: number): Claim {
+  const { id, name, queue, key } = choice;
+  const spec: JobSpec = {
+    id,
+    name,
+    queue,
+    ...rankOf(key),
+    enqueuedAt: now,
+    durability: 'fsync',
+    payload: new Uint8Array(),
+  };
+  const before = { spec, status: { state: 'available', attempt: 0 } } as const;
+  const status = gaveUp(before.status, encodeError(error), now);
+  change.move(spec, before.status, status).withSync();
+  return { kind: 'damaged', before, job: { spec, status }, error };
+}

@@ -1,0 +1,176 @@
+/** drain() and close(): what they wait for, and what they leave behind. */
+import { expect, test } from 'vitest';
+import { inlineJob, Millrace } from '../../src/index.js';
+import { startProgram } from '../fixtures/child.js';
+import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
+import { Gate } from '../fixtures/gate.js';
+
+const closed = { code: 'MILLRACE_CLOSED' };
+
+test('drain() waits for what is available and running, and for nothing else', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(
+    await Millrace.open({ ...options, jobs: { work: scriptedInline({ concurrency: 2 }) } }),
+  );
+  await mill.drain();
+  await mill.enqueue('work', { do: 'return' }, { delay: '1h' });
+  await mill.drain();
+  const drained = record(mill, 'drained');
+  await Promise.all(Array.from({ length: 50 }, () => mill.enqueue('work', { do: 'takeTurns', turns: 1 })));
+  await Promise.all([mill.drain(), mill.drain()]);
+  expect(await mill.counts()).toMatchObject({ completed: 50, scheduled: 1, available: 0, running: 0 });
+  expect(drained.all.length).toBeGreaterThan(0);
+});
+
+test.each([
+  ['a thread job', scriptedThread()],
+  ['an inline job', scriptedInline()],
+])('close() lets %s that runs finish, and starts no other', async (_what, work) => {
+  const { options, closing, directory } = await bench();
+  const gate = await Gate.in(directory);
+  const jobs = { work };
+  const first = closing(
+    await Millrace.open({ ...options, jobs, queues: { default: { concurrency: 1 } }, threads: { count: 1 } }),
+  );
+  const running = await first.enqueue('work', {
+    do: 'passGate',
+    gate: gate.path,
+    label: 'in',
+    value: 'done',
+  });
+  const waiting = await first.enqueue('work', { do: 'return', value: 'next' });
+  await gate.arrived('in');
+  const result = running.result();
+  const closing1 = first.close({ timeout: '1h' });
+  gate.open('in');
+  await closing1;
+  expect(await result).toBe('done');
+
+  const second = closing(await Millrace.open({ ...options, jobs }));
+  expect(await second.handle('work', waiting.id).result()).toBe('next');
+  expect(await second.job(running.id)).toMatchObject({ state: 'completed', attempt: 1 });
+});
+
+test.each([
+  ['a thread job that loops', scriptedThread({ grace: 1 }), 'loop'],
+  ['a thread job that hangs', scriptedThread({ grace: 1 }), 'hang'],
+  ['an inline job that hangs', scriptedInline({ grace: 1 }), 'hang'],
+] as const)('close() releases %s, and no attempt is counted', async (_what, work, act) => {
+  const { options, closing } = await bench();
+  const first = closing(await Millrace.open({ ...options, jobs: { work } }));
+  const begun = record(first, 'progress');
+  const { id } = await first.enqueue('work', { do: act }, { maxAttempts: 1 });
+  await begun.count(1);
+  await first.close({ timeout: 0 });
+
+  const second = closing(await Millrace.open({ ...options, jobs: { work } }));
+  const started = record(second, 'started', 'progress', 'rescued');
+  await started.until(([event]) => event === 'progress');
+  expect(started.all[0]).toMatchObject(['started', { id, attempt: 1 }]);
+  expect(await second.job(id)).toMatchObject({ state: 'running', errors: [] });
+  await second.close({ timeout: 0 });
+});
+
+test('a job that hears of the close can end in its own time, and completes', async () => {
+  const { options, closing } = await bench();
+  const jobs = { work: scriptedThread({ grace: '1h' }) };
+  const first = closing(await Millrace.open({ ...options, jobs }));
+  const begun = record(first, 'progress');
+  const { id } = await first.enqueue('work', { do: 'spinUntil', sees: 'aborted' });
+  await begun.count(1);
+  await first.close({ timeout: 0 });
+  const second = closing(await Millrace.open({ ...options, jobs }));
+  expect(await second.handle('work', id).result()).toBe('seen');
+});
+
+test('a job that is cancelled while the engine closes stays cancelled', async () => {
+  const { options, closing } = await bench();
+  const jobs = { work: scriptedThread({ grace: 1 }) };
+  const first = closing(await Millrace.open({ ...options, jobs }));
+  const begun = record(first, 'progress');
+  const job = await first.enqueue('work', { do: 'loop' });
+  await begun.count(1);
+  const [state] = await Promise.all([job.cancel(), first.close({ timeout: 0 })]);
+  expect(state).toBe('cancelled');
+  const second = closing(await Millrace.open({ ...options, jobs }));
+  expect(await second.job(job.id)).toMatchObject({ state: 'cancelled' });
+});
+
+test('after close() everything is refused, and close() is done', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: { work: scriptedInline() } }));
+  const job = await mill.enqueue('work', { do: 'return' });
+  await job.result();
+  await Promise.all([mill.close(), mill.close()]);
+  await mill.close();
+  const asks = [
+    () => mill.enqueue('work', { do: 'return' }),
+    () => mill.counts(),
+    () => mill.job(job.id),
+    () => mill.cancel(job.id),
+    () => mill.drain(),
+    () => job.result(),
+    () => job.snapshot(),
+  ];
+  for (const ask of asks) await expect(ask()).rejects.toMatchObject(closed);
+});
+
+test('whoever waits when the engine closes is told', async () => {
+  const { options, closing, directory } = await bench();
+  const gate = await Gate.in(directory);
+  const jobs = { work: scriptedInline({ concurrency: 1, grace: 1 }) };
+  const mill = closing(await Millrace.open({ ...options, jobs }));
+  const pass = { do: 'passGate', gate: gate.path, label: 'in' } as const;
+  const [running, waiting] = [await mill.enqueue('work', pass), await mill.enqueue('work', pass)];
+  await gate.arrived('in');
+  const progress = running.progress()[Symbol.asyncIterator]().next();
+  const waits = [running.result(), waiting.result(), mill.drain()];
+  const told = Promise.allSettled(waits);
+  await mill.close({ timeout: 0 });
+  for (const one of await told) expect(one).toMatchObject({ status: 'rejected', reason: closed });
+  expect(await progress).toEqual({ done: true, value: undefined });
+});
+
+test('of what is enqueued while the engine closes, what is acknowledged is there afterwards', async () => {
+  const { options, closing } = await bench();
+  const jobs = { work: inlineJob((n: number) => n) };
+  const first = closing(await Millrace.open({ ...options, jobs }));
+  const enqueues = Array.from({ length: 20 }, (_, i) =>
+    first.enqueue('work', i, i % 2 === 0 ? {} : { id: `own-${i}` }),
+  );
+  const close = first.close();
+  enqueues.push(first.enqueue('work', 20));
+  const settled = await Promise.allSettled(enqueues);
+  await close;
+  const second = closing(await Millrace.open({ ...options, jobs }));
+  for (const [i, one] of settled.entries()) {
+    if (one.status === 'fulfilled') expect(await second.handle('work', one.value.id).result()).toBe(i);
+    else expect(one.reason).toMatchObject(closed);
+  }
+  expect(settled.at(-1)?.status).toBe('rejected');
+});
+
+test('an engine that is closed in the turn it was opened runs nothing', async () => {
+  const { options, closing } = await bench();
+  const jobs = { work: scriptedInline() };
+  const first = closing(await Millrace.open({ ...options, jobs }));
+  const { id } = await first.enqueue('work', { do: 'return', value: 1 }, { delay: 1 });
+  await first.close();
+  const second = closing(await Millrace.open({ ...options, jobs }));
+  await second.close();
+  const third = closing(await Millrace.open({ ...options, jobs }));
+  expect(await third.handle('work', id).result()).toBe(1);
+});
+
+test.each([
+  ['nothing', ['threaded', 'inline', 'exit']],
+  ['closed', ['threaded', 'inline', 'exit']],
+  ['closed while running', ['threaded', 'inline', 'exit']],
+  ['a running job', ['threaded', 'inline', 'ran', 'exit']],
+  ['a job for later', ['threaded', 'inline', 'later', 'exit']],
+])('a process ends by itself: %s', async (left, lines) => {
+  const { directory } = await bench();
+  const program = startProgram('idle', directory, left);
+  expect(await program.exit).toEqual({ code: 0, signal: null });
+  expect(program.lines.all).toEqual(lines);
+});

@@ -1,0 +1,135 @@
+/** A journal that takes no more writes, or cannot be read for once: everybody who waits is told, nothing hangs. */
+import { expect, onTestFinished, test } from 'vitest';
+import { inlineJob, type MillraceError } from '../../src/index.js';
+import { systemClock } from '../../src/clock.js';
+import { Journal } from '../../src/journal/journal.js';
+import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
+import type { Store } from '../../src/journal/store.js';
+import { checkOptions } from '../../src/options.js';
+import type { PoolEvents } from '../../src/pool/contract.js';
+import { InlinePool } from '../../src/pool/inline-pool.js';
+import { Announcer } from '../../src/runtime/announcer.js';
+import { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
+import { deferred } from '../fixtures/deferred.js';
+import { recordingLogger } from '../fixtures/logger.js';
+import { Recorder } from '../fixtures/recorder.js';
+
+/** A store whose next writes or reads fail when told so. */
+function fragile(store: Store) {
+  const fails = { writes: false, reads: false };
+  const wrapped: Store = {
+    batch() {
+      const batch = store.batch();
+      const write = batch.write.bind(batch);
+      batch.write = async (sync) => {
+        if (fails.writes) throw new Error('the disk is full');
+        return write(sync);
+      };
+      return batch;
+    },
+    async getMany(keys) {
+      if (fails.reads) throw new Error('the disk is mad');
+      return store.getMany(keys);
+    },
+    page: (range) => store.page(range),
+    close: () => store.close(),
+  };
+  return { store: wrapped, fails };
+}
+
+/** An engine on such a store, with one inline job type whose handler waits for `release`. */
+async function open() {
+  const { store, fails } = fragile(openMemoryStore(new MemoryDisk()));
+  const { promise: released, resolve: release } = deferred();
+  const starts = new Recorder<string>();
+  const work = inlineJob(
+    async (_payload: unknown, job) => {
+      starts.push(job.id);
+      await released;
+    },
+    { grace: 1 },
+  );
+  const announcer = new Announcer(recordingLogger());
+  const warnings = new Recorder<MillraceError>();
+  announcer.emitter.on('warning', warnings.push);
+  let engine: EmbeddedEngine | undefined;
+  const events: PoolEvents = {
+    stopping: (task) => engine?.executor.stopping(task),
+    settled: (task, outcome) => engine?.executor.settle(task, outcome),
+    progress: () => {},
+    log: () => {},
+    warning: (error) => announcer.warning(error),
+    available: () => engine?.wake(),
+  };
+  const pool = new InlinePool({ work: { handler: work.handler, concurrency: 2 } }, events, systemClock);
+  engine = new EmbeddedEngine({
+    settings: checkOptions({ directory: 'memory', jobs: { work } }),
+    journal: await Journal.open(store),
+    clock: systemClock,
+    announcer,
+    pools: { thread: pool, inline: pool },
+    nativeTypes: new Set(),
+    random: Math.random,
+  });
+  await engine.recover();
+  engine.begin();
+  const opened = engine;
+  onTestFinished(() => opened.close(0));
+  return { engine: opened, fails, warnings, starts, release };
+}
+
+const failed = {
+  code: 'MILLRACE_JOURNAL_WRITE_FAILED',
+  message: expect.stringContaining('the disk is full'),
+};
+
+test('once a write has failed, everybody who waits is told, and nothing more is taken', async () => {
+  const { engine, fails, warnings, starts } = await open();
+  const running = await engine.enqueue('work', null);
+  await starts.count(1);
+  const waiting = [engine.result(running), engine.drain()];
+  fails.writes = true;
+  await expect(engine.enqueue('work', null)).rejects.toMatchObject(failed);
+  for (const one of waiting) await expect(one).rejects.toMatchObject(failed);
+  // What comes later is told at once.
+  await expect(engine.enqueue('work', null)).rejects.toMatchObject(failed);
+  await expect(engine.result(running)).rejects.toMatchObject(failed);
+  await expect(engine.drain()).rejects.toMatchObject(failed);
+  await expect(engine.cancel(running)).rejects.toMatchObject(failed);
+  expect(warnings.all).toMatchObject([failed]);
+});
+
+test('a job whose outcome is not journaled does not count as done', async () => {
+  const { engine, fails, starts, release } = await open();
+  const id = await engine.enqueue('work', null);
+  await starts.count(1);
+  const result = engine.result(id);
+  fails.writes = true;
+  release();
+  await expect(result).rejects.toMatchObject(failed);
+  expect(await engine.counts()).toMatchObject({ running: 1, completed: 0 });
+});
+
+test('close() ends an engine whose journal has failed', async () => {
+  const { engine, fails, starts, release } = await open();
+  await engine.enqueue('work', null);
+  await starts.count(1);
+  fails.writes = true;
+  await expect(engine.enqueue('work', null)).rejects.toMatchObject(failed);
+  release();
+  await engine.close(60_000);
+});
+
+test('jobs that cannot be read for once are told of, and run when they can be', async () => {
+  const { engine, fails, warnings, starts, release } = await open();
+  release();
+  const large = { text: 'x'.repeat(10_000) };
+  fails.reads = true;
+  // A payload of this size is not kept in memory, so it must be read back to be claimed.
+  const unread = await engine.enqueue('work', large);
+  const warning = await warnings.until(({ code }) => code === 'MILLRACE_JOURNAL_READ_FAILED');
+  expect(warning.message).toContain('the disk is mad');
+  fails.reads = false;
+  await starts.until((id) => id === unread);
+  expect(await engine.result(unread)).toBeUndefined();
+});

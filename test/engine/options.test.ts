@@ -1,0 +1,159 @@
+/** Options that are wrong: refused at once, with the option's name, what was expected and what came. */
+import { expect, test } from 'vitest';
+import { inlineJob, Millrace, threadJob } from '../../src/index.js';
+import { bench } from '../fixtures/engine.js';
+
+const work = inlineJob((payload: unknown) => payload);
+const invalid = 'MILLRACE_OPTION_INVALID';
+const name129 = 'n'.repeat(129);
+
+/** The options given, the code, and what the message must say. */
+const atOpen: [given: object, says: string[], code?: string][] = [
+  [{ directory: '' }, ['`directory`', 'a path', '""']],
+  [{ directory: 7 }, ['`directory`', '7']],
+  [{ directory: undefined }, ['`directory`', 'undefined']],
+  [{ jobs: undefined }, ['`jobs`', 'defineJobs()', 'undefined']],
+  [{ jobs: { work: () => {} } }, ['`jobs.work`', 'threadJob() or inlineJob()', 'function']],
+  [{ jobs: { work: undefined } }, ['`jobs.work`', 'undefined']],
+  [{ jobs: { 'a name': work } }, ['`jobs`', 'letters, digits', '"a name"']],
+  [{ jobs: { [name129]: work } }, ['`jobs`', 'at most 128']],
+  [
+    { jobs: { work: threadJob('./handler.js' as never) } },
+    ['`jobs.work`', 'import.meta.url', '"./handler.js"'],
+  ],
+  [{ jobs: { work: inlineJob(7 as never) } }, ['`jobs.work`', 'function', '7']],
+  [
+    { jobs: { work: inlineJob(() => 1, { queue: 'nope' }) } },
+    ['`jobs.work.queue`', 'default', '"nope"'],
+    'MILLRACE_QUEUE_UNKNOWN',
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { priority: 0.5 }) } },
+    ['`jobs.work.priority`', '-32768 to 32767', '0.5'],
+  ],
+  [{ jobs: { work: inlineJob(() => 1, { priority: 32_768 }) } }, ['`jobs.work.priority`', '32768']],
+  [{ jobs: { work: inlineJob(() => 1, { maxAttempts: 0 }) } }, ['`jobs.work.maxAttempts`', '≥ 1', '0']],
+  [
+    { jobs: { work: inlineJob(() => 1, { timeout: '5 parsecs' as never }) } },
+    ['`jobs.work.timeout`', "'90s'", '"5 parsecs"'],
+  ],
+  [{ jobs: { work: inlineJob(() => 1, { timeout: 0 }) } }, ['`jobs.work.timeout`', 'at least 1', '0']],
+  [{ jobs: { work: inlineJob(() => 1, { grace: -1 }) } }, ['`jobs.work.grace`', '-1']],
+  [{ jobs: { work: inlineJob(() => 1, { concurrency: 0 }) } }, ['`jobs.work.concurrency`', '≥ 1', '0']],
+  [
+    { jobs: { work: inlineJob(() => 1, { backoff: { type: 'fixed' as never } }) } },
+    ['`jobs.work.backoff.type`', "'exponential'", '"fixed"'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { backoff: 'exponential' as never }) } },
+    ['`jobs.work.backoff.type`', 'undefined'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { backoff: { type: 'exponential', delay: NaN } }) } },
+    ['`jobs.work.backoff.delay`', 'NaN'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { backoff: { type: 'exponential', jitter: 'some' as never } }) } },
+    ['`jobs.work.backoff.jitter`', '"some"'],
+  ],
+  [{ queues: {} }, ['`queues`', 'at least one']],
+  [{ queues: { default: {}, 'a queue': {} } }, ['`queues`', '"a queue"']],
+  [{ queues: { default: 7 } }, ['`queues.default`', 'an object', '7']],
+  [{ queues: { default: { weight: 0 } } }, ['`queues.default.weight`', '1 to 1000000', '0']],
+  [{ queues: { default: { weight: 1.5 } } }, ['`queues.default.weight`', '1.5']],
+  [{ queues: { default: { concurrency: '2' } } }, ['`queues.default.concurrency`', '"2"']],
+  [{ selection: 'random' }, ['`selection`', "'weighted' or 'strict'", '"random"']],
+  [{ threads: { count: 0 } }, ['`threads.count`', '1 to 1024', '0']],
+  [{ threads: { count: 2.5 } }, ['`threads.count`', '2.5']],
+  [{ threads: { maxHeapMb: 1 } }, ['`threads.maxHeapMb`', '≥ 8', '1']],
+  [{ threads: { nice: 20 } }, ['`threads.nice`', '0 to 19', '20']],
+  [{ threads: { execArgv: '--import tsx' } }, ['`threads.execArgv`', 'an array', '"--import tsx"']],
+  [{ durability: 'none' }, ['`durability`', "'fsync' or 'os'", '"none"']],
+  [{ lockTimeout: 'soon' }, ['`lockTimeout`', '"soon"']],
+];
+
+test.each(atOpen)('open(%o)', async (given, says, code = invalid) => {
+  const { options } = await bench();
+  const wrong = { ...options, jobs: { work }, ...given };
+  await expect(Millrace.open(wrong)).rejects.toMatchObject({
+    name: 'MillraceError',
+    code,
+    message: saying(says),
+  });
+});
+
+test('open() without options', async () => {
+  for (const options of [undefined, null, 'a/path'])
+    await expect(Millrace.open(options as never)).rejects.toMatchObject({
+      code: invalid,
+      message: saying(['`options`']),
+    });
+});
+
+const atEnqueue: [given: unknown, says: string[], code?: string][] = [
+  ['soon', ['`options`', 'an object', '"soon"']],
+  [null, ['`options`', 'null']],
+  [{ id: '' }, ['`id`', '1 to 512', '""']],
+  [{ id: 'x'.repeat(513) }, ['`id`', '512']],
+  [{ id: '\ud800' }, ['`id`', 'well-formed']],
+  [{ id: 7 }, ['`id`', '7']],
+  [{ queue: 'nope' }, ['`queue`', 'default', '"nope"'], 'MILLRACE_QUEUE_UNKNOWN'],
+  [{ priority: 1.5 }, ['`priority`', '1.5']],
+  [{ priority: -32_769 }, ['`priority`', '-32769']],
+  [{ delay: -1 }, ['`delay`', '-1']],
+  [{ delay: 'tomorrow' }, ['`delay`', '"tomorrow"']],
+  [{ delay: Infinity }, ['`delay`', 'Infinity']],
+  [{ delay: 1, runAt: 1 }, ['`delay`', '`runAt`']],
+  [{ runAt: 'tomorrow' }, ['`runAt`', '"tomorrow"']],
+  [{ runAt: new Date(NaN) }, ['`runAt`', 'valid Date', 'Date']],
+  [{ runAt: -1 }, ['`runAt`', '-1']],
+  [{ maxAttempts: 0 }, ['`maxAttempts`', '≥ 1', '0']],
+  [{ timeout: 0 }, ['`timeout`', '0']],
+  [{ timeout: '' }, ['`timeout`', '""']],
+  [{ timeout: '1'.repeat(200) }, ['`timeout`', '"111']],
+  [{ durability: 'memory' }, ['`durability`', '"memory"']],
+];
+
+test.each(atEnqueue)('enqueue() with %o', async (given, says, code = invalid) => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: { work } }));
+  await expect(mill.enqueue('work', 1, given as never)).rejects.toMatchObject({
+    code,
+    message: saying(says),
+  });
+  expect(await (await mill.enqueue('work', 'works')).result()).toBe('works');
+  expect(await mill.counts()).toMatchObject({ completed: 1, available: 0, scheduled: 0 });
+});
+
+test.each(['nope', '', 'toString', '__proto__', undefined])('the job name %o is unknown', async (name) => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: { work } }));
+  const enqueue = (unknown: string | undefined) => mill.enqueue(unknown as 'work', 1);
+  await expect(enqueue(name)).rejects.toMatchObject({
+    code: 'MILLRACE_JOB_UNKNOWN',
+    message: saying(['work', name === undefined ? 'undefined' : `"${name}"`]),
+  });
+  expect(await (await mill.enqueue('work', 'works')).result()).toBe('works');
+});
+
+test('a queue that counts() does not know is refused', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: { work } }));
+  await expect(mill.counts('nope' as never)).rejects.toMatchObject({ code: 'MILLRACE_QUEUE_UNKNOWN' });
+});
+
+test('a timeout that close() cannot read is refused, and the engine stays open', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: { work } }));
+  await expect(mill.close({ timeout: 'a while' as never })).rejects.toMatchObject({
+    code: invalid,
+    message: saying(['`timeout`', '"a while"']),
+  });
+  expect(await (await mill.enqueue('work', 'works')).result()).toBe('works');
+});
+
+/** A message that says all of it, in this order. */
+function saying(parts: readonly string[]): unknown {
+  const pattern = parts.map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)).join('.*');
+  return expect.stringMatching(new RegExp(pattern, 's'));
+}

@@ -1,0 +1,116 @@
+/** The tasks that a thread was sent together, seen from the engine's side: without a thread, on a clock that stands. */
+import { expect, test } from 'vitest';
+import { MillraceError } from '../../src/errors.js';
+import { encode } from '../../src/job/codec.js';
+import type { Outcome } from '../../src/job/outcome.js';
+import { Chunk } from '../../src/pool/chunk.js';
+import type { Task } from '../../src/pool/contract.js';
+import { Slot } from '../../src/pool/slot.js';
+import { ManualClock } from '../fixtures/manual-clock.js';
+import { errorOf, task } from './news.js';
+
+function chunkOf(...tasks: Task[]) {
+  const clock = new ManualClock();
+  const slot = new Slot();
+  const told: number[] = [];
+  const outcomes = new Map<Task, Outcome>();
+  let ended = 0;
+  const chunk = new Chunk(tasks, slot, clock, {
+    settled: (one, outcome) => outcomes.set(one, outcome),
+    stopping: (_task, index) => told.push(index),
+    mustEnd: () => void ended++,
+  });
+  return { chunk, clock, slot, told, outcomes, ended: () => ended };
+}
+
+const done = ['completed', encode('done')] as const;
+const died = (): MillraceError => new MillraceError('MILLRACE_HANDLER_EXITED', 'it exited');
+
+test('the thread is told of each stop, and once', () => {
+  const { chunk, slot, told } = chunkOf(task({ do: 'return' }), task({ do: 'return' }));
+  chunk.stop(1, 'cancelled');
+  chunk.stop(1, 'timedOut');
+  expect(told).toEqual([1]);
+  expect(slot.stopped(1)).toBe('cancelled');
+});
+
+test('an answer of another task does not lift the grace of the one that should stop', () => {
+  const [first, second] = [task({ do: 'return' }), task({ do: 'loop' }, { graceMs: 100 })];
+  const { chunk, clock, slot, ended } = chunkOf(first, second);
+  slot.begin(1);
+  chunk.stop(1, 'cancelled');
+  chunk.answered(0, done);
+  clock.advance(100);
+  expect(ended()).toBe(1);
+});
+
+test('a task whose answer is still held back is not what the thread is ended for', () => {
+  const [first, second] = [task({ do: 'return' }, { graceMs: 100 }), task({ do: 'return' })];
+  const { chunk, clock, slot, ended } = chunkOf(first, second);
+  slot.begin(0);
+  chunk.stop(0, 'cancelled');
+  slot.begin(1);
+  clock.advance(100);
+  expect(ended()).toBe(0);
+});
+
+test('a stop of a task that waits does not put off the look at the one that runs', () => {
+  const [first, second] = [task({ do: 'loop' }, { timeoutMs: 1 }), task({ do: 'return' })];
+  const { chunk, clock, slot, told } = chunkOf(first, second);
+  slot.begin(0);
+  const startedAt = performance.now();
+  // The time that a handler takes is real, for it is the thread that measures its start.
+  while (performance.now() - startedAt < 2);
+  clock.advance(0.6);
+  chunk.stop(1, 'cancelled');
+  clock.advance(0.4);
+  expect(told).toEqual([1, 0]);
+});
+
+test('a thread that begins nothing for half a minute is ended', () => {
+  const { clock, ended } = chunkOf(task({ do: 'return' }));
+  clock.advance(29_999);
+  expect(ended()).toBe(0);
+  clock.advance(1);
+  expect(ended()).toBe(1);
+});
+
+test('a thread’s own end is blamed on the task whose turn it was, and on no other', () => {
+  const tasks = [task({ do: 'return' }), task({ do: 'exit', code: 1 }), task({ do: 'return' })] as const;
+  const { chunk, slot, outcomes } = chunkOf(...tasks);
+  slot.enter(1);
+  chunk.answered(0, done);
+  expect(chunk.lost(died())).toBe(true);
+  expect([...outcomes.values()].map(({ kind }) => kind)).toEqual(['completed', 'crashed', 'released']);
+});
+
+test('a thread that dies before it has begun is nobody’s fault, and says so', () => {
+  const one = task({ do: 'return' });
+  const { chunk, outcomes } = chunkOf(one);
+  expect(chunk.lost(died())).toBe(false);
+  expect(outcomes.get(one)).toEqual({ kind: 'released' });
+});
+
+test('what strayed from a task is its outcome, whatever its handler answers', () => {
+  const one = task({ do: 'strayDuring' });
+  const { chunk, slot, outcomes } = chunkOf(one);
+  slot.enter(0);
+  chunk.strayed(0, encode({ name: 'Error', message: 'stray' }));
+  chunk.answered(0, done);
+  expect(outcomes.size).toBe(0);
+  chunk.lost(undefined);
+  const outcome = outcomes.get(one);
+  expect(outcome?.kind).toBe('crashed');
+  expect(outcome && errorOf(outcome).message).toBe('stray');
+});
+
+test('a task that was told to stop has that outcome, whatever ends its thread', () => {
+  const tasks = [task({ do: 'loop' }), task({ do: 'loop' }), task({ do: 'loop' })] as const;
+  const { chunk, slot, outcomes } = chunkOf(...tasks);
+  slot.enter(0);
+  chunk.stop(0, 'shutdown');
+  chunk.stop(1, 'cancelled');
+  chunk.stop(2, 'timedOut');
+  chunk.lost(died());
+  expect([...outcomes.values()].map(({ kind }) => kind)).toEqual(['released', 'cancelled', 'timedOut']);
+});

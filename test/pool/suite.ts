@@ -1,0 +1,227 @@
+/** What every pool keeps, whatever its handlers run in. */
+import { describe, expect, test } from 'vitest';
+import { tempDirectory } from '../fixtures/engine.js';
+import { Gate } from '../fixtures/gate.js';
+import { ManualClock } from '../fixtures/manual-clock.js';
+import { errorOf, poolBench, resultOf, run, task, type MakePool } from './news.js';
+
+/** @param make A pool of one place at least, with scripted.ts as the handler of jobs named `scripted`. */
+export function poolSuite(name: string, make: MakePool): void {
+  describe(name, () => {
+    test('a handler’s value is the outcome', async () => {
+      const { pool, news } = await poolBench(make);
+      const value = { text: 'é', when: new Date(0), list: [1, null, undefined], map: new Map([[1n, 'one']]) };
+      const one = task({ do: 'return', value });
+      run(pool, one);
+      expect(resultOf(await news.outcome(one))).toEqual(value);
+    });
+
+    test('a handler that throws errs, with the error as data', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'throw', message: 'bad luck' });
+      run(pool, one);
+      const outcome = await news.outcome(one);
+      expect(outcome).toMatchObject({ kind: 'errored', unrecoverable: false });
+      expect(errorOf(outcome)).toMatchObject({
+        name: 'RangeError',
+        message: 'bad luck',
+        code: 'E_LUCK',
+        cause: { name: 'Error', message: 'inner' },
+        properties: { detail: { tries: new Map([['first', 2]]) } },
+      });
+      expect(errorOf(outcome).stack).toContain('scripted');
+    });
+
+    test('an UnrecoverableError says so', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'throwUnrecoverable' });
+      run(pool, one);
+      const outcome = await news.outcome(one);
+      expect(outcome).toMatchObject({ kind: 'errored', unrecoverable: true });
+      expect(errorOf(outcome)).toMatchObject({ name: 'UnrecoverableError', code: 'MILLRACE_UNRECOVERABLE' });
+    });
+
+    test.each([
+      ['a string', 'just words', '"just words"'],
+      ['undefined', undefined, 'undefined'],
+      ['null', null, 'null'],
+    ])('a handler that throws %s errs with a code of its own', async (_what, value, shown) => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'throwValue', value });
+      run(pool, one);
+      const outcome = await news.outcome(one);
+      expect(outcome).toMatchObject({ kind: 'errored', unrecoverable: false });
+      expect(errorOf(outcome).code).toBe('MILLRACE_HANDLER_THREW_NON_ERROR');
+      expect(errorOf(outcome).message).toContain(shown);
+    });
+
+    test.each([
+      ['returnFunction', 'result.nested.call'],
+      ['returnInstance', 'result.list[1]'],
+    ] as const)('a result that cannot be stored is refused with its path: %s', async (act, path) => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: act });
+      run(pool, one);
+      const outcome = await news.outcome(one);
+      expect(outcome).toMatchObject({ kind: 'errored', unrecoverable: true });
+      expect(errorOf(outcome)).toMatchObject({
+        code: 'MILLRACE_RESULT_INVALID',
+        message: expect.stringContaining(path),
+      });
+    });
+
+    test('progress and log lines come in order, and before the outcome', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'report' }, { id: 'it' });
+      run(pool, one);
+      await news.outcome(one);
+      expect(news.story()).toEqual([
+        'it progress {"percent":10}',
+        'it info halfway',
+        'it progress {"percent":90}',
+        'it completed',
+      ]);
+    });
+
+    test('a handler that is told to cancel can end in its own time', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'untilAborted', ends: 'throw' });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, 'cancelled');
+      expect(await news.outcome(one)).toEqual({ kind: 'cancelled' });
+    });
+
+    test('a task that is over its time is told, and its outcome is the timeout’s', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'untilAborted', ends: 'throw' }, { timeoutMs: 30 });
+      run(pool, one);
+      const outcome = await news.outcome(one);
+      expect(outcome.kind).toBe('timedOut');
+      expect(news.all.all).toContainEqual({ kind: 'stopping', id: one.id });
+      expect(errorOf(outcome)).toMatchObject({ name: 'TimeoutError', code: 'MILLRACE_TIMEOUT' });
+      expect(errorOf(outcome).message).toContain('30 ms');
+    });
+
+    test.each(['timedOut', 'cancelled'] as const)(
+      'once a task was told it is %s, a value within the grace changes nothing',
+      async (reason) => {
+        const { pool, news } = await poolBench(make);
+        const one = task({ do: 'untilAborted', ends: 'return' });
+        run(pool, one);
+        await news.begun(one);
+        pool.stop(one, reason);
+        expect((await news.outcome(one)).kind).toBe(reason);
+      },
+    );
+
+    test('a task that the engine’s end stops may still complete', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'untilAborted', ends: 'return' });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, 'shutdown');
+      expect(resultOf(await news.outcome(one))).toBe('too late');
+    });
+
+    test('a task that the engine’s end stops, and that errs, counts for nothing', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'untilAborted', ends: 'throw' });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, 'shutdown');
+      expect(await news.outcome(one)).toEqual({ kind: 'released' });
+    });
+
+    test.each([
+      ['cancelled', 'timedOut'],
+      ['timedOut', 'cancelled'],
+      ['cancelled', 'shutdown'],
+    ] as const)('of two reasons to stop the first counts: %s, then %s', async (first, second) => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'untilAborted', ends: 'throw' });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, first);
+      pool.stop(one, second);
+      expect((await news.outcome(one)).kind).toBe(first);
+    });
+
+    test('a task that does not stop is given up after its grace', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'hang' }, { graceMs: 1 });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, 'cancelled');
+      expect(await news.outcome(one)).toEqual({ kind: 'cancelled' });
+    });
+
+    test('a task that hangs is not given up while its grace lasts', async () => {
+      const clock = new ManualClock();
+      const { pool, news } = await poolBench(make, clock);
+      const [hanging, other] = [task({ do: 'hang' }, { graceMs: 1_000 }), task({ do: 'return' })];
+      run(pool, hanging);
+      await news.begun(hanging);
+      pool.stop(hanging, 'cancelled');
+      clock.advance(999);
+      await news.room(pool);
+      run(pool, other);
+      await news.outcome(other);
+      expect(news.story()).not.toContain(`${hanging.id} cancelled`);
+      clock.advance(1);
+      expect(await news.outcome(hanging)).toEqual({ kind: 'cancelled' });
+    });
+
+    test('a stop that comes after the outcome is harmless', async () => {
+      const { pool, news } = await poolBench(make);
+      const [one, next] = [task({ do: 'return' }), task({ do: 'return', value: 2 })];
+      run(pool, one);
+      await news.outcome(one);
+      pool.stop(one, 'cancelled');
+      await news.room(pool);
+      run(pool, next);
+      pool.stop(one, 'cancelled');
+      expect(resultOf(await news.outcome(next))).toBe(2);
+    });
+
+    test('room that is reserved is not given twice, and can be given back', async () => {
+      const { pool } = await poolBench(make);
+      let places = 0;
+      while (pool.hasRoom('scripted')) {
+        pool.reserve('scripted');
+        places++;
+      }
+      expect(places).toBeGreaterThan(0);
+      pool.unreserve('scripted');
+      expect(pool.hasRoom('scripted')).toBe(true);
+    });
+
+    test('a full pool takes no more, and says when there is room again', async () => {
+      const { pool, news } = await poolBench(make);
+      const gate = await Gate.in(await tempDirectory());
+      const tasks = [];
+      while (pool.hasRoom('scripted')) {
+        const one = task({ do: 'passGate', gate: gate.path, label: 'in' });
+        tasks.push(one);
+        run(pool, one);
+      }
+      await gate.arrived('in', tasks.length);
+      expect(pool.hasRoom('scripted')).toBe(false);
+      gate.open('in');
+      await news.room(pool);
+      const next = task({ do: 'return' });
+      run(pool, next);
+      expect((await news.outcome(next)).kind).toBe('completed');
+    });
+
+    test('close() ends what still runs and returns it, and takes nothing more', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'hang' });
+      run(pool, one);
+      await news.begun(one);
+      await pool.close();
+      expect(await news.outcome(one)).toEqual({ kind: 'released' });
+      await pool.close();
+    });
+  });
+}

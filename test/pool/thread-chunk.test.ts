@@ -1,0 +1,131 @@
+/** Several tasks sent to a thread together, and stops that reach it wherever it is. */
+import { expect, test } from 'vitest';
+import { tempDirectory } from '../fixtures/engine.js';
+import { Gate } from '../fixtures/gate.js';
+import { ManualClock } from '../fixtures/manual-clock.js';
+import { errorOf, resultOf, run, task } from './news.js';
+import { threads } from './threads.js';
+
+test('the tasks of a chunk run one after another, each with its own news before its outcome', async () => {
+  const { pool, news } = await threads();
+  const tasks = ['a', 'b'].map((id) => task({ do: 'report' }, { id }));
+  run(pool, ...tasks);
+  for (const one of tasks) await news.outcome(one);
+  const story = ['progress {"percent":10}', 'info halfway', 'progress {"percent":90}'];
+  const told = news.story();
+  for (const id of ['a', 'b']) {
+    const own = told.filter((line) => line.startsWith(`${id} `));
+    expect(own).toEqual([...story, 'completed'].map((line) => `${id} ${line}`));
+  }
+  expect(told.indexOf('b progress {"percent":10}')).toBeGreaterThan(
+    told.indexOf('a progress {"percent":90}'),
+  );
+});
+
+test('a handler that throws does not stop the tasks behind it', async () => {
+  const { pool, news } = await threads();
+  const tasks = [task({ do: 'throw' }), task({ do: 'return', value: 2 })] as const;
+  run(pool, ...tasks);
+  expect((await news.outcome(tasks[0])).kind).toBe('errored');
+  expect(resultOf(await news.outcome(tasks[1]))).toBe(2);
+});
+
+test('when a thread is ended, answered neighbours keep their outcome and waiting ones are released', async () => {
+  const { pool, news } = await threads();
+  const answered = task({ do: 'spinFor', ms: 10 });
+  const stuck = task({ do: 'loop' }, { graceMs: 0 });
+  const waiting = task({ do: 'report' });
+  run(pool, answered, stuck, waiting);
+  await news.begun(stuck);
+  expect((await news.outcome(answered)).kind).toBe('completed');
+  pool.stop(stuck, 'cancelled');
+  expect(await news.outcome(stuck)).toEqual({ kind: 'cancelled' });
+  expect(await news.outcome(waiting)).toEqual({ kind: 'released' });
+  expect(news.story().some((line) => line.startsWith(`${waiting.id} progress`))).toBe(false);
+});
+
+test.each([
+  ['cancelled', 'cancelled'],
+  ['shutdown', 'released'],
+] as const)('a task that is told %s before it began never runs', async (reason, outcome) => {
+  const { pool, news } = await threads();
+  const gate = await Gate.in(await tempDirectory());
+  const first = task({ do: 'passGate', gate: gate.path, label: 'first' });
+  const second = task({ do: 'report' });
+  run(pool, first, second);
+  await gate.arrived('first');
+  pool.stop(second, reason);
+  gate.open('first');
+  expect(await news.outcome(second)).toEqual({ kind: outcome });
+  expect((await news.outcome(first)).kind).toBe('completed');
+  expect(news.story().some((line) => line.startsWith(`${second.id} progress`))).toBe(false);
+});
+
+test('the time that a task waits behind another does not count', async () => {
+  const clock = new ManualClock();
+  const { pool, news } = await threads({}, clock);
+  const gate = await Gate.in(await tempDirectory());
+  const first = task({ do: 'passGate', gate: gate.path, label: 'first' });
+  const second = task({ do: 'return', value: 'in time' }, { timeoutMs: 20_000 });
+  run(pool, first, second);
+  await gate.arrived('first');
+  clock.advance(3_600_000);
+  gate.open('first');
+  expect(resultOf(await news.outcome(second))).toBe('in time');
+});
+
+test('each task of a chunk has its own time', async () => {
+  const { pool, news } = await threads();
+  const tasks = [1, 2].map(() => task({ do: 'untilAborted', ends: 'throw' }, { timeoutMs: 20 }));
+  run(pool, ...tasks);
+  for (const one of tasks) expect((await news.outcome(one)).kind).toBe('timedOut');
+});
+
+test.each(['aborted', 'throwIfAborted', 'progress'] as const)(
+  'synchronous code sees the stop through %s',
+  async (sees) => {
+    const { pool, news } = await threads();
+    const one = task({ do: 'spinUntil', sees });
+    run(pool, one);
+    await news.begun(one);
+    pool.stop(one, 'cancelled');
+    expect(await news.outcome(one)).toEqual({ kind: 'cancelled' });
+  },
+);
+
+test('synchronous code sees its timeout', async () => {
+  const { pool, news } = await threads();
+  const one = task({ do: 'spinUntil', sees: 'throwIfAborted' }, { timeoutMs: 20 });
+  run(pool, one);
+  const outcome = await news.outcome(one);
+  expect(outcome.kind).toBe('timedOut');
+  expect(errorOf(outcome).code).toBe('MILLRACE_TIMEOUT');
+});
+
+test('a handler that loops for ever is ended after its grace, and its thread replaced', async () => {
+  const { pool, news } = await threads();
+  const one = task({ do: 'loop' }, { timeoutMs: 20, graceMs: 20 });
+  run(pool, one);
+  expect((await news.outcome(one)).kind).toBe('timedOut');
+  await news.room(pool);
+  const next = task({ do: 'return', value: 'next' });
+  run(pool, next);
+  expect(resultOf(await news.outcome(next))).toBe('next');
+});
+
+test('the signal of a job that has ended does not stop the next one', async () => {
+  const { pool, news } = await threads();
+  const gate = await Gate.in(await tempDirectory());
+  const first = task({ do: 'spinUntil', sees: 'aborted' });
+  run(pool, first);
+  await news.begun(first);
+  pool.stop(first, 'shutdown');
+  expect(resultOf(await news.outcome(first))).toBe('seen');
+  await news.room(pool);
+  const second = task({ do: 'passGate', gate: gate.path, label: 'second', value: 'unharmed' });
+  run(pool, second);
+  await gate.arrived('second');
+  pool.stop(first, 'cancelled');
+  gate.open('second');
+  expect(resultOf(await news.outcome(second))).toBe('unharmed');
+});

@@ -1,0 +1,20 @@
+/** A pool of threads for a test of its own. */
+import { ThreadPool, type ThreadPoolSettings } from '../../src/pool/thread-pool.js';
+import { systemClock, type Clock } from '../../src/clock.js';
+import { poolBench, type PoolBench } from './news.js';
+
+export const scriptedUrl = new URL('../fixtures/scripted.js', import.meta.url).href;
+
+/** @param settings By default one thread, with scripted.ts as the handler of jobs named `scripted`. */
+export function threads(
+  settings: Partial<ThreadPoolSettings> = {},
+  clock: Clock = systemClock,
+): Promise<PoolBench<ThreadPool>> {
+  return poolBench(async (events, given) => {
+    const handlers = { scripted: scriptedUrl };
+    const pool = new ThreadPool({ handlers, count: 1, nice: 0, ...settings }, events, given);
+    await pool.start();
+    pool.fill();
+    return pool;
+  }, clock);
+}
