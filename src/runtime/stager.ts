@@ -110,10 +110,13 @@ export class Stager {
       const due = entries.filter(({ key }) => dueAtOf(key) <= now && !this.#damaged.has(key));
       const ready = due.filter(({ text: id }) => !isHeld(id));
       await this.#promote(ready);
-      this.#raiseMark(entries, ready);
+      this.#raiseMark(
+        entries,
+        ready.filter(({ key }) => !this.#damaged.has(key)),
+      );
       const later = entries.find(({ key }) => dueAtOf(key) > now);
-      // Whoever holds a job is about to be done with it.
-      if (due.some(({ text: id }) => isHeld(id))) return now + RETRY_MS;
+      // Whoever held a job then is about to be done with it, or is by now.
+      if (ready.length < due.length) return now + RETRY_MS;
       if (later) return dueAtOf(later.key);
       if (next === undefined) return Infinity;
       after = next;
