@@ -89,10 +89,10 @@ export function threadJob<M extends HandlerModule>(
  * A job type for I/O (sending e-mail, calling an API): its handler runs on the event loop, as durable as any.
  * It is asked to stop through `job.signal` but cannot be ended by force.
  */
-export function inlineJob<Payload, Result, const Queue extends string = string>(
-  handler: (payload: Payload, job: JobContext) => Result,
+export function inlineJob<Handler extends HandlerModule['default'], const Queue extends string = string>(
+  handler: Handler,
   options: JobTypeOptions<Queue> = {},
-): InlineJob<Payload, Awaited<Result>, Queue> {
+): InlineJob<PayloadOf<Handler>, ResultOf<Handler>, Queue> {
   return { kind: 'inline', handler, options };
 }
 

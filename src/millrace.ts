@@ -12,6 +12,7 @@ import { openJournal } from './journal/open.js';
 import { checkOptions, type Logger, type MillraceOptions, type Settings } from './options.js';
 import type { PoolEvents } from './pool/contract.js';
 import { InlinePool, type InlineHandler } from './pool/inline-pool.js';
+import { tsxRegistrar } from './pool/loader.js';
 import { resolveModule } from './pool/module-url.js';
 import { ThreadPool } from './pool/thread-pool.js';
 import { Announcer } from './runtime/announcer.js';
@@ -190,7 +191,10 @@ function threadPool(settings: Settings, jobs: JobCatalogue, events: PoolEvents, 
   const handlers = Object.entries(jobs).flatMap(([name, type]) =>
     type.kind === 'thread' ? [[name, resolveModule(type.url, execArgv).href] as const] : [],
   );
-  return new ThreadPool({ ...settings.threads, handlers: Object.fromEntries(handlers) }, events, clock);
+  const isFromSource = handlers.some(([, href]) => /\.[cm]?ts$/.test(href));
+  const registrar = isFromSource ? tsxRegistrar(execArgv) : undefined;
+  const own = { handlers: Object.fromEntries(handlers), ...(registrar && { registrar }) };
+  return new ThreadPool({ ...settings.threads, ...own }, events, clock);
 }
 
 function inlinePool(settings: Settings, jobs: JobCatalogue, events: PoolEvents, clock: Clock): InlinePool {

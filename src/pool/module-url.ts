@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MillraceError } from '../errors.js';
+import { loadsTypeScript } from './loader.js';
 
 /**
  * @param execArgv What the threads will be started with.
@@ -21,12 +22,4 @@ export function resolveModule(url: URL, execArgv: readonly string[]): URL {
   if (loadsTypeScript(execArgv)) return sibling;
   const message = `There is ${fileURLToPath(sibling)} but no .js beside it, and threads of Node ${process.versions.node} cannot load TypeScript. Build first, use Node 22.18 or later, or give them a loader: threads: { execArgv: ['--import', 'tsx'] }`;
   throw new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message);
-}
-
-/** Whether Node strips types itself, or something was preloaded that may be a loader (tsx, ts-node, swc). */
-function loadsTypeScript(execArgv: readonly string[]): boolean {
-  // Newer than the types of the oldest Node that is supported.
-  if ((process.features as { typescript?: unknown }).typescript) return true;
-  const flags = [...execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)];
-  return flags.some((flag) => /^(--import|--loader|--experimental-loader|--require|-r)(=|$)/.test(flag));
 }

@@ -11,6 +11,8 @@ export interface ThreadData {
   /** Job names and the URLs of their handlers' modules. */
   readonly handlers: Readonly<Record<string, string>>;
   readonly slot: SharedArrayBuffer;
+  /** A module whose `register()` makes the thread able to load TypeScript. */
+  readonly registrar?: string;
 }
 
 /** What a thread is asked to do, one at a time. */

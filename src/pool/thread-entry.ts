@@ -44,7 +44,7 @@ interface Attempt {
 const ANSWER_EVERY_MS = 5;
 
 // Safe: pool/thread.ts starts this module with exactly this data.
-const { handlers, slot: buffer } = workerData as ThreadData;
+const { handlers, slot: buffer, registrar } = workerData as ThreadData;
 const slot = new Slot(buffer);
 const loaded = new Map<string, Promise<LoadedModule>>();
 const attempts = new AsyncLocalStorage<Attempt>();
@@ -89,6 +89,8 @@ export default async function serve(request: ThreadRequest): Promise<LoadReport 
 }
 
 async function loadAll(): Promise<LoadReport> {
+  // The cast is what pool/loader.ts found the module for.
+  if (registrar !== undefined) ((await import(registrar)) as { register(): unknown }).register();
   const failures: LoadFailure[] = [];
   const native: string[] = [];
   for (const name of Object.keys(handlers)) {

@@ -26,6 +26,8 @@ export interface ThreadSettings {
   /** Job names and the URLs of their handlers' modules. */
   readonly handlers: Readonly<Record<string, string>>;
   readonly execArgv?: readonly string[];
+  /** See {@link ThreadData}. */
+  readonly registrar?: string;
   readonly maxHeapMb?: number;
   readonly nice: number;
 }
@@ -66,7 +68,8 @@ export class Thread {
   constructor(settings: ThreadSettings, events: ThreadEvents, clock: Clock) {
     this.#clock = clock;
     this.#events = events;
-    const workerData: ThreadData = { handlers: settings.handlers, slot: this.#slot.buffer };
+    const { handlers, registrar } = settings;
+    const workerData: ThreadData = { handlers, slot: this.#slot.buffer, ...(registrar && { registrar }) };
     this.#piscina = new Piscina({
       filename: ENTRY,
       // The one thread comes with the first request, and nobody replaces it behind our back.

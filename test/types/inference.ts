@@ -1,0 +1,90 @@
+/** Payload and result types flow from the handlers; nothing here runs, the compiler is the test. */
+import { expectTypeOf } from 'vitest';
+import { defineJobs, inlineJob, Millrace, threadJob } from '../../src/index.js';
+import type { JobHandle, JobPayload, JobResult } from '../../src/index.js';
+
+interface Mail {
+  to: string;
+  subject?: string;
+}
+
+const jobs = defineJobs({
+  scripted: threadJob<typeof import('../fixtures/scripted.js')>(
+    new URL('../fixtures/scripted.js', import.meta.url),
+  ),
+  traced: threadJob<typeof import('../fixtures/traced.js')>(
+    new URL('../fixtures/traced.js', import.meta.url),
+  ),
+  sync: inlineJob((payload: { of: number }) => payload.of * 2),
+  async: inlineJob(async (mail: Mail, job) => ({ sent: mail.to, attempt: job.attempt }), { queue: 'mail' }),
+  nothing: inlineJob(() => 'tock' as const),
+  asyncVoid: inlineJob(async (_text: string) => {}),
+  optional: inlineJob((limit?: number) => [limit]),
+  maybe: inlineJob((limit: number | undefined) => limit ?? 0),
+  unknown: inlineJob((payload: unknown) => payload),
+  contextOnly: inlineJob((_nothing: undefined, job) => job.id),
+});
+
+export const open = () =>
+  Millrace.open({ directory: 'jobs', jobs, queues: { default: { weight: 2 }, mail: { concurrency: 3 } } });
+
+export async function payloadsAndResults(mill: Awaited<ReturnType<typeof open>>): Promise<void> {
+  const scripted = await mill.enqueue('scripted', { do: 'exit', code: 3 });
+  expectTypeOf(scripted).toEqualTypeOf<JobHandle<'scripted'>>();
+  const traced = await mill.enqueue(
+    'traced',
+    { trace: 'file', sticks: 'loop' },
+    { queue: 'mail', delay: '5m' },
+  );
+  expectTypeOf(await traced.result()).toEqualTypeOf<{ threads: string[]; stillThere: string[] }>();
+  expectTypeOf(await (await mill.enqueue('sync', { of: 1 })).result()).toEqualTypeOf<number>();
+  const mail = await mill.enqueue(
+    'async',
+    { to: 'you' },
+    { priority: 5, timeout: '1.5h', runAt: new Date() },
+  );
+  expectTypeOf(await mail.result()).toEqualTypeOf<{ sent: string; attempt: number }>();
+  expectTypeOf(await (await mill.enqueue('nothing')).result()).toEqualTypeOf<'tock'>();
+  expectTypeOf(await (await mill.enqueue('asyncVoid', 'text')).result()).toEqualTypeOf<void>();
+  expectTypeOf(await (await mill.enqueue('optional')).result()).toEqualTypeOf<(number | undefined)[]>();
+  await mill.enqueue('optional', 7);
+  await mill.enqueue('optional', undefined, { queue: 'mail' });
+  expectTypeOf(await (await mill.enqueue('maybe')).result()).toEqualTypeOf<number>();
+  await mill.enqueue('unknown', { any: 'thing' });
+  await mill.enqueue('nothing', undefined, { delay: 1_000 });
+  expectTypeOf(await (await mill.enqueue('contextOnly')).result()).toEqualTypeOf<string>();
+  expectTypeOf(await mill.handle('sync', 'id').result()).toEqualTypeOf<number>();
+  expectTypeOf(await mill.counts('mail')).toHaveProperty('completed');
+}
+
+export async function queuesOfOwn(): Promise<void> {
+  // Without `queues` there is one, named default.
+  const plain = await Millrace.open({ directory: 'jobs', jobs: { nothing: inlineJob(() => 1) } });
+  await plain.enqueue('nothing', undefined, { queue: 'default' });
+  // A queue that a thread job names is checked when the engine opens.
+  const threaded = threadJob<typeof import('../fixtures/scripted.js')>(new URL('x', import.meta.url), {
+    queue: 'low',
+  });
+  await Millrace.open({ directory: 'jobs', jobs: { threaded }, queues: { low: {} } });
+}
+
+export function listeners(mill: Awaited<ReturnType<typeof open>>): void {
+  expectTypeOf(mill.on('completed', ({ result, durationMs }) => [result, durationMs])).toEqualTypeOf<
+    () => void
+  >();
+  mill.on('failed', ({ error, attempt }) => {
+    expectTypeOf(error.message).toEqualTypeOf<string>();
+    expectTypeOf(attempt).toEqualTypeOf<number>();
+  });
+  mill.on('warning', async ({ code }) => expectTypeOf(code).toExtend<string>());
+}
+
+expectTypeOf<JobPayload<typeof jobs.async>>().toEqualTypeOf<Mail>();
+expectTypeOf<JobPayload<typeof jobs.nothing>>().toEqualTypeOf<undefined>();
+expectTypeOf<JobPayload<typeof jobs.optional>>().toEqualTypeOf<number | undefined>();
+expectTypeOf<JobResult<typeof jobs.async>>().toEqualTypeOf<{ sent: string; attempt: number }>();
+expectTypeOf<JobResult<typeof jobs.asyncVoid>>().toEqualTypeOf<void>();
+
+/** An engine can be passed around by the type of its jobs alone. */
+export const passedOn = (mill: Awaited<ReturnType<typeof open>>): Millrace<typeof jobs, 'default' | 'mail'> =>
+  mill;

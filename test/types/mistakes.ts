@@ -1,0 +1,105 @@
+/** Mistakes that must not compile. Each expectation that holds no error is an error itself. */
+import { inlineJob, Millrace, threadJob } from '../../src/index.js';
+import type { MillraceEvents } from '../../src/index.js';
+import type { open } from './inference.js';
+
+type Engine = Awaited<ReturnType<typeof open>>;
+
+export async function wrongNames(mill: Engine): Promise<void> {
+  // @ts-expect-error: no job has this name
+  await mill.enqueue('nope', {});
+  // @ts-expect-error: no job has this name
+  mill.handle('nope', 'id');
+  // @ts-expect-error: no event has this name
+  mill.on('nope', () => {});
+}
+
+export async function wrongQueues(mill: Engine): Promise<void> {
+  // @ts-expect-error: no queue has this name
+  await mill.enqueue('sync', { of: 1 }, { queue: 'nope' });
+  // @ts-expect-error: no queue has this name
+  await mill.counts('nope');
+  const jobs = { mail: inlineJob(() => 1, { queue: 'mail' }) };
+  // @ts-expect-error: the job's queue is not among the engine's
+  await Millrace.open({ directory: 'jobs', jobs, queues: { default: {} } });
+  // @ts-expect-error: the only queue of an engine that names none is `default`
+  await Millrace.open({ directory: 'jobs', jobs });
+  const plain = await Millrace.open({ directory: 'jobs', jobs: { nothing: inlineJob(() => 1) } });
+  // @ts-expect-error: the only queue of an engine that names none is `default`
+  await plain.enqueue('nothing', undefined, { queue: 'mail' });
+}
+
+export async function wrongPayloads(mill: Engine): Promise<void> {
+  // @ts-expect-error: a number, not a string
+  await mill.enqueue('sync', { of: '1' });
+  // @ts-expect-error: no such field
+  await mill.enqueue('sync', { of: 1, and: 2 });
+  // @ts-expect-error: not one of the module's own scripts
+  await mill.enqueue('scripted', { do: 'nope' });
+  // @ts-expect-error: the payload is missing
+  await mill.enqueue('sync');
+  // @ts-expect-error: the payload is missing
+  await mill.enqueue('scripted');
+  // @ts-expect-error: `undefined` is no payload of this job
+  await mill.enqueue('sync', undefined, { delay: 1 });
+  // @ts-expect-error: the handler takes no payload
+  await mill.enqueue('nothing', { some: 'thing' });
+  // @ts-expect-error: the handler takes no payload, in the options' place neither
+  await mill.enqueue('nothing', { delay: 1_000 });
+  // @ts-expect-error: a number or nothing
+  await mill.enqueue('optional', 'seven');
+}
+
+export async function wrongOptions(mill: Engine): Promise<void> {
+  // @ts-expect-error: no such unit
+  await mill.enqueue('nothing', undefined, { delay: '5 parsecs' });
+  // @ts-expect-error: no such option
+  await mill.enqueue('nothing', undefined, { delayed: 5 });
+  // @ts-expect-error: no such durability
+  await mill.enqueue('nothing', undefined, { durability: 'memory' });
+  // @ts-expect-error: no such backoff
+  inlineJob(() => 1, { backoff: { type: 'fixed' } });
+  // @ts-expect-error: no such selection
+  await Millrace.open({ directory: 'jobs', jobs: {}, selection: 'random' });
+  // @ts-expect-error: the directory is missing
+  await Millrace.open({ jobs: {} });
+  // @ts-expect-error: not made by threadJob() or inlineJob()
+  await Millrace.open({ directory: 'jobs', jobs: { nope: () => 1 } });
+}
+
+export async function wrongUseOfResults(mill: Engine): Promise<void> {
+  const doubled = await (await mill.enqueue('sync', { of: 1 })).result();
+  // @ts-expect-error: a number, not a string
+  doubled.toUpperCase();
+  const observation = await (await mill.enqueue('traced', { trace: 'file', sticks: 'loop' })).result();
+  // @ts-expect-error: no such field
+  void observation.nope;
+  const anything = await (await mill.enqueue('scripted', { do: 'return' })).result();
+  // @ts-expect-error: unknown, until it is looked at
+  void anything.field;
+  // @ts-expect-error: a promise of a string
+  const id: number = await (await mill.enqueue('contextOnly')).result();
+  void id;
+}
+
+export function wrongModules(): void {
+  const url = new URL('./handler.js', import.meta.url);
+  // @ts-expect-error: a module without a default export
+  threadJob<typeof import('../fixtures/recorder.js')>(url);
+  // @ts-expect-error: a string is no URL
+  threadJob<typeof import('../fixtures/scripted.js')>('./handler.js');
+}
+
+export function wrongListeners(mill: Engine): void {
+  // @ts-expect-error: `enqueued` tells of no result
+  mill.on('enqueued', ({ result }) => result);
+  const readOnly: MillraceEvents['failed'] = {
+    id: 'a',
+    name: 'b',
+    queue: 'c',
+    attempt: 1,
+    error: { name: 'Error', message: 'no' },
+  };
+  // @ts-expect-error: what listeners are told is not theirs to change
+  readOnly.attempt = 2;
+}
