@@ -152,6 +152,7 @@ export class Journal {
 
   /** The job types that have available jobs in a queue. */
   async lanes(queue: string): Promise<string[]> {
+    this.#assertOpen();
     const lanes: string[] = [];
     const span = readySpan(queue);
     for (let from = span.from; ;) {
@@ -190,6 +191,7 @@ export class Journal {
   }
 
   async #page(span: Span, after: string | undefined, limit: number): Promise<IndexPage> {
+    this.#assertOpen();
     const range =
       after === undefined ? { from: this.#marks.startOf(span.from) } : { from: after, after: true };
     const read = await this.#store.page({ ...range, to: span.to, limit });

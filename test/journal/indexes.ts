@@ -65,6 +65,19 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
     expect(await readyIds(journal, 'nobody')).toStrictEqual([]);
   });
 
+  test(`${name}: the lanes of a queue are the job types that wait in it, whatever is gone before them`, async () => {
+    const { journal } = await openOn(await createDisk());
+    const names = ['mail', 'a', 'mail', 'ab', 'a.b', 'a-'];
+    const jobs = await enqueue(journal, ...names.map((name, i) => specOf(i + 1, { name })));
+    await enqueue(journal, specOf(9, { name: 'other', queue: 'low' }));
+    expect((await journal.lanes('default')).sort()).toStrictEqual(['a', 'a-', 'a.b', 'ab', 'mail']);
+    for (const job of jobs.slice(0, 2)) await claim(journal, job);
+    expect((await journal.lanes('default')).sort()).toStrictEqual(['a-', 'a.b', 'ab', 'mail']);
+    expect(await journal.lanes('nobody')).toStrictEqual([]);
+    const page = await journal.ready('default', 'a', undefined, 10);
+    expect(page).toStrictEqual({ entries: [] });
+  });
+
   test(`${name}: what is due comes first, and what runs comes in the order of claims`, async () => {
     const { journal } = await openOn(await createDisk());
     const offsets = [500, 0, 2 ** 33, 499, 500];

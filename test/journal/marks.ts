@@ -177,6 +177,21 @@ export function markSuite(name: string, createDisk: DiskFactory): void {
     expect(await readyIds(next.journal)).toStrictEqual(['job-6', 'job-5']);
   });
 
+  test(`${name}: a mark never passes an entry that is pinned, in its span and in no other`, async () => {
+    const { journal, store } = await openOn(await createDisk());
+    await enqueue(journal, specOf(3), specOf(5), specOf(4, { name: 'mail' }));
+    journal.pin(readyKey(specOf(5)));
+    journal.pin(readyKey(specOf(3)));
+    journal.raiseMark(FROM, readyKey(specOf(5)));
+    journal.raiseMark(laneSpan('default', 'mail').from, readyKey(specOf(4, { name: 'mail' })));
+    expect(await readyIds(journal)).toStrictEqual(['job-3', 'job-5']);
+    await journal.ready('default', 'mail', undefined, 1);
+    expect(store.pages.slice(-2).map(({ range }) => range.from)).toStrictEqual([
+      readyKey(specOf(3)),
+      readyKey(specOf(4, { name: 'mail' })),
+    ]);
+  });
+
   test(`${name}: a mark is never lowered by raising it`, async () => {
     const disk = await createDisk();
     const { journal, store } = await openOn(disk);
