@@ -58,6 +58,7 @@ export interface InlineJob<Payload = unknown, Result = unknown, Queue extends st
   readonly [types]?: { payload: Payload; result: Result };
 }
 
+/** A job type of either kind. */
 export type JobType = ThreadJob | InlineJob;
 
 /** Every job type of an app by name: what {@link defineJobs} returns. */
