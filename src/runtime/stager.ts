@@ -110,10 +110,7 @@ export class Stager {
       const due = entries.filter(({ key }) => dueAtOf(key) <= now && !this.#damaged.has(key));
       const ready = due.filter(({ text: id }) => !isHeld(id));
       await this.#promote(ready);
-      this.#raiseMark(
-        entries,
-        ready.filter(({ key }) => !this.#damaged.has(key)),
-      );
+      this.#raiseMark(entries, ready);
       const later = entries.find(({ key }) => dueAtOf(key) > now);
       // Whoever held a job then is about to be done with it, or is by now.
       if (ready.length < due.length) return now + RETRY_MS;

@@ -24,7 +24,7 @@ test('whatever can be stored comes back as it went in', () => {
       const decoded = decode(encode(value));
       expect(isDeepStrictEqual(decoded, value), 'the decoded value').toBe(true);
     }),
-    { numRuns: 1_000 },
+    { numRuns: 500 },
   );
 });
 
@@ -37,7 +37,7 @@ test('what is done to a decoded value reaches neither the bytes nor another deco
       expect(hexOf(bytes)).toBe(before);
       expect(isDeepStrictEqual(decode(bytes), value), 'another decoded value').toBe(true);
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 });
 

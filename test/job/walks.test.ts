@@ -85,6 +85,6 @@ test('whatever legal steps a job takes, its status stays sound and its attempts 
         );
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });

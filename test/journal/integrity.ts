@@ -96,7 +96,7 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
         await expectOneDamaged(disk, key, sound);
         await flip(key, bit);
       }),
-      { numRuns: name === 'memory' ? 300 : 60, endOnFailure: true },
+      { numRuns: name === 'memory' ? 200 : 50, endOnFailure: true },
     );
   });
 

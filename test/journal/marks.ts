@@ -139,7 +139,7 @@ export function markSuite(name: string, createDisk: DiskFactory): void {
         for (const step of walk) await queue.take(step);
         await queue.check();
       }),
-      { numRuns: name === 'memory' ? 400 : 30, endOnFailure: name !== 'memory' },
+      { numRuns: name === 'memory' ? 300 : 25, endOnFailure: name !== 'memory' },
     );
   });
 

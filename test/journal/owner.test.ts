@@ -9,7 +9,7 @@ import { openJournal } from '../../src/journal/open.js';
 import { openInChild } from '../fixtures/children.js';
 import { temporaryDirectory } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
-import { startTimeOf, zombie } from '../fixtures/processes.js';
+import { startTimeOf } from '../fixtures/processes.js';
 
 const onLinux = test.skipIf(process.platform !== 'linux');
 
@@ -136,13 +136,6 @@ onLinux(
     await open(directory);
   },
 );
-
-onLinux('an owner that died and that nobody has waited for does not keep the journal', async () => {
-  const directory = await temporaryDirectory();
-  const pid = await zombie();
-  await leaveOwner(directory, { pid, host: hostname(), startedAt: await startTimeOf(pid) });
-  await open(directory);
-});
 
 test.each([
   ['whose process id another process has now', { pid: process.ppid, host: hostname(), startedAt: '1' }],

@@ -142,7 +142,7 @@ export function recordSuite(name: string, createDisk: DiskFactory): void {
           await model.check();
           await model.close();
         }),
-        { numRuns: name === 'memory' ? 150 : 25 },
+        { numRuns: name === 'memory' ? 80 : 15 },
       );
     },
   );

@@ -17,11 +17,9 @@ import { StoreSpy } from '../fixtures/store-spy.js';
 class BusyStore extends StoreSpy {
   /** What happens after the first page that has an entry was read, and before its reader has it. */
   onPage: (() => Promise<void>) | undefined;
-  pageFailure: Error | undefined;
 
   override async page(range: KeyRange): Promise<Entry[]> {
     const entries = await super.page(range);
-    if (this.pageFailure) throw this.pageFailure;
     if (entries.length > 0 && this.onPage) {
       const { onPage } = this;
       this.onPage = undefined;

@@ -206,6 +206,6 @@ test('whatever is scheduled and whenever, all of it is promoted once, and what i
       expect((await dueIds(journal)).sort()).toStrictEqual([...left, 'last'].sort());
       expect((await readyIds(journal)).sort()).toStrictEqual([...bench.promoted.items].sort());
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 });

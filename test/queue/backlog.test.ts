@@ -1,98 +1,11 @@
 /** The backlog of a real journal in memory: what is in windows, and what is found again. */
-import { expect, onTestFinished, test } from 'vitest';
-import type { MillraceError } from '../../src/errors.js';
-import type { Job, JobSpec } from '../../src/job/record.js';
-import { cancelled, claimed, enqueued } from '../../src/job/transitions.js';
-import { Journal } from '../../src/journal/journal.js';
+import { expect, test } from 'vitest';
 import { laneSpan, readyKey } from '../../src/journal/keys.js';
-import { Transaction } from '../../src/journal/transaction.js';
-import { Backlog } from '../../src/runtime/backlog.js';
 import { WINDOW_SIZE } from '../../src/queue/window.js';
-import { Collector } from '../fixtures/collector.js';
-import { FakeClock } from '../fixtures/fake-clock.js';
-import { memoryDisk, type Disk } from '../fixtures/disks.js';
-import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
-import { StoreSpy } from '../fixtures/store-spy.js';
+import { specOf } from '../fixtures/jobs.js';
+import { always, BacklogBench as Bench } from './backlog-bench.js';
 
-const always = (): boolean => true;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-interface BenchOptions {
-  readonly types?: Readonly<Record<string, number>>;
-  readonly queues?: Readonly<Record<string, number>>;
-}
-
-/** A backlog and the journal below it. */
-class Bench {
-  readonly refills = new Collector<true>();
-  readonly warnings = new Collector<MillraceError>();
-  readonly clock = new FakeClock(NOW);
-  readonly disk: Disk;
-  readonly store: StoreSpy;
-  readonly journal: Journal;
-  readonly backlog: Backlog;
-
-  private constructor(disk: Disk, store: StoreSpy, journal: Journal, options: BenchOptions) {
-    const { types = { resize: Infinity }, queues = { default: Infinity } } = options;
-    this.disk = disk;
-    this.store = store;
-    this.journal = journal;
-    this.backlog = new Backlog({
-      journal,
-      clock: this.clock,
-      nativeTypes: new Set(),
-      nativeConcurrency: 1,
-      queues: Object.entries(queues).map(([name, concurrency]) => ({ name, concurrency, weight: 1 })),
-      selection: 'weighted',
-      typeConcurrency: new Map(Object.entries(types)),
-      onRefill: () => this.refills.add(true),
-      onWarning: this.warnings.add,
-    });
-  }
-
-  static async open(disk?: Disk, options: BenchOptions = {}): Promise<Bench> {
-    const place = disk ?? (await memoryDisk());
-    const store = new StoreSpy(await place.open());
-    const bench = new Bench(place, store, await Journal.open(store), options);
-    onTestFinished(() => bench.journal.close());
-    await bench.backlog.load();
-    return bench;
-  }
-
-  async enqueue(count: number, fields: Partial<JobSpec> = {}): Promise<Job[]> {
-    const specs = Array.from({ length: count }, () => specOf(this.journal.nextSequence(), fields));
-    return Promise.all(
-      specs.map(async (spec) => {
-        const job = { spec, status: enqueued(spec) };
-        await this.journal.commit(new Transaction().enqueue(spec, job.status));
-        this.backlog.add(job);
-        return job;
-      }),
-    );
-  }
-
-  /** Claims up to so many jobs, as the executor does. @returns their ids. */
-  async claim(count: number): Promise<string[]> {
-    const ids: string[] = [];
-    for (let pick = this.backlog.next(always, always); pick; pick = this.backlog.next(always, always)) {
-      ids.push(pick.id);
-      const [job] = await this.journal.jobs([pick.id]);
-      const { spec, status } = job && 'spec' in job ? job : jobOf(0);
-      const running = claimed(status, this.journal.nextSequence(), NOW);
-      await this.journal.commit(new Transaction().move(spec, status, running));
-      this.backlog.settle(pick, pick.key);
-      if (ids.length === count) break;
-    }
-    return ids;
-  }
-
-  /** Cancels a job that is available, as the engine does. */
-  async cancel({ spec, status }: Job): Promise<void> {
-    this.backlog.take(spec);
-    await this.journal.commit(new Transaction().move(spec, status, cancelled(status, NOW)));
-    this.backlog.settle(spec, readyKey(spec));
-  }
-}
 
 test('a queue longer than its window is handed out in order, and whole', async () => {
   const bench = await Bench.open();
@@ -130,63 +43,91 @@ test('the next process begins behind what was claimed', async () => {
   expect(await next.claim(1)).toStrictEqual([jobs[1_100]?.spec.id]);
 });
 
-test('jobs of a type that the code does not know are reported once, wait, and are found by code that does', async () => {
+test('jobs of a type that the code does not know are reported, wait, and are found by code that does', async () => {
   const bench = await Bench.open(undefined, { types: { resize: Infinity, former: Infinity } });
-  const [former] = await bench.enqueue(1, { name: 'former' });
+  const former = await bench.enqueue(2, { name: 'former' });
   await bench.enqueue(1_500);
   const second = await Bench.open(bench.disk);
   await second.backlog.reportUnknown();
-  expect(await second.warnings.reached(1)).toMatchObject([{ code: 'MILLRACE_JOB_UNKNOWN' }]);
+  expect(second.warnings.items).toMatchObject([{ code: 'MILLRACE_JOB_UNKNOWN' }]);
   expect(await second.claim(1_200)).toHaveLength(1_200);
-  await second.enqueue(1);
-  expect(second.warnings.items).toHaveLength(1);
+  // One that becomes available meanwhile, ahead of the others.
+  const [urgent] = await second.enqueue(1, { name: 'former', priority: 5 });
   const third = await Bench.open(bench.disk, { types: { resize: Infinity, former: Infinity } });
-  expect(await third.claim(1)).toStrictEqual([former?.spec.id]);
+  expect(await third.claim(3)).toStrictEqual([urgent, ...former].map((job) => job?.spec.id));
 });
 
-test('a job of an unknown type that becomes available later is found by code that knows it', async () => {
-  const bench = await Bench.open();
-  await bench.enqueue(1, { name: 'former' });
-  const [former] = await bench.enqueue(1, { name: 'former', priority: 5 });
-  await bench.enqueue(1_500);
-  await bench.claim(1_200);
-  await bench.enqueue(1);
-  const next = await Bench.open(bench.disk, { types: { resize: Infinity, former: Infinity } });
-  expect(await next.claim(1)).toStrictEqual([former?.spec.id]);
+test('a job type that has no room holds up no other, and fills no place of others', async () => {
+  const bench = await Bench.open(undefined, { types: { resize: 1, mail: Infinity } });
+  await bench.enqueue(2 * WINDOW_SIZE);
+  const mails = await bench.enqueue(3, { name: 'mail' });
+  expect(bench.backlog.next(always, always)?.name).toBe('resize');
+  expect(await bench.claim(10)).toStrictEqual(mails.map(({ spec }) => spec.id));
 });
 
-test('a page that cannot be read is reported, and read again after a rest', async () => {
+test('the types of a queue are handed out in one order of priority and enqueue', async () => {
+  const bench = await Bench.open(undefined, { types: { resize: Infinity, mail: Infinity } });
+  for (const [name, priority] of [
+    ['mail', 0],
+    ['resize', 0],
+    ['mail', 5],
+    ['resize', 5],
+    ['mail', 0],
+  ] as const) {
+    await bench.enqueue(1, { name, priority });
+  }
+  expect(await bench.claim(10)).toStrictEqual(['job-3', 'job-4', 'job-1', 'job-2', 'job-5']);
+});
+
+test('a page that cannot be read is reported, and read again a little later', async () => {
   const bench = await Bench.open();
   const [job] = await bench.enqueue(1);
-  await bench.journal.close();
-  const store = new StoreSpy(await bench.disk.open());
-  const page = store.page.bind(store);
-  const journal = await Journal.open(store);
-  onTestFinished(() => journal.close());
-  store.page = () => Promise.reject(new Error('too many open files'));
-  const warnings = new Collector<MillraceError>();
-  const refills = new Collector<true>();
-  const clock = new FakeClock(NOW);
-  const backlog = new Backlog({
-    journal,
-    clock,
-    nativeTypes: new Set(),
-    nativeConcurrency: 1,
-    queues: [{ name: 'default', concurrency: Infinity, weight: 1 }],
-    selection: 'weighted',
-    typeConcurrency: new Map([['resize', Infinity]]),
-    onRefill: () => refills.add(true),
-    onWarning: warnings.add,
-  });
-  await backlog.load();
-  expect(warnings.items).toMatchObject([{ cause: { message: 'too many open files' } }]);
-  store.page = page;
-  expect(backlog.next(always, always)).toBeUndefined();
-  await clock.advance(1_000);
-  await refills.reached(1);
-  expect(backlog.next(always, always)).toBeUndefined();
-  await refills.reached(2);
-  expect(backlog.next(always, always)).toMatchObject({ id: job?.spec.id, queue: 'default' });
+  const next = await Bench.open(bench.disk, { pageFailure: new Error('too many open files') });
+  expect(next.warnings.items).toMatchObject([
+    { code: 'MILLRACE_JOURNAL_READ_FAILED', cause: { message: 'too many open files' } },
+  ]);
+  expect(next.backlog.next(always, always)).toBeUndefined();
+  expect(next.warnings.items).toHaveLength(1);
+  next.store.pageFailure = undefined;
+  await next.clock.advance(1_000);
+  expect(next.backlog.next(always, always)).toBeUndefined();
+  await next.refills.reached(2);
+  expect(next.backlog.next(always, always)).toMatchObject({ id: job?.spec.id, queue: 'default' });
+});
+
+test('a job that could not be read comes back to its place, after a rest', async () => {
+  const bench = await Bench.open();
+  await bench.enqueue(2);
+  const pick = bench.backlog.next(always, always);
+  if (pick) {
+    bench.backlog.end(pick);
+    bench.backlog.giveBack(pick);
+  }
+  expect(bench.backlog.next(always, always)).toBeUndefined();
+  await bench.clock.advance(1_000);
+  expect(bench.backlog.next(always, always)?.id).toBe(pick?.id);
+});
+
+test('once stopped nothing is read, and no timer is left', async () => {
+  const bench = await Bench.open();
+  const next = await Bench.open(bench.disk, { pageFailure: new Error('too many open files') });
+  await next.backlog.stop();
+  expect(next.clock.nextInMs).toBeUndefined();
+  const pages = next.store.pages.length;
+  next.backlog.next(always, always);
+  expect(next.store.pages).toHaveLength(pages);
+});
+
+test('job types that work on the pool of libuv share a limit', async () => {
+  const bench = await Bench.open(undefined, { types: { image: Infinity, resize: Infinity } });
+  await bench.enqueue(2, { name: 'image' });
+  const [resize] = await bench.enqueue(1);
+  const image = bench.backlog.next(always, always);
+  expect(image?.name).toBe('image');
+  expect(bench.backlog.next(always, always)?.id).toBe(resize?.spec.id);
+  expect(bench.backlog.next(always, always)).toBeUndefined();
+  if (image) bench.backlog.end(image);
+  expect(bench.backlog.next(always, always)?.name).toBe('image');
 });
 
 test('limits of queues and of job types hold, and are given back', async () => {

@@ -65,6 +65,19 @@ export class WindowModel {
     this.handedOut.push(entry);
   }
 
+  /** A claim that was not written yet is given up. */
+  giveBack(key: string): void {
+    const at = this.handedOut.findLastIndex((entry) => entry.key === key);
+    const pending = this.#waiting.findIndex(
+      ({ kind, entry }) => kind === 'delete' && entry === this.handedOut[at],
+    );
+    const [write] = pending < 0 ? [] : this.#waiting.splice(pending, 1);
+    if (!write) return;
+    this.handedOut.splice(at, 1);
+    this.#taken.delete(key);
+    this.window.giveBack(write.entry);
+  }
+
   /** A job is cancelled, wherever it is. */
   cancel(key: string): void {
     const entry = this.#disk.get(key);

@@ -1,0 +1,100 @@
+/** A backlog and the journal below it, in memory, with a clock that stands still. */
+import { onTestFinished } from 'vitest';
+import type { MillraceError } from '../../src/errors.js';
+import type { Job, JobSpec } from '../../src/job/record.js';
+import { cancelled, claimed, enqueued } from '../../src/job/transitions.js';
+import { Journal } from '../../src/journal/journal.js';
+import { readyKey } from '../../src/journal/keys.js';
+import { Transaction } from '../../src/journal/transaction.js';
+import { Backlog } from '../../src/runtime/backlog.js';
+import { Collector } from '../fixtures/collector.js';
+import { memoryDisk, type Disk } from '../fixtures/disks.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
+import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
+import { StoreSpy } from '../fixtures/store-spy.js';
+
+export const always = (): boolean => true;
+
+export interface BenchOptions {
+  /** What reading a page fails with. */
+  readonly pageFailure?: Error;
+  readonly types?: Readonly<Record<string, number>>;
+  readonly queues?: Readonly<Record<string, number>>;
+}
+
+export class BacklogBench {
+  readonly refills = new Collector<true>();
+  readonly warnings = new Collector<MillraceError>();
+  readonly disk: Disk;
+  readonly store: StoreSpy;
+  readonly journal: Journal;
+  readonly clock = new FakeClock();
+  readonly backlog: Backlog;
+
+  private constructor(disk: Disk, store: StoreSpy, journal: Journal, options: BenchOptions) {
+    const { types = { resize: Infinity }, queues = { default: Infinity } } = options;
+    this.disk = disk;
+    this.store = store;
+    this.journal = journal;
+    this.backlog = new Backlog({
+      journal,
+      clock: this.clock,
+      nativeTypes: new Set(['image']),
+      nativeConcurrency: 1,
+      queues: Object.entries(queues).map(([name, concurrency]) => ({ name, concurrency, weight: 1 })),
+      selection: 'weighted',
+      typeConcurrency: new Map(Object.entries(types)),
+      onRefill: () => this.refills.add(true),
+      onWarning: this.warnings.add,
+    });
+  }
+
+  static async open(disk?: Disk, options: BenchOptions = {}): Promise<BacklogBench> {
+    const place = disk ?? (await memoryDisk());
+    const store = new StoreSpy(await place.open());
+    const bench = new BacklogBench(place, store, await Journal.open(store), options);
+    store.pageFailure = options.pageFailure;
+    onTestFinished(() => bench.close());
+    await bench.backlog.load();
+    return bench;
+  }
+
+  async close(): Promise<void> {
+    await this.backlog.stop();
+    await this.journal.close();
+  }
+
+  async enqueue(count: number, fields: Partial<JobSpec> = {}): Promise<Job[]> {
+    const specs = Array.from({ length: count }, () => specOf(this.journal.nextSequence(), fields));
+    return Promise.all(
+      specs.map(async (spec) => {
+        const job = { spec, status: enqueued(spec) };
+        await this.journal.commit(new Transaction().enqueue(spec, job.status));
+        this.backlog.add(job);
+        return job;
+      }),
+    );
+  }
+
+  /** Claims up to so many jobs, as the executor does. @returns their ids. */
+  async claim(count: number): Promise<string[]> {
+    const ids: string[] = [];
+    for (let pick = this.backlog.next(always, always); pick; pick = this.backlog.next(always, always)) {
+      ids.push(pick.id);
+      const [job] = await this.journal.jobs([pick.id]);
+      const { spec, status } = job && 'spec' in job ? job : jobOf(0);
+      const running = claimed(status, this.journal.nextSequence(), NOW);
+      await this.journal.commit(new Transaction().move(spec, status, running));
+      this.backlog.settle(pick, pick.key);
+      if (ids.length === count) break;
+    }
+    return ids;
+  }
+
+  /** Cancels a job that is available, as the engine does. */
+  async cancel({ spec, status }: Job): Promise<void> {
+    this.backlog.take(spec);
+    await this.journal.commit(new Transaction().move(spec, status, cancelled(status, NOW)));
+    this.backlog.settle(spec, readyKey(spec));
+  }
+}
