@@ -11,6 +11,7 @@ export interface Clock {
   setTimer(callback: () => void, delayMs: number): Timer;
 }
 
+/** A timer that was set. */
 export interface Timer {
   cancel(): void;
 }
@@ -18,6 +19,7 @@ export interface Timer {
 /** `setTimeout` takes 32 bits and fires at once above that; whoever waits longer sets the timer again. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** The machine's own time. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -58,6 +58,7 @@ export interface InlineJob<Payload = unknown, Result = unknown, Queue extends st
   readonly [types]?: { payload: Payload; result: Result };
 }
 
+/** A job type of either kind. */
 export type JobType = ThreadJob | InlineJob;
 
 /** Every job type of an app by name: what {@link defineJobs} returns. */
@@ -78,7 +79,7 @@ type ResultOf<H> = H extends (...args: never[]) => infer R ? Awaited<R> : never;
  * @param url The handler's module. A `.js` that does not exist finds its `.ts` sibling where the runtime can
  *   load it (Node ≥ 22.18, or a loader in `threads.execArgv`). Checked by `Millrace.open()`.
  */
-export function threadJob<M extends HandlerModule>(
+export function threadJob<M extends HandlerModule = { default: (payload: unknown) => unknown }>(
   url: URL,
   options: JobTypeOptions = {},
 ): ThreadJob<PayloadOf<M['default']>, ResultOf<M['default']>> {

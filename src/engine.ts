@@ -6,11 +6,8 @@ import type { JobCatalogue, JobPayload, JobResult } from './define.js';
 import type { Listener, MillraceEvents } from './events.js';
 import type { Duration } from './job/duration.js';
 import type { ErrorData } from './job/error-data.js';
-import type { JobState } from './job/record.js';
+import type { JobCounts, JobState } from './job/record.js';
 import type { EnqueueOptions } from './options.js';
-
-/** How many jobs there are in each state. */
-export type JobCounts = Record<JobState, number>;
 
 /** An attempt that errored. */
 export interface AttemptError {
@@ -75,6 +72,7 @@ export type EnqueueArguments<Payload, Queue extends string> = undefined extends 
   ? [payload?: Payload, options?: EnqueueOptions<Queue>]
   : [payload: Payload, options?: EnqueueOptions<Queue>];
 
+/** What can be done with jobs, whatever engine runs them. */
 export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue extends string = string> {
   /**
    * Adds a job; resolves once it is journaled with its durability, and from then on it is never lost.

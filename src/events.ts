@@ -2,17 +2,20 @@
 import type { MillraceError } from './errors.js';
 import type { ErrorData } from './job/error-data.js';
 
+/** Which job an event speaks of. */
 export interface JobEvent {
   readonly id: string;
   readonly name: string;
   readonly queue: string;
 }
 
+/** Which attempt an event speaks of. */
 export interface AttemptEvent extends JobEvent {
   /** Counted from 1. */
   readonly attempt: number;
 }
 
+/** The events by name, and what their listeners get. */
 export interface MillraceEvents {
   /** A job was acknowledged. */
   enqueued: JobEvent;
@@ -28,6 +31,7 @@ export interface MillraceEvents {
   retrying: AttemptEvent & { readonly error: ErrorData; readonly runAt: number };
   /** The job gave up. */
   failed: AttemptEvent & { readonly error: ErrorData };
+  /** The job was cancelled, and its handler, if there was one, has gone. */
   cancelled: JobEvent;
   /** A job that was running when its process died is available again. */
   rescued: JobEvent;
@@ -37,6 +41,7 @@ export interface MillraceEvents {
   warning: MillraceError;
 }
 
+/** What it returns is ignored; what it throws becomes a `warning`. */
 export type Listener<Value> = (value: Value) => unknown;
 
 /** Where an event's value costs something to make, it is made only if somebody listens. */

@@ -12,14 +12,7 @@ export type {
   JobTypeOptions,
   ThreadJob,
 } from './define.js';
-export type {
-  AttemptError,
-  EnqueueArguments,
-  JobCounts,
-  JobEngine,
-  JobHandle,
-  JobSnapshot,
-} from './engine.js';
+export type { AttemptError, EnqueueArguments, JobEngine, JobHandle, JobSnapshot } from './engine.js';
 export {
   JobCancelledError,
   JobFailedError,
@@ -34,7 +27,7 @@ export type { Backoff } from './job/backoff.js';
 export type { JobContext, JobLog } from './job/context.js';
 export type { Duration } from './job/duration.js';
 export type { ErrorData } from './job/error-data.js';
-export type { Durability, JobState } from './job/record.js';
+export type { Durability, JobCounts, JobState } from './job/record.js';
 export { Millrace } from './millrace.js';
 export type { EnqueueOptions, Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';
 export type { Selection } from './queue/selector.js';

@@ -2,12 +2,12 @@
 import { pino } from 'pino';
 import { systemClock, type Clock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
-import type { EnqueueArguments, JobCounts, JobEngine, JobHandle, JobSnapshot } from './engine.js';
+import type { EnqueueArguments, JobEngine, JobHandle, JobSnapshot } from './engine.js';
 import { MillraceError } from './errors.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
 import { decodeError, fromErrorData } from './job/error-data.js';
-import type { JobState } from './job/record.js';
+import type { JobCounts, JobState } from './job/record.js';
 import { openJournal } from './journal/open.js';
 import { checkOptions, type Logger, type MillraceOptions, type Settings } from './options.js';
 import type { PoolEvents } from './pool/contract.js';

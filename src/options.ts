@@ -8,7 +8,7 @@ import type { JobCatalogue, JobType, JobTypeOptions } from './define.js';
 import { invalidOption, MillraceError, show } from './errors.js';
 import { backoffPolicy, type BackoffPolicy } from './job/backoff.js';
 import { toMs, type Duration } from './job/duration.js';
-import type { Durability } from './job/record.js';
+import { MAX_PRIORITY, MIN_PRIORITY, type Durability } from './job/record.js';
 import type { Selection } from './queue/selector.js';
 
 /** What the engine logs to; pino's loggers, `console` and most others fit. */
@@ -19,6 +19,7 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
+/** A queue: its share, and how many of its jobs run at once. */
 export interface QueueOptions {
   /** Its share of the dispatches while all queues have jobs; integer ≥ 1. Default 1. */
   weight?: number;
@@ -26,6 +27,7 @@ export interface QueueOptions {
   concurrency?: number;
 }
 
+/** The worker threads. */
 export interface ThreadOptions {
   /** How many worker threads; integer ≥ 1. Default: one less than the cores, which leaves one to the event loop. */
   count?: number;
@@ -37,6 +39,7 @@ export interface ThreadOptions {
   execArgv?: readonly string[];
 }
 
+/** What `Millrace.open()` takes. */
 export interface MillraceOptions<Jobs extends JobCatalogue, Queue extends string> {
   /** The journal's directory; made with mode 0700 where it does not exist. A local disk, one engine at a time. */
   directory: string;
@@ -261,7 +264,8 @@ export function checkQueueName(name: string, queues: ReadonlyMap<string, unknown
 }
 
 const checkDurability = (value: Durability): Durability => oneOf(value, 'durability', ['fsync', 'os']);
-const priority = (value: number, option: string): number => integer(value, option, -0x8000, 0x7fff);
+const priority = (value: number, option: string): number =>
+  integer(value, option, MIN_PRIORITY, MAX_PRIORITY);
 const concurrency = (value: number | undefined, option: string): number =>
   value === undefined ? Infinity : integer(value, option, 1);
 

@@ -5,6 +5,7 @@
 import { asError, MillraceError, show, type MillraceErrorCode } from '../errors.js';
 import { decode, encode } from './codec.js';
 
+/** An error, in fields. */
 export interface ErrorData {
   name: string;
   message: string;

@@ -4,6 +4,7 @@
  */
 import { pack, unpack } from './packer.js';
 
+/** Where a job is in its life; the README's words. */
 export type JobState =
   'waiting' | 'scheduled' | 'available' | 'running' | 'retryable' | 'completed' | 'failed' | 'cancelled';
 
@@ -70,6 +71,13 @@ export interface Job {
   readonly spec: JobSpec;
   readonly status: JobStatus;
 }
+
+/** How many jobs there are in each state. */
+export type JobCounts = Record<JobState, number>;
+
+/** The bounds of a priority; higher runs first. */
+export const MAX_PRIORITY = 0x7fff;
+export const MIN_PRIORITY = -0x8000;
 
 /** How many errored attempts a job keeps. */
 export const MAX_ERRORS = 10;

@@ -1,11 +1,9 @@
 /** How many jobs each queue has in each state: exact, because a change travels in the batch of what it counts. */
 import { Packr } from 'msgpackr/pack';
-import { JOB_STATES, type JobState } from '../job/record.js';
+import { JOB_STATES, type JobCounts, type JobState } from '../job/record.js';
 import { seal, unseal } from './integrity.js';
 import { COUNTERS_SPAN, countersKey } from './keys.js';
 import type { Store, StoreBatch } from './store.js';
-
-export type JobCounts = Record<JobState, number>;
 
 /** One job more (`by` 1) or less (`by` -1) in a state. */
 export interface CountChange {

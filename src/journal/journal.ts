@@ -6,9 +6,9 @@
  * it. After the first failed write nothing more is written: LevelDB can acknowledge such writes and lose them.
  */
 import { asError, MillraceError } from '../errors.js';
-import { decodeSpec, decodeStatus, type Job } from '../job/record.js';
+import { decodeSpec, decodeStatus, type Job, type JobCounts } from '../job/record.js';
 import { enqueued } from '../job/transitions.js';
-import { Counters, type JobCounts } from './counters.js';
+import { Counters } from './counters.js';
 import { seal, unseal } from './integrity.js';
 import {
   DUE_SPAN,

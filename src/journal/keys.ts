@@ -18,15 +18,13 @@
  * tenant, would be a part of the lane's name.)
  */
 import { MillraceError } from '../errors.js';
-import type { EndedState, Job, JobSpec } from '../job/record.js';
+import { MAX_PRIORITY, type EndedState, type Job, type JobSpec } from '../job/record.js';
 
 /** Behind every key that starts with the same prefix: `"` follows `!`. */
 const END = '"';
 const NUMBER_WIDTH = 13;
 const PRIORITY_WIDTH = 4;
 const ORDER_WIDTH = PRIORITY_WIDTH + NUMBER_WIDTH;
-export const MAX_PRIORITY = 0x7fff;
-export const MIN_PRIORITY = -0x8000;
 
 const number = (value: number): string => value.toString(16).padStart(NUMBER_WIDTH, '0');
 

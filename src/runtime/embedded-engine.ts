@@ -3,9 +3,9 @@
  * is, and each part's news to whoever needs it.
  */
 import type { Clock } from '../clock.js';
-import type { JobCounts, JobSnapshot } from '../engine.js';
+import type { JobSnapshot } from '../engine.js';
 import { asError, MillraceError } from '../errors.js';
-import { hasEnded, type Job, type JobState } from '../job/record.js';
+import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
 import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
 import type { Pool } from '../pool/contract.js';

@@ -185,6 +185,8 @@ export class Executor {
   #unclaimed(attempts: readonly Attempt[], cause: Error): void {
     const { journal, backlog, announcer } = this.#links;
     for (const attempt of attempts) {
+      // Whoever cancels it goes on with the job as it was.
+      if (!journal.failure) for (const resolve of attempt.onEnd) resolve('available');
       this.#abandon(attempt, cause);
       if (!journal.failure) backlog.giveBack(attempt.choice);
     }

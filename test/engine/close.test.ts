@@ -83,6 +83,28 @@ test('a job that hears of the close can end in its own time, and completes', asy
   expect(await second.handle('work', id).result()).toBe('seen');
 });
 
+test('the signal’s reason says that the engine closes', async () => {
+  const { options, closing } = await bench();
+  const reasons: unknown[] = [];
+  const work = inlineJob(
+    (_nothing: undefined, job) =>
+      new Promise((_, reject) => {
+        job.signal.addEventListener('abort', () => {
+          reasons.push(job.signal.reason);
+          reject(job.signal.reason);
+        });
+      }),
+    { maxAttempts: 1 },
+  );
+  const mill = closing(await Millrace.open({ ...options, jobs: { work } }));
+  const started = record(mill, 'started', 'failed');
+  await mill.enqueue('work');
+  await started.count(1);
+  await mill.close({ timeout: 0 });
+  expect(reasons).toMatchObject([{ code: 'MILLRACE_SHUTTING_DOWN' }]);
+  expect(started.all).toHaveLength(1);
+});
+
 test('a job that is cancelled while the engine closes stays cancelled', async () => {
   const { options, closing } = await bench();
   const jobs = { work: scriptedThread({ grace: 1 }) };

@@ -89,13 +89,12 @@ test('a scheduled job whose record is damaged is warned of once, and the others 
 test('a place in a queue that is damaged is warned of, and the others run', async () => {
   const own = await bench();
   const directory = await threeAvailable(own);
-  // The block that was released, and three jobs.
-  expect(await damage(directory, 'r!')).toBe(4);
+  expect(await damage(directory, 'r!default!work')).toBe(3);
   const mill = own.closing(await Millrace.open({ ...own.options, jobs }));
   const warnings = record(mill, 'warning');
   expect(await (await mill.enqueue('work', 'new')).result()).toBe('did new');
-  await warnings.count(4);
-  for (const [, warning] of warnings.all) expect(warning).toMatchObject({ code: corrupt });
+  const told = warnings.all.filter(([, warning]) => 'code' in warning && warning.code === corrupt);
+  expect(told).toHaveLength(3);
 });
 
 test('a journal whose counters are damaged does not open', async () => {

@@ -133,3 +133,15 @@ test('jobs that cannot be read for once are told of, and run when they can be', 
   await starts.until((id) => id === unread);
   expect(await engine.result(unread)).toBeUndefined();
 });
+
+test('a job that could not be read when it was to be claimed can still be cancelled', async () => {
+  const { engine, fails, warnings, starts } = await open();
+  fails.reads = true;
+  const unread = await engine.enqueue('work', { text: 'x'.repeat(10_000) });
+  // It has been chosen by now, and is being read.
+  const cancelled = engine.cancel(unread);
+  fails.reads = false;
+  expect(await cancelled).toBe('cancelled');
+  expect(warnings.all).toMatchObject([{ code: 'MILLRACE_JOURNAL_READ_FAILED' }]);
+  expect(starts.all).toEqual([]);
+});

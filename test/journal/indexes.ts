@@ -1,8 +1,8 @@
 /** Where jobs are: the pages of the queues, of what is due, and of what runs. */
 import { expect, test } from 'vitest';
-import type { JobSpec, JobStatus } from '../../src/job/record.js';
+import { MAX_PRIORITY, MIN_PRIORITY, type JobSpec, type JobStatus } from '../../src/job/record.js';
 import { cancelled, claimed, promoted, settled } from '../../src/job/transitions.js';
-import { claimOf, dueAtOf, MAX_PRIORITY, MIN_PRIORITY, rankOf } from '../../src/journal/keys.js';
+import { claimOf, dueAtOf, rankOf } from '../../src/journal/keys.js';
 import type { DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 import { claim, dueIds, enqueue, move, openOn, readyIds, runningIds } from './harness.js';
