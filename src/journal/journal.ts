@@ -8,6 +8,7 @@
 import { asError, MillraceError } from '../errors.js';
 import { decodeSpec, decodeStatus, type Job, type JobCounts } from '../job/record.js';
 import { enqueued } from '../job/transitions.js';
+import { dropMarksOfOtherBoots } from './boot.js';
 import { Counters } from './counters.js';
 import { seal, unseal } from './integrity.js';
 import {
@@ -78,14 +79,18 @@ export class Journal {
     this.#reserved = sequence;
   }
 
-  /** @throws MillraceError `MILLRACE_JOURNAL_FORMAT`, `MILLRACE_JOURNAL_CORRUPT` */
-  static async open(store: Store): Promise<Journal> {
+  /**
+   * @param boot Which start of the machine this is; where it is given, marks of another one are not trusted.
+   * @throws MillraceError `MILLRACE_JOURNAL_FORMAT`, `MILLRACE_JOURNAL_CORRUPT`
+   */
+  static async open(store: Store, boot?: string): Promise<Journal> {
     const [format, sequence] = await readMeta(store, ['format', 'sequence']);
     if (format !== undefined && format > FORMAT_VERSION) {
       const message = `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`;
       throw new MillraceError('MILLRACE_JOURNAL_FORMAT', message);
     }
     if (format === undefined) await writeFormat(store);
+    if (boot !== undefined) await dropMarksOfOtherBoots(store, boot);
     const [counters, marks] = await Promise.all([Counters.load(store), Marks.load(store)]);
     return new Journal(store, counters, marks, sequence ?? 1);
   }

@@ -1,6 +1,7 @@
 /** Opens the journal of a directory: its owner, LevelDB, and the journal on top. */
 import type { Clock } from '../clock.js';
 import { JournalLockedError, MillraceError } from '../errors.js';
+import { currentBoot } from './boot.js';
 import { Journal } from './journal.js';
 import { isLevelLocked, openLevelStore } from './level-store.js';
 import { openFailed, reserveDirectory, type Owner } from './owner.js';
@@ -32,7 +33,7 @@ export async function openJournal({ directory, lockTimeoutMs, clock }: OpenJourn
 
 async function openOn(store: Store, directory: string): Promise<Journal> {
   try {
-    return await Journal.open(store);
+    return await Journal.open(store, await currentBoot());
   } catch (thrown) {
     await store.close();
     throw thrown instanceof MillraceError ? thrown : openFailed(directory, thrown);

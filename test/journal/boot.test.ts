@@ -1,0 +1,40 @@
+/** Low-water marks are for the start of the machine in which they were raised. */
+import { expect, test } from 'vitest';
+import { currentBoot } from '../../src/journal/boot.js';
+import { Journal } from '../../src/journal/journal.js';
+import { laneSpan, readyKey } from '../../src/journal/keys.js';
+import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
+import { specOf } from '../fixtures/jobs.js';
+import { enqueue, readyIds } from './harness.js';
+
+/** A job whose claim a power cut has taken back, and a mark above it, which was kept. */
+async function lostClaim(boot: string): Promise<MemoryDisk> {
+  const disk = new MemoryDisk();
+  const journal = await Journal.open(openMemoryStore(disk), boot);
+  await enqueue(journal, specOf(1), specOf(2));
+  // A mark never passes what was written last.
+  await enqueue(journal, specOf(3, { queue: 'other' }));
+  journal.raiseMark(laneSpan('default', 'resize').from, readyKey(specOf(9)));
+  await enqueue(journal, specOf(10));
+  await journal.close();
+  return disk;
+}
+
+test('within one start of the machine a mark is trusted', async () => {
+  const disk = await lostClaim('one');
+  expect(await readyIds(await Journal.open(openMemoryStore(disk), 'one'))).toStrictEqual(['job-10']);
+});
+
+test('after another start of the machine no job stays below a mark, then and later', async () => {
+  const disk = await lostClaim('one');
+  for (let opened = 0; opened < 2; opened++) {
+    const journal = await Journal.open(openMemoryStore(disk), 'two');
+    expect(await readyIds(journal)).toStrictEqual(['job-1', 'job-2', 'job-10']);
+    await journal.close();
+  }
+});
+
+test('a start of the machine is the same for all who ask, where it can be told', async () => {
+  const asked = await Promise.all([currentBoot(), currentBoot()]);
+  expect(new Set(asked).size).toBe(process.platform === 'linux' ? 1 : 2);
+});
