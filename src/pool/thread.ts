@@ -4,7 +4,7 @@
  * thread that was ended goes together with its pool, while a larger pool would not restore itself after a
  * replacement that failed.
  */
-import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
@@ -90,8 +90,10 @@ export class Thread {
     this.#piscina.on('error', (error: unknown) => {
       this.#fatal ??= asError(error);
     });
-    this.#piscina.on('message', (message: Partial<Record<typeof PORT, MessagePort>>) => {
-      if (message[PORT]) this.#listen(message[PORT]);
+    this.#piscina.on('message', (message: { [PORT]?: unknown } | null | undefined) => {
+      // What a handler, or a preloaded module, posts to its thread's parent is for nobody.
+      const port = message?.[PORT];
+      if (!this.#port && port instanceof MessagePort) this.#listen(port);
     });
   }
 

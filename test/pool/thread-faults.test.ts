@@ -99,6 +99,15 @@ test('a handler that breaks the thread’s own ground is blamed, and the thread 
   await expectAlive(bench);
 });
 
+test('a handler that talks to its thread’s parent disturbs nobody', async () => {
+  const bench = await threads();
+  const values = [null, undefined, 'hello', 7, {}, [], { 'millrace.port': 'mine' }];
+  const one = task({ do: 'postToParent', values });
+  run(bench.pool, one);
+  expect(resultOf(await bench.news.outcome(one))).toBe('posted');
+  await expectAlive(bench);
+});
+
 test('a task that was told to stop keeps that outcome when its handler exits', async () => {
   const bench = await threads();
   const one = task({ do: 'exitWhenAborted' });
