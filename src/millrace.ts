@@ -48,8 +48,6 @@ export class Millrace<
     const clock = options.clock ?? systemClock;
     const announcer = new Announcer(options.logger ?? defaultLogger());
     const engine = await openEngine(settings, options.jobs, clock, announcer);
-    // In a turn of its own, so that whoever awaits open() can subscribe before the first event.
-    setImmediate(() => engine.begin());
     return new Millrace<Jobs, QueueNames<Queue>>(engine, announcer);
   }
 
@@ -170,7 +168,12 @@ async function openEngine(
     await engine.close(0);
     throw thrown;
   }
-  if (hasThreadJobs) pools.thread.fill();
+  // In a turn of its own, so that whoever awaits open() can subscribe before the first event, and does not wait for
+  // threads that are not needed yet.
+  setImmediate(() => {
+    engine.begin();
+    if (hasThreadJobs) pools.thread.fill();
+  });
   return engine;
 }
 

@@ -5,15 +5,15 @@
  * death of the process alone takes nothing back.
  */
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { seal } from './integrity.js';
 import { MARKS_SPAN, metaKey } from './keys.js';
 import type { Store } from './store.js';
 
 /** Linux: a value of each start (random(4)). Elsewhere one that never comes again, so that no mark is trusted. */
-export async function currentBoot(): Promise<string> {
+export function currentBoot(): string {
   try {
-    return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
     return randomUUID(); // Not Linux, or /proc is not there: it cannot be told.
   }

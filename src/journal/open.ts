@@ -33,7 +33,7 @@ export async function openJournal({ directory, lockTimeoutMs, clock }: OpenJourn
 
 async function openOn(store: Store, directory: string): Promise<Journal> {
   try {
-    return await Journal.open(store, await currentBoot());
+    return await Journal.open(store, currentBoot());
   } catch (thrown) {
     await store.close();
     throw thrown instanceof MillraceError ? thrown : openFailed(directory, thrown);
@@ -42,27 +42,26 @@ async function openOn(store: Store, directory: string): Promise<Journal> {
 
 /** A store that gives up its directory when it is closed. */
 async function openOwned(directory: string): Promise<Store> {
-  const owner = await reserveDirectory(directory);
+  const owner = reserveDirectory(directory);
   try {
     return await openAnnounced(owner);
   } catch (thrown) {
-    const error = await openError(owner, thrown);
+    const error = openError(owner, thrown);
     owner.release();
     throw error;
   }
 }
 
-async function openError(owner: Owner, thrown: unknown): Promise<unknown> {
+function openError(owner: Owner, thrown: unknown): unknown {
   if (thrown instanceof MillraceError) return thrown;
   if (!isLevelLocked(thrown)) return openFailed(owner.directory, thrown);
-  const holder = await owner.holder().catch(() => undefined);
-  return new JournalLockedError(owner.directory, holder, { cause: thrown });
+  return new JournalLockedError(owner.directory, owner.holder(), { cause: thrown });
 }
 
 async function openAnnounced(owner: Owner): Promise<Store> {
   const store = await openLevelStore(owner.directory);
   try {
-    await owner.announce();
+    owner.announce();
   } catch (thrown) {
     await store.close();
     throw thrown;
@@ -77,7 +76,7 @@ function releasing(store: Store, owner: Owner): Store {
     page: (range) => store.page(range),
     async close() {
       try {
-        await owner.withdraw();
+        owner.withdraw();
       } finally {
         await store.close().finally(() => owner.release());
       }

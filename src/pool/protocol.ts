@@ -1,9 +1,4 @@
-/**
- * What the engine and a thread say to each other. Tasks and answers travel as bytes: one buffer for a chunk,
- * handed over instead of copied.
- */
-import { Packr } from 'msgpackr/pack';
-import type { Answer } from './answer.js';
+/** What the engine and a thread say to each other; how tasks and answers become bytes is in wire.ts. */
 import type { LogLine, Task } from './contract.js';
 
 /** What a thread is told when it is made. */
@@ -37,7 +32,7 @@ export type ThreadMessage =
   | { readonly kind: 'progress'; readonly index: number; readonly value: Uint8Array }
   | { readonly kind: 'log'; readonly index: number; readonly line: LogLine }
   /** A module has ended the thread while it was loaded. */
-  | { readonly kind: 'loadExit'; readonly error: Uint8Array }
+  | { readonly kind: 'loadExit'; readonly message: string }
   /** The answers of some tasks; `first` is the index of the first one. */
   | { readonly kind: 'answers'; readonly first: number; readonly bytes: Uint8Array }
   /** An error that no promise of a handler caught. `index`: of the task that caused it, while it runs. */
@@ -53,19 +48,3 @@ export const PORT = 'millrace.port';
 
 /** The fields of a task that its thread needs. */
 export type ThreadTask = Omit<Task, 'graceMs'>;
-
-const packr = new Packr({ useRecords: false, moreTypes: false });
-
-export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
-  return ownBytes(packr.pack(tasks.map(({ graceMs: _engineOnly, ...task }) => task)));
-}
-/** The casts are safe: both sides are of the same version of this file. */
-export const decodeTasks = (bytes: Uint8Array): ThreadTask[] => packr.unpack(bytes) as ThreadTask[];
-export const encodeAnswers = (answers: readonly Answer[]): Uint8Array<ArrayBuffer> =>
-  ownBytes(packr.pack(answers));
-export const decodeAnswers = (bytes: Uint8Array): Answer[] => packr.unpack(bytes) as Answer[];
-
-/** msgpackr packs into a buffer that it goes on using; a buffer to hand over must be its own. */
-function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes);
-}

@@ -12,8 +12,6 @@ import { decodeError, fromErrorData } from '../job/error-data.js';
 import { Chunk, START_TIMEOUT_MS } from './chunk.js';
 import type { PoolEvents, StopReason, Task } from './contract.js';
 import {
-  decodeAnswers,
-  encodeTasks,
   PORT,
   type LoadReport,
   type ThreadData,
@@ -21,6 +19,7 @@ import {
   type ThreadRequest,
 } from './protocol.js';
 import { Slot } from './slot.js';
+import { decodeAnswers, encodeTasks } from './wire.js';
 
 export interface ThreadSettings {
   /** Job names and the URLs of their handlers' modules. */
@@ -233,7 +232,7 @@ export class Thread {
         this.#strayed(message);
         return;
       case 'loadExit':
-        this.#fatal = fromErrorData(decodeError(message.error));
+        this.#fatal = new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message.message);
         return;
       default:
         message satisfies never;

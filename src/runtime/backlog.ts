@@ -82,10 +82,10 @@ export class Backlog {
     this.#nativeLimit = new Limits(new Map([[NATIVE, options.nativeConcurrency]]));
   }
 
-  /** Reads the heads of all queues. */
+  /** Reads the heads of all queues; each is of use as soon as it is there. */
   async load(): Promise<void> {
-    const lanes = [...this.#lines.values()].flatMap((line) => [...line.lanes.values()]);
-    await Promise.all(lanes.map((lane) => this.#refill(lane)));
+    for (const { lanes } of this.#lines.values()) for (const lane of lanes.values()) this.#wantMore(lane);
+    await Promise.all(this.#refills);
   }
 
   /** Reports jobs that wait for a type that the code does not know. */

@@ -114,7 +114,7 @@ export class EmbeddedEngine {
     journal.onFailure = (error) => this.#journalFailed(error);
   }
 
-  /** Makes orphans available again and reads the heads of the queues. */
+  /** Makes orphans available again. */
   async recover(): Promise<void> {
     const { journal, clock, announcer } = this.#parts;
     const { jobs, damaged } = await recover(journal, clock.now());
@@ -122,7 +122,6 @@ export class EmbeddedEngine {
     for (const job of jobs) {
       this.#news.push(() => (hasEnded(job.status) ? announcer.cancelled(job) : announcer.rescued(job)));
     }
-    await this.#backlog.load();
     this.#wasActive = this.#isActive();
   }
 
@@ -131,6 +130,8 @@ export class EmbeddedEngine {
     if (this.#closing) return;
     this.#hasBegun = true;
     for (const tell of this.#news.splice(0)) tell();
+    // Not awaited by open(): a long backlog must not make it slow. It never rejects.
+    void this.#backlog.load();
     this.#stager.start();
     this.wake();
     this.#reporting = this.#reportUnknown();

@@ -3,7 +3,7 @@
  * this is it. Recovery makes orphans available again; it takes as long as there were jobs running, not waiting.
  */
 import { MillraceError } from '../errors.js';
-import type { Job } from '../job/record.js';
+import { hasEnded, type Job } from '../job/record.js';
 import { orphaned } from '../job/transitions.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 import { claimOf, RUNNING_SPAN, runningKey } from '../journal/keys.js';
@@ -38,9 +38,11 @@ export async function recover(journal: Journal, now: number): Promise<Recovered>
       const { spec, status } = read;
       const next = orphaned(status, now);
       change.move(spec, { ...status, state: 'running', claim: claimOf(key) }, next);
+      // A release that a power cut takes back is made again; an end that somebody hears of must stay.
+      if (hasEnded(next)) change.withSync();
       jobs.push({ spec, status: next });
     }
-    if (page.entries.length > 0) await journal.commit(change.withSync());
+    if (page.entries.length > 0) await journal.commit(change);
     after = page.next;
   } while (after !== undefined);
   // Every claim so far has a lower number than the next one.

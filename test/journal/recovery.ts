@@ -69,14 +69,21 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     expect(second.journal.counts()).toMatchObject({ available: 30, running: 0 });
   });
 
-  test(`${name}: recovery is durable before it is told`, async () => {
-    const disk = await createDisk();
+  test(`${name}: a recovery that ends a job is durable before it is told; one that only releases is made again`, async () => {
+    let disk = await createDisk();
     const { journal } = await openOn(disk);
-    const [job = jobOf(1)] = await enqueue(journal, specOf(1));
-    await claim(journal, job);
-    const next = await openOn(await disk.afterKill());
-    await recover(next.journal, NOW);
-    expect(next.store.writes.at(-1)?.sync).toBe(true);
+    const [kept = jobOf(1), ending = jobOf(2)] = await enqueue(journal, specOf(1), specOf(2));
+    await claim(journal, kept);
+    disk = await disk.afterKill();
+    const first = await openOn(disk);
+    await recover(first.journal, NOW);
+    expect(first.store.writes.at(-1)?.sync).toBe(false);
+
+    const running = await claim(first.journal, ending);
+    await move(first.journal, running, cancelled(running.status, NOW));
+    const second = await openOn(await disk.afterKill());
+    await recover(second.journal, NOW);
+    expect(second.store.writes.at(-1)?.sync).toBe(true);
   });
 
   test(`${name}: with nothing running, recovery writes nothing`, async () => {

@@ -1,0 +1,46 @@
+/** The modules of thread handlers: each is loaded once per thread. */
+import { asError, MillraceError } from '../errors.js';
+import type { JobContext } from '../job/context.js';
+
+export type Handler = (payload: unknown, job: JobContext) => unknown;
+
+export interface LoadedModule {
+  readonly handler: Handler;
+  readonly usesNativePool: unknown;
+}
+
+export class HandlerModules {
+  readonly #urls: Readonly<Record<string, string>>;
+  readonly #loaded = new Map<string, Promise<LoadedModule>>();
+
+  /** @param urls By job name. */
+  constructor(urls: Readonly<Record<string, string>>) {
+    this.#urls = urls;
+  }
+
+  /** @throws MillraceError `MILLRACE_HANDLER_LOAD_FAILED`, `MILLRACE_HANDLER_NO_DEFAULT_EXPORT` */
+  load(name: string): Promise<LoadedModule> {
+    let module = this.#loaded.get(name);
+    if (!module) {
+      module = importHandler(name, this.#urls[name] ?? '');
+      this.#loaded.set(name, module);
+    }
+    return module;
+  }
+}
+
+async function importHandler(name: string, href: string): Promise<LoadedModule> {
+  let module: { default?: unknown; usesNativePool?: unknown };
+  try {
+    module = (await import(href)) as typeof module;
+  } catch (thrown) {
+    const cause = asError(thrown);
+    const message = `The module of ${name} (${href}) could not be loaded: ${cause.message}`;
+    throw new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message, { cause });
+  }
+  const { default: handler, usesNativePool } = module;
+  // What the handler takes was checked where its jobs are enqueued.
+  if (typeof handler === 'function') return { handler: handler as Handler, usesNativePool };
+  const message = `Expected the module of ${name} (${href}) to have a function as its default export, got: ${typeof handler}`;
+  throw new MillraceError('MILLRACE_HANDLER_NO_DEFAULT_EXPORT', message);
+}
