@@ -105,7 +105,7 @@ test('a running job that was told to cancel is `stopping` until it has gone', as
   const mill = closing(await Millrace.open({ ...options, jobs, clock }));
   const events = record(mill, 'progress');
   const job = await mill.enqueue('work', { do: 'hang' });
-  await events.count(1);
+  await events.reached(1);
   expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: false });
   const cancelled = job.cancel();
   expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: true });

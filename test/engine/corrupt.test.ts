@@ -39,7 +39,7 @@ async function threeAvailable({ options, closing }: Bench) {
   const mill = closing(await Millrace.open({ ...options, jobs: blocked, queues }));
   const started = record(mill, 'started');
   await mill.enqueue('block');
-  await started.count(1);
+  await started.reached(1);
   for (const id of ['a', 'b', 'c']) await mill.enqueue('work', id, { id });
   await mill.close({ timeout: 0 });
   return options.directory;
@@ -75,7 +75,7 @@ test('a scheduled job whose record is damaged is warned of once, and the others 
   const warnings = record(mill, 'warning');
   expect(await mill.handle('work', 'a').result()).toBe('did a');
   expect(await mill.handle('work', 'c').result()).toBe('did c');
-  await warnings.count(1);
+  await warnings.reached(1);
   // Another round of what is due.
   const another = await mill.enqueue('work', 'd', { delay: 1_000 });
   await clock.set(1_000);

@@ -75,7 +75,7 @@ test('jobs that became due while nobody ran them run after the next open, the fi
   clock.advance(86_400_000);
   const again = await reopen();
   const finished = record(again, 'completed');
-  await finished.count(3);
+  await finished.reached(3);
   expect(finished.all.map(([, value]) => 'id' in value && value.id)).toHaveLength(3);
   expect(await again.job(far.id)).toMatchObject({ state: 'scheduled' });
 });
@@ -88,7 +88,7 @@ test('more jobs than one page become due at the same time, and all run', async (
   const completed = record(mill, 'completed');
   await clock.set(60_000);
   clock.advance(60_000);
-  await completed.count(1_300);
+  await completed.reached(1_300);
   expect(await mill.counts()).toMatchObject({ scheduled: 0, completed: 1_300 });
 });
 

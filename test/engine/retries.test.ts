@@ -119,7 +119,7 @@ test('full jitter spreads the waits between nothing and the computed one', async
   const mill = closing(await Millrace.open({ ...options, jobs, clock, durability: 'os' }));
   const events = record(mill, 'retrying');
   await Promise.all(Array.from({ length: 200 }, () => mill.enqueue('work', { do: 'throw' })));
-  await events.count(200);
+  await events.reached(200);
   const waits = events.all.flatMap(([, value]) => ('runAt' in value ? [value.runAt - clock.now()] : []));
   expect(Math.min(...waits)).toBeGreaterThanOrEqual(0);
   expect(Math.max(...waits)).toBeLessThanOrEqual(3_600_000);
@@ -136,7 +136,7 @@ test('a retry that waits survives a restart, and keeps its attempt and errors', 
   const retrying = record(first, 'retrying');
   const scripts = [{ do: 'throw' }, { do: 'return', value: 'again' }] as const;
   const { id } = await first.enqueue('work', { do: 'inTurn', scripts });
-  await retrying.count(1);
+  await retrying.reached(1);
   await first.close();
   const second = closing(await Millrace.open({ ...options, jobs: { work }, clock }));
   const job = second.handle('work', id);

@@ -26,7 +26,7 @@ test('a job that is over its time and has not gone is `stopping`', async () => {
   const mill = closing(await Millrace.open({ ...options, jobs, clock }));
   const events = record(mill, 'progress', 'warning');
   const job = await mill.enqueue('work', { do: 'hang' });
-  await events.count(1);
+  await events.reached(1);
   clock.advance(9_999);
   expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: false });
   clock.advance(1);

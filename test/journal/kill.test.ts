@@ -19,7 +19,7 @@ test('a process that is killed while it writes loses no job that it acknowledged
     const child = openInChild(directory, 'write');
     await child.news.reached(200);
     await child.kill();
-    for (const news of child.news.items) if (news.kind === 'acknowledged') acknowledged.push(news.sequence);
+    for (const news of child.news.all) if (news.kind === 'acknowledged') acknowledged.push(news.sequence);
   }
   expect(acknowledged.length).toBeGreaterThan(500);
   expect(new Set(acknowledged).size).toBe(acknowledged.length);
