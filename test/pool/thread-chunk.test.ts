@@ -1,8 +1,8 @@
 /** Several tasks sent to a thread together, and stops that reach it wherever it is. */
 import { expect, test } from 'vitest';
 import { tempDirectory } from '../fixtures/engine.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
 import { errorOf, resultOf, run, task } from './news.js';
 import { threads } from './threads.js';
 
@@ -62,14 +62,14 @@ test.each([
 });
 
 test('the time that a task waits behind another does not count', async () => {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const { pool, news } = await threads({}, clock);
   const gate = await Gate.in(await tempDirectory());
   const first = task({ do: 'passGate', gate: gate.path, label: 'first' });
   const second = task({ do: 'return', value: 'in time' }, { timeoutMs: 20_000 });
   run(pool, first, second);
   await gate.arrived('first');
-  clock.advance(3_600_000);
+  await clock.advance(3_600_000);
   gate.open('first');
   expect(resultOf(await news.outcome(second))).toBe('in time');
 });
