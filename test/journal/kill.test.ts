@@ -7,9 +7,9 @@ import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
 import { openJournal } from '../../src/journal/open.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import { openInChild } from '../fixtures/children.js';
-import { temporaryDirectory } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { specOf } from '../fixtures/jobs.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { readyIds } from './harness.js';
 
 test('a process that is killed while it writes loses no job that it acknowledged, and repeats no number', async () => {

@@ -1,8 +1,8 @@
 /** What every pool keeps, whatever its handlers run in. */
 import { describe, expect, test } from 'vitest';
-import { tempDirectory } from '../fixtures/engine.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { errorOf, poolBench, resultOf, run, task, type MakePool } from './news.js';
 
 /** @param make A pool of one place at least, with scripted.ts as the handler of jobs named `scripted`. */
@@ -198,7 +198,7 @@ export function poolSuite(name: string, make: MakePool): void {
 
     test('a full pool takes no more, and says when there is room again', async () => {
       const { pool, news } = await poolBench(make);
-      const gate = await Gate.in(await tempDirectory());
+      const gate = await Gate.in(await temporaryDirectory());
       const tasks = [];
       while (pool.hasRoom('scripted')) {
         const one = task({ do: 'passGate', gate: gate.path, label: 'in' });

@@ -5,14 +5,14 @@ import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import type { MillraceError } from '../../src/errors.js';
 import { ThreadPool } from '../../src/pool/thread-pool.js';
-import { tempDirectory } from '../fixtures/engine.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { PoolNews, resultOf, run, task } from './news.js';
 import { scriptedUrl, threads } from './threads.js';
 
 /** A file; a module that throws, and one that exits, while the file exists. */
 async function sickness() {
-  const directory = await tempDirectory();
+  const directory = await temporaryDirectory();
   const flag = join(directory, 'sick');
   const moduleThat = async (name: string, does: string): Promise<string> => {
     const file = join(directory, name);
