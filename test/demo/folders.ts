@@ -1,14 +1,13 @@
 /** Folders for the demo to work in, and a look at what it leaves in them. */
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { onTestFinished } from 'vitest';
 import { defineJobs, inlineJob, Millrace, type JobContext, type JobSnapshot } from '../../src/index.js';
 import makePhotograph from '../examples/demo/make-photograph.js';
 import { findImages } from '../examples/demo/images.js';
 import { QUEUES } from '../examples/demo/jobs.js';
 import { planJobs, type PlannedJob } from '../examples/demo/plan.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 
 export const SIZE = { width: 2_000, height: 1_500 };
 export const DAMAGED = 'damaged.jpg';
@@ -22,8 +21,7 @@ export interface Folders {
 
 /** `count` photographs, one that is damaged, and a file that is no image. */
 export async function makeFolders(count: number, size = SIZE): Promise<Folders> {
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-demo-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryDirectory();
   const input = join(folder, 'input');
   const output = join(folder, 'output');
   await mkdir(input);

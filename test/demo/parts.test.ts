@@ -1,9 +1,8 @@
 /** The demo's parts, as far as whole runs do not show them. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { JobSnapshot, JobState } from '../../src/index.js';
 import { createDisplay } from '../examples/demo/display.js';
 import { formatBytes, formatMs, formatTable } from '../examples/demo/format.js';
@@ -12,16 +11,11 @@ import makePhotograph from '../examples/demo/make-photograph.js';
 import { once } from '../examples/demo/once.js';
 import { planJobs } from '../examples/demo/plan.js';
 import { contactSheet } from '../examples/demo/sheet.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { describeImage, noContext } from './folders.js';
 
-async function makeFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-demo-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 test('a photograph is the same for the same seed, noisy, and can break off', async () => {
-  const folder = await makeFolder();
+  const folder = await temporaryDirectory();
   const size = { width: 400, height: 300 };
   const make = async (name: string, seed: number, keep?: number) => {
     const path = join(folder, name);
@@ -111,13 +105,13 @@ test.for([
   ['that was made again', { job: diskFull, 'job~2': completed }, 'job~2', true],
   ['that failed again', { job: diskFull, 'job~2': diskFull }, 'job~3', false],
 ] as const)('work %s', async ([, jobs, handle, wasDone]) => {
-  const file = join(await makeFolder(), 'file');
+  const file = join(await temporaryDirectory(), 'file');
   await writeFile(file, '');
   expect(await once(journalOf(jobs), 'job', file, enqueueAs)).toEqual({ handle, wasDone });
 });
 
 test('work whose result was deleted is done under a fresh id', async () => {
-  const missing = join(await makeFolder(), 'missing');
+  const missing = join(await temporaryDirectory(), 'missing');
   const again = { handle: 'job~2', wasDone: false };
   expect(await once(journalOf({ job: completed }), 'job', missing, enqueueAs)).toEqual(again);
 });

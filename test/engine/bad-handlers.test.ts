@@ -72,7 +72,7 @@ test('a timer that throws after its job has ended is warned of, and costs no oth
   );
   expect(await stray.result()).toBe('done');
   expect(await Promise.all(others.map((job) => job.result()))).toEqual(others.map((_, i) => i));
-  const [, warning] = await warnings.count(1).then(([first]) => first ?? []);
+  const [, warning] = await warnings.reached(1).then(([first]) => first ?? []);
   expect(warning).toMatchObject({
     code: 'MILLRACE_HANDLER_STRAY_ERROR',
     message: expect.stringContaining(stray.id),

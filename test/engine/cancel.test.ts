@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace } from '../../src/index.js';
 import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
 import type { Script } from '../fixtures/scripted.js';
 
 async function single() {
@@ -100,31 +100,31 @@ test('a running job that is stuck in a loop is ended', async () => {
 
 test('a running job that was told to cancel is `stopping` until it has gone', async () => {
   const { options, closing } = await bench();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const jobs = { work: scriptedInline({ grace: '1m' }) };
   const mill = closing(await Millrace.open({ ...options, jobs, clock }));
   const events = record(mill, 'progress');
   const job = await mill.enqueue('work', { do: 'hang' });
-  await events.count(1);
+  await events.reached(1);
   expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: false });
   const cancelled = job.cancel();
   expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: true });
   // The grace begins when the request is journaled.
-  await clock.set(60_000);
-  clock.advance(60_000);
+  await clock.armed(60_000);
+  await clock.advance(60_000);
   expect(await cancelled).toBe('cancelled');
 });
 
 test('a retryable job is cancelled, and does not come back', async () => {
   const { options, closing } = await bench();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const jobs = { work: scriptedInline({ backoff: { type: 'exponential', jitter: 'none' } }) };
   const mill = closing(await Millrace.open({ ...options, jobs, clock }));
   const events = record(mill, 'retrying', 'started', 'cancelled');
   const job = await mill.enqueue('work', { do: 'throw' });
   await events.until(([event]) => event === 'retrying');
   expect(await job.cancel()).toBe('cancelled');
-  clock.advance(3_600_000);
+  await clock.advance(3_600_000);
   const other = await mill.enqueue('work', { do: 'return' });
   await other.result();
   expect(events.all.filter(([event]) => event === 'started')).toHaveLength(2);

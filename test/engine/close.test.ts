@@ -60,7 +60,7 @@ test.each([
   const first = closing(await Millrace.open({ ...options, jobs: { work } }));
   const begun = record(first, 'progress');
   const { id } = await first.enqueue('work', { do: act }, { maxAttempts: 1 });
-  await begun.count(1);
+  await begun.reached(1);
   await first.close({ timeout: 0 });
 
   const second = closing(await Millrace.open({ ...options, jobs: { work } }));
@@ -77,7 +77,7 @@ test('a job that hears of the close can end in its own time, and completes', asy
   const first = closing(await Millrace.open({ ...options, jobs }));
   const begun = record(first, 'progress');
   const { id } = await first.enqueue('work', { do: 'spinUntil', sees: 'aborted' });
-  await begun.count(1);
+  await begun.reached(1);
   await first.close({ timeout: 0 });
   const second = closing(await Millrace.open({ ...options, jobs }));
   expect(await second.handle('work', id).result()).toBe('seen');
@@ -99,7 +99,7 @@ test('the signal’s reason says that the engine closes', async () => {
   const mill = closing(await Millrace.open({ ...options, jobs: { work } }));
   const started = record(mill, 'started', 'failed');
   await mill.enqueue('work');
-  await started.count(1);
+  await started.reached(1);
   await mill.close({ timeout: 0 });
   expect(reasons).toMatchObject([{ code: 'MILLRACE_SHUTTING_DOWN' }]);
   expect(started.all).toHaveLength(1);
@@ -111,7 +111,7 @@ test('a job that is cancelled while the engine closes stays cancelled', async ()
   const first = closing(await Millrace.open({ ...options, jobs }));
   const begun = record(first, 'progress');
   const job = await first.enqueue('work', { do: 'loop' });
-  await begun.count(1);
+  await begun.reached(1);
   const [state] = await Promise.all([job.cancel(), first.close({ timeout: 0 })]);
   expect(state).toBe('cancelled');
   const second = closing(await Millrace.open({ ...options, jobs }));

@@ -3,7 +3,7 @@ import { Level } from 'level';
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace } from '../../src/index.js';
 import { bench, record, type Bench } from '../fixtures/engine.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 
 const corrupt = 'MILLRACE_JOURNAL_CORRUPT';
 const jobs = { work: inlineJob((payload: string) => `did ${payload}`) };
@@ -24,11 +24,11 @@ async function damage(directory: string, prefix: string): Promise<number> {
 }
 
 /** Three jobs for later, in a journal that is closed. */
-async function threeScheduled({ options, closing }: Bench, clock: ManualClock) {
+async function threeScheduled({ options, closing }: Bench, clock: FakeClock) {
   const mill = closing(await Millrace.open({ ...options, jobs, clock }));
   for (const id of ['a', 'b', 'c']) await mill.enqueue('work', id, { id, delay: '1h' });
   await mill.close();
-  clock.advance(3_600_000);
+  await clock.advance(3_600_000);
   return options.directory;
 }
 
@@ -39,7 +39,7 @@ async function threeAvailable({ options, closing }: Bench) {
   const mill = closing(await Millrace.open({ ...options, jobs: blocked, queues }));
   const started = record(mill, 'started');
   await mill.enqueue('block');
-  await started.count(1);
+  await started.reached(1);
   for (const id of ['a', 'b', 'c']) await mill.enqueue('work', id, { id });
   await mill.close({ timeout: 0 });
   return options.directory;
@@ -69,17 +69,17 @@ test('whoever waits for a job that turns out to be damaged is told', async () =>
 
 test('a scheduled job whose record is damaged is warned of once, and the others run', async () => {
   const own = await bench();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   expect(await damage(await threeScheduled(own, clock), 'j!b')).toBe(1);
   const mill = own.closing(await Millrace.open({ ...own.options, jobs, clock }));
   const warnings = record(mill, 'warning');
   expect(await mill.handle('work', 'a').result()).toBe('did a');
   expect(await mill.handle('work', 'c').result()).toBe('did c');
-  await warnings.count(1);
+  await warnings.reached(1);
   // Another round of what is due.
   const another = await mill.enqueue('work', 'd', { delay: 1_000 });
-  await clock.set(1_000);
-  clock.advance(1_000);
+  await clock.armed(1_000);
+  await clock.advance(1_000);
   expect(await another.result()).toBe('did d');
   expect(warnings.all).toMatchObject([
     ['warning', { code: corrupt, message: expect.stringContaining('j!b') }],

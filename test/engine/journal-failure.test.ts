@@ -86,7 +86,7 @@ const failed = {
 test('once a write has failed, everybody who waits is told, and nothing more is taken', async () => {
   const { engine, fails, warnings, starts } = await open();
   const running = await engine.enqueue('work', null);
-  await starts.count(1);
+  await starts.reached(1);
   const waiting = [engine.result(running), engine.drain()];
   fails.writes = true;
   await expect(engine.enqueue('work', null)).rejects.toMatchObject(failed);
@@ -102,7 +102,7 @@ test('once a write has failed, everybody who waits is told, and nothing more is 
 test('a job whose outcome is not journaled does not count as done', async () => {
   const { engine, fails, starts, release } = await open();
   const id = await engine.enqueue('work', null);
-  await starts.count(1);
+  await starts.reached(1);
   const result = engine.result(id);
   fails.writes = true;
   release();
@@ -113,7 +113,7 @@ test('a job whose outcome is not journaled does not count as done', async () => 
 test('close() ends an engine whose journal has failed', async () => {
   const { engine, fails, starts, release } = await open();
   await engine.enqueue('work', null);
-  await starts.count(1);
+  await starts.reached(1);
   fails.writes = true;
   await expect(engine.enqueue('work', null)).rejects.toMatchObject(failed);
   release();

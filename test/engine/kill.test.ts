@@ -17,7 +17,7 @@ const queues = { default: {}, other: { weight: 2 } };
 async function killAfter(lines: number, directory: string, durability: string, gate: Gate) {
   const program = startProgram('killed', directory, durability, gate.path);
   await gate.arrived('running');
-  await program.lines.count(lines);
+  await program.lines.reached(lines);
   program.kill('SIGKILL');
   expect(await program.exit).toMatchObject({ signal: 'SIGKILL' });
   return program.lines.all;
@@ -84,7 +84,7 @@ test('a cancel that was acknowledged holds, although the process died before the
   await program.exit;
   const mill = closing(await Millrace.open({ ...options, jobs }));
   const events = record(mill, 'cancelled', 'rescued', 'started');
-  await events.count(1);
+  await events.reached(1);
   expect(events.all).toMatchObject([['cancelled', { id: 'the one' }]]);
   expect(await mill.job('the one')).toMatchObject({ state: 'cancelled' });
 });

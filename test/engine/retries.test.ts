@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace, UnrecoverableError } from '../../src/index.js';
 import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 
 const atOnce = { type: 'exponential', delay: 0 } as const;
 
@@ -96,7 +96,7 @@ test('a subclass of UnrecoverableError, or one of another copy of the package, c
 
 test('the wait doubles from `delay` to `max`, and is exact without jitter', async () => {
   const { options, closing } = await bench();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const backoff = { type: 'exponential', delay: '1s', max: '5s', jitter: 'none' } as const;
   const jobs = { work: scriptedInline({ backoff, maxAttempts: 6 }) };
   const mill = closing(await Millrace.open({ ...options, jobs, clock }));
@@ -105,21 +105,21 @@ test('the wait doubles from `delay` to `max`, and is exact without jitter', asyn
   for (const [i, waitMs] of [1_000, 2_000, 4_000, 5_000, 5_000].entries()) {
     const [, value] = await events.until(([event, value]) => event === 'retrying' && value.attempt === i + 1);
     expect('runAt' in value && value.runAt - clock.now()).toBe(waitMs);
-    clock.advance(waitMs - 1);
+    await clock.advance(waitMs - 1);
     expect(events.all.filter(([event]) => event === 'started')).toHaveLength(i + 1);
-    clock.advance(1);
+    await clock.advance(1);
     await events.until(([event, value]) => event === 'started' && value.attempt === i + 2);
   }
 });
 
 test('full jitter spreads the waits between nothing and the computed one', async () => {
   const { options, closing } = await bench();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const jobs = { work: scriptedInline({ backoff: { type: 'exponential', delay: '1h', max: '1d' } }) };
   const mill = closing(await Millrace.open({ ...options, jobs, clock, durability: 'os' }));
   const events = record(mill, 'retrying');
   await Promise.all(Array.from({ length: 200 }, () => mill.enqueue('work', { do: 'throw' })));
-  await events.count(200);
+  await events.reached(200);
   const waits = events.all.flatMap(([, value]) => ('runAt' in value ? [value.runAt - clock.now()] : []));
   expect(Math.min(...waits)).toBeGreaterThanOrEqual(0);
   expect(Math.max(...waits)).toBeLessThanOrEqual(3_600_000);
@@ -130,20 +130,20 @@ test('full jitter spreads the waits between nothing and the computed one', async
 
 test('a retry that waits survives a restart, and keeps its attempt and errors', async () => {
   const { options, closing } = await bench();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const work = scriptedInline({ backoff: { type: 'exponential', delay: '1m', jitter: 'none' } });
   const first = closing(await Millrace.open({ ...options, jobs: { work }, clock }));
   const retrying = record(first, 'retrying');
   const scripts = [{ do: 'throw' }, { do: 'return', value: 'again' }] as const;
   const { id } = await first.enqueue('work', { do: 'inTurn', scripts });
-  await retrying.count(1);
+  await retrying.reached(1);
   await first.close();
   const second = closing(await Millrace.open({ ...options, jobs: { work }, clock }));
   const job = second.handle('work', id);
   expect(await job.snapshot()).toMatchObject({ state: 'retryable', attempt: 1, error: { code: 'E_LUCK' } });
   const result = job.result();
-  await clock.set(60_000);
-  clock.advance(60_000);
+  await clock.armed(60_000);
+  await clock.advance(60_000);
   expect(await result).toBe('again');
   expect(await job.snapshot()).toMatchObject({ attempt: 2, errors: [{ attempt: 1 }] });
 });

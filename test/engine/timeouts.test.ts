@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace } from '../../src/index.js';
 import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
 
 test.each([
   ['in a thread', scriptedThread({ timeout: 30, grace: '1m' })],
@@ -21,17 +21,17 @@ test.each([
 
 test('a job that is over its time and has not gone is `stopping`', async () => {
   const { options, closing } = await bench();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const jobs = { work: scriptedInline({ timeout: '10s', grace: '5s', maxAttempts: 1 }) };
   const mill = closing(await Millrace.open({ ...options, jobs, clock }));
   const events = record(mill, 'progress', 'warning');
   const job = await mill.enqueue('work', { do: 'hang' });
-  await events.count(1);
-  clock.advance(9_999);
+  await events.reached(1);
+  await clock.advance(9_999);
   expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: false });
-  clock.advance(1);
+  await clock.advance(1);
   expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: true });
-  clock.advance(5_000);
+  await clock.advance(5_000);
   await expect(job.result()).rejects.toMatchObject({ cause: { code: 'MILLRACE_TIMEOUT' } });
   expect(events.all.at(-1)).toMatchObject(['warning', { code: 'MILLRACE_INLINE_STUCK' }]);
 });
@@ -67,7 +67,7 @@ test('an inline job gets its next attempt only when its old promise has settled'
 
 test('the time that a job waits does not count', async () => {
   const { options, closing, directory } = await bench();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const gate = await Gate.in(directory);
   const jobs = { work: scriptedThread({ timeout: '30s' }) };
   const mill = closing(await Millrace.open({ ...options, jobs, clock, threads: { count: 1 } }));
@@ -75,7 +75,7 @@ test('the time that a job waits does not count', async () => {
   const first = await mill.enqueue('work', pass, { timeout: '10d' });
   await gate.arrived('first');
   const second = await mill.enqueue('work', { do: 'return', value: 'in time' });
-  clock.advance(3_600_000);
+  await clock.advance(3_600_000);
   gate.open('first');
   expect(await second.result()).toBe('in time');
   await first.result();

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Journal } from '../../src/journal/journal.js';
 import { openJournal } from '../../src/journal/open.js';
-import { temporaryDirectory } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { specOf } from '../fixtures/jobs.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { enqueue, readyIds } from './harness.js';
 
 const IDS = Array.from({ length: 200 }, (_, i) => `job-${i + 1}`);

@@ -2,12 +2,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { reserveDirectory } from '../../src/journal/owner.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 
 const OWNER = new URL('../../src/journal/owner.js', import.meta.url).href;
 const HOLD = `
@@ -31,8 +29,7 @@ async function startUnderBadParent(directory: string): Promise<number> {
 const isZombie = (pid: number): boolean => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
 test.skipIf(!existsSync('/proc/self/stat'))('a killed owner that its parent has not reaped', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'millrace-owner-'));
-  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  const directory = await temporaryDirectory();
   const pid = await startUnderBadParent(directory);
   expect(() => reserveDirectory(directory)).toThrow(
     expect.objectContaining({ code: 'MILLRACE_JOURNAL_LOCKED', pid }),

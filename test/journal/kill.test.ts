@@ -7,9 +7,9 @@ import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
 import { openJournal } from '../../src/journal/open.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import { openInChild } from '../fixtures/children.js';
-import { temporaryDirectory } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { specOf } from '../fixtures/jobs.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { readyIds } from './harness.js';
 
 test('a process that is killed while it writes loses no job that it acknowledged, and repeats no number', async () => {
@@ -19,7 +19,7 @@ test('a process that is killed while it writes loses no job that it acknowledged
     const child = openInChild(directory, 'write');
     await child.news.reached(200);
     await child.kill();
-    for (const news of child.news.items) if (news.kind === 'acknowledged') acknowledged.push(news.sequence);
+    for (const news of child.news.all) if (news.kind === 'acknowledged') acknowledged.push(news.sequence);
   }
   expect(acknowledged.length).toBeGreaterThan(500);
   expect(new Set(acknowledged).size).toBe(acknowledged.length);

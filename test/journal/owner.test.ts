@@ -7,9 +7,9 @@ import type { Clock } from '../../src/clock.js';
 import type { Journal } from '../../src/journal/journal.js';
 import { openJournal } from '../../src/journal/open.js';
 import { openInChild } from '../fixtures/children.js';
-import { temporaryDirectory } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { startTimeOf } from '../fixtures/processes.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 
 const onLinux = test.skipIf(process.platform !== 'linux');
 

@@ -7,10 +7,10 @@ import { Journal } from '../../src/journal/journal.js';
 import type { Entry, KeyRange } from '../../src/journal/store.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import { Stager } from '../../src/runtime/stager.js';
-import { Collector } from '../fixtures/collector.js';
 import { memoryDisk, type Disk } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { specOf } from '../fixtures/jobs.js';
+import { Recorder } from '../fixtures/recorder.js';
 import { StoreSpy } from '../fixtures/store-spy.js';
 
 /** A store in which something can happen while a page is read. */
@@ -31,8 +31,8 @@ class BusyStore extends StoreSpy {
 
 export class StagerBench {
   readonly clock = new FakeClock();
-  readonly promoted = new Collector<string>();
-  readonly warnings = new Collector<MillraceError>();
+  readonly promoted = new Recorder<string>();
+  readonly warnings = new Recorder<MillraceError>();
   readonly held = new Set<string>();
   readonly jobs = new Map<string, Job>();
   readonly disk: Disk;
@@ -44,16 +44,16 @@ export class StagerBench {
     this.disk = disk;
     this.store = store;
     this.journal = journal;
-    journal.onCorrupt = this.warnings.add;
+    journal.onCorrupt = this.warnings.push;
     this.stager = new Stager({
       journal,
       clock: this.clock,
       isHeld: (id) => this.held.has(id),
       onPromoted: (job) => {
         this.jobs.set(job.spec.id, job);
-        this.promoted.add(job.spec.id);
+        this.promoted.push(job.spec.id);
       },
-      onWarning: this.warnings.add,
+      onWarning: this.warnings.push,
     });
   }
 

@@ -6,11 +6,11 @@ import type { Outcome } from '../../src/job/outcome.js';
 import { Chunk } from '../../src/pool/chunk.js';
 import type { Task } from '../../src/pool/contract.js';
 import { Slot } from '../../src/pool/slot.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 import { errorOf, task } from './news.js';
 
 function chunkOf(...tasks: Task[]) {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const slot = new Slot();
   const told: number[] = [];
   const outcomes = new Map<Task, Outcome>();
@@ -34,44 +34,44 @@ test('the thread is told of each stop, and once', () => {
   expect(slot.stopped(1)).toBe('cancelled');
 });
 
-test('an answer of another task does not lift the grace of the one that should stop', () => {
+test('an answer of another task does not lift the grace of the one that should stop', async () => {
   const [first, second] = [task({ do: 'return' }), task({ do: 'loop' }, { graceMs: 100 })];
   const { chunk, clock, slot, ended } = chunkOf(first, second);
   slot.begin(1);
   chunk.stop(1, 'cancelled');
   chunk.answered(0, done);
-  clock.advance(100);
+  await clock.advance(100);
   expect(ended()).toBe(1);
 });
 
-test('a task whose answer is still held back is not what the thread is ended for', () => {
+test('a task whose answer is still held back is not what the thread is ended for', async () => {
   const [first, second] = [task({ do: 'return' }, { graceMs: 100 }), task({ do: 'return' })];
   const { chunk, clock, slot, ended } = chunkOf(first, second);
   slot.begin(0);
   chunk.stop(0, 'cancelled');
   slot.begin(1);
-  clock.advance(100);
+  await clock.advance(100);
   expect(ended()).toBe(0);
 });
 
-test('a stop of a task that waits does not put off the look at the one that runs', () => {
+test('a stop of a task that waits does not put off the look at the one that runs', async () => {
   const [first, second] = [task({ do: 'loop' }, { timeoutMs: 1 }), task({ do: 'return' })];
   const { chunk, clock, slot, told } = chunkOf(first, second);
   slot.begin(0);
   const startedAt = performance.now();
   // The time that a handler takes is real, for it is the thread that measures its start.
   while (performance.now() - startedAt < 2);
-  clock.advance(0.6);
+  await clock.advance(0.6);
   chunk.stop(1, 'cancelled');
-  clock.advance(0.4);
+  await clock.advance(0.4);
   expect(told).toEqual([1, 0]);
 });
 
-test('a thread that begins nothing for half a minute is ended', () => {
+test('a thread that begins nothing for half a minute is ended', async () => {
   const { clock, ended } = chunkOf(task({ do: 'return' }));
-  clock.advance(29_999);
+  await clock.advance(29_999);
   expect(ended()).toBe(0);
-  clock.advance(1);
+  await clock.advance(1);
   expect(ended()).toBe(1);
 });
 

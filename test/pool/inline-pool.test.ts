@@ -4,7 +4,7 @@ import type { JobContext } from '../../src/index.js';
 import { InlinePool, type InlineHandler } from '../../src/pool/inline-pool.js';
 import type { Task } from '../../src/pool/contract.js';
 import { deferred } from '../fixtures/deferred.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 import { poolBench, resultOf, run, task } from './news.js';
 
 /** A handler that a test ends by hand. */
@@ -13,7 +13,7 @@ function heldHandler() {
   return { handler: () => promise, end };
 }
 
-function inline(handlers: Record<string, InlineHandler>, clock: ManualClock) {
+function inline(handlers: Record<string, InlineHandler>, clock: FakeClock) {
   return poolBench(async (events, given) => new InlinePool(handlers, events, given), clock);
 }
 
@@ -21,13 +21,13 @@ const named = (limits: Partial<Task> = {}): Task => task({ do: 'return' }, limit
 
 test('a handler that goes on after its grace keeps its place, and its job lingers', async () => {
   const { handler } = heldHandler();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const { pool, news } = await inline({ scripted: { handler, concurrency: 2 } }, clock);
   const one = named({ timeoutMs: 1_000, graceMs: 100 });
   run(pool, one);
-  clock.advance(1_000);
+  await clock.advance(1_000);
   expect(news.story()).toEqual([]);
-  clock.advance(100);
+  await clock.advance(100);
   expect((await news.outcome(one)).kind).toBe('timedOut');
   expect((await news.warned('MILLRACE_INLINE_STUCK')).message).toContain(one.id);
   expect(pool.isLingering(one.id)).toBe(true);
@@ -38,11 +38,11 @@ test('a handler that goes on after its grace keeps its place, and its job linger
 
 test('a result that comes too late is ignored, and then the job lingers no more', async () => {
   const { handler, end } = heldHandler();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const { pool, news } = await inline({ scripted: { handler, concurrency: 1 } }, clock);
   const one = named({ timeoutMs: 1_000, graceMs: 100 });
   run(pool, one);
-  clock.advance(1_100);
+  await clock.advance(1_100);
   await news.outcome(one);
   end('too late');
   await news.all.until((news) => news.kind === 'available');
@@ -57,7 +57,7 @@ test('each job type has its own number of places', async () => {
     first: { handler: first.handler, concurrency: 1 },
     second: { handler: second.handler, concurrency: 2 },
   };
-  const { pool } = await inline(handlers, new ManualClock());
+  const { pool } = await inline(handlers, new FakeClock());
   run(pool, named({ name: 'first' }));
   expect(pool.hasRoom('first')).toBe(false);
   run(pool, named({ name: 'second' }));
@@ -67,17 +67,17 @@ test('each job type has its own number of places', async () => {
 
 test('a timeout may be longer than a timer can be set for', async () => {
   const { handler, end } = heldHandler();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const { pool, news } = await inline({ scripted: { handler, concurrency: 1 } }, clock);
   const one = named({ timeoutMs: 40 * 86_400_000 });
   run(pool, one);
-  clock.advance(30 * 86_400_000);
+  await clock.advance(30 * 86_400_000);
   end('in time');
   expect(resultOf(await news.outcome(one))).toBe('in time');
 });
 
 test('no timer is left behind', async () => {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const { pool, news } = await inline({ scripted: { handler: () => 'done', concurrency: 1 } }, clock);
   const one = named({ timeoutMs: 1_000 });
   run(pool, one);
@@ -86,7 +86,7 @@ test('no timer is left behind', async () => {
 });
 
 test('what a handler tells after its outcome was decided is not heard', async () => {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const context = deferred<JobContext>();
   const handler: InlineHandler['handler'] = (_payload, job) => {
     context.resolve(job);
@@ -95,7 +95,7 @@ test('what a handler tells after its outcome was decided is not heard', async ()
   const { pool, news } = await inline({ scripted: { handler, concurrency: 1 } }, clock);
   const one = named({ timeoutMs: 1, graceMs: 1 });
   run(pool, one);
-  clock.advance(2);
+  await clock.advance(2);
   await news.outcome(one);
   (await context.promise).log.info('still here');
   expect(news.story()).toEqual([`${one.id} timedOut`]);

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { resolveModule } from '../../src/pool/module-url.js';
-import { tempDirectory } from '../fixtures/engine.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 
 async function urlIn(files: string[], asked: string): Promise<URL> {
-  const directory = await tempDirectory();
+  const directory = await temporaryDirectory();
   for (const file of files) await writeFile(join(directory, file), '');
   return pathToFileURL(join(directory, asked));
 }

@@ -1,8 +1,8 @@
 /** What every pool keeps, whatever its handlers run in. */
 import { describe, expect, test } from 'vitest';
-import { tempDirectory } from '../fixtures/engine.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { errorOf, poolBench, resultOf, run, task, type MakePool } from './news.js';
 
 /** @param make A pool of one place at least, with scripted.ts as the handler of jobs named `scripted`. */
@@ -157,18 +157,18 @@ export function poolSuite(name: string, make: MakePool): void {
     });
 
     test('a task that hangs is not given up while its grace lasts', async () => {
-      const clock = new ManualClock();
+      const clock = new FakeClock();
       const { pool, news } = await poolBench(make, clock);
       const [hanging, other] = [task({ do: 'hang' }, { graceMs: 1_000 }), task({ do: 'return' })];
       run(pool, hanging);
       await news.begun(hanging);
       pool.stop(hanging, 'cancelled');
-      clock.advance(999);
+      await clock.advance(999);
       await news.room(pool);
       run(pool, other);
       await news.outcome(other);
       expect(news.story()).not.toContain(`${hanging.id} cancelled`);
-      clock.advance(1);
+      await clock.advance(1);
       expect(await news.outcome(hanging)).toEqual({ kind: 'cancelled' });
     });
 
@@ -198,7 +198,7 @@ export function poolSuite(name: string, make: MakePool): void {
 
     test('a full pool takes no more, and says when there is room again', async () => {
       const { pool, news } = await poolBench(make);
-      const gate = await Gate.in(await tempDirectory());
+      const gate = await Gate.in(await temporaryDirectory());
       const tasks = [];
       while (pool.hasRoom('scripted')) {
         const one = task({ do: 'passGate', gate: gate.path, label: 'in' });

@@ -1,8 +1,8 @@
 /** Several tasks sent to a thread together, and stops that reach it wherever it is. */
 import { expect, test } from 'vitest';
-import { tempDirectory } from '../fixtures/engine.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { errorOf, resultOf, run, task } from './news.js';
 import { threads } from './threads.js';
 
@@ -49,7 +49,7 @@ test.each([
   ['shutdown', 'released'],
 ] as const)('a task that is told %s before it began never runs', async (reason, outcome) => {
   const { pool, news } = await threads();
-  const gate = await Gate.in(await tempDirectory());
+  const gate = await Gate.in(await temporaryDirectory());
   const first = task({ do: 'passGate', gate: gate.path, label: 'first' });
   const second = task({ do: 'report' });
   run(pool, first, second);
@@ -62,14 +62,14 @@ test.each([
 });
 
 test('the time that a task waits behind another does not count', async () => {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const { pool, news } = await threads({}, clock);
-  const gate = await Gate.in(await tempDirectory());
+  const gate = await Gate.in(await temporaryDirectory());
   const first = task({ do: 'passGate', gate: gate.path, label: 'first' });
   const second = task({ do: 'return', value: 'in time' }, { timeoutMs: 20_000 });
   run(pool, first, second);
   await gate.arrived('first');
-  clock.advance(3_600_000);
+  await clock.advance(3_600_000);
   gate.open('first');
   expect(resultOf(await news.outcome(second))).toBe('in time');
 });
@@ -115,7 +115,7 @@ test('a handler that loops for ever is ended after its grace, and its thread rep
 
 test('the signal of a job that has ended does not stop the next one', async () => {
   const { pool, news } = await threads();
-  const gate = await Gate.in(await tempDirectory());
+  const gate = await Gate.in(await temporaryDirectory());
   const first = task({ do: 'spinUntil', sees: 'aborted' });
   run(pool, first);
   await news.begun(first);

@@ -1,6 +1,6 @@
 /** Handlers that hurt their thread: each has a code of its own, and the pool lives on. */
 import { expect, test } from 'vitest';
-import { ManualClock } from '../fixtures/manual-clock.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
 import { errorOf, resultOf, run, task, type PoolBench } from './news.js';
 import { threads } from './threads.js';
 
@@ -132,21 +132,21 @@ test('a full pool of stuck handlers is replaced as a whole', async () => {
 });
 
 test('a thread that is stuck in native code is told of, and its task is not settled before it has gone', async () => {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const bench = await threads({}, clock);
   const one = task({ do: 'goNative' }, { graceMs: 1 });
   run(bench.pool, one);
   await bench.news.begun(one);
   bench.pool.stop(one, 'cancelled');
-  clock.advance(1);
-  clock.advance(5_000);
+  await clock.advance(1);
+  await clock.advance(5_000);
   expect((await bench.news.warned('MILLRACE_THREAD_STUCK')).message).toContain('native code');
   expect(bench.news.story()).not.toContain(`${one.id} cancelled`);
   expect(await bench.news.outcome(one)).toEqual({ kind: 'cancelled' });
 });
 
 test('stuck threads are replaced, but only as many as the pool has: then jobs wait', async () => {
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const bench = await threads({}, clock);
   const stuck = [task({ do: 'goNative' }, { graceMs: 1 }), task({ do: 'goNative' }, { graceMs: 1 })] as const;
   for (const one of stuck) {
@@ -154,7 +154,7 @@ test('stuck threads are replaced, but only as many as the pool has: then jobs wa
     run(bench.pool, one);
     await bench.news.begun(one);
     bench.pool.stop(one, 'cancelled');
-    clock.advance(1);
+    await clock.advance(1);
   }
   await bench.news.room(bench.pool);
   // There was no room before one of the two had gone.

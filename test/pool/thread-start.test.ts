@@ -5,14 +5,14 @@ import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import type { MillraceError } from '../../src/errors.js';
 import { ThreadPool } from '../../src/pool/thread-pool.js';
-import { tempDirectory } from '../fixtures/engine.js';
-import { ManualClock } from '../fixtures/manual-clock.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
+import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { PoolNews, resultOf, run, task } from './news.js';
 import { scriptedUrl, threads } from './threads.js';
 
 /** A file; a module that throws, and one that exits, while the file exists. */
 async function sickness() {
-  const directory = await tempDirectory();
+  const directory = await temporaryDirectory();
   const flag = join(directory, 'sick');
   const moduleThat = async (name: string, does: string): Promise<string> => {
     const file = join(directory, name);
@@ -40,18 +40,18 @@ async function warningNumber(news: PoolNews, count: number): Promise<MillraceErr
 }
 
 /** Ends the pool's only thread, which is then to be replaced. */
-async function endThread(pool: ThreadPool, news: PoolNews, clock: ManualClock): Promise<void> {
+async function endThread(pool: ThreadPool, news: PoolNews, clock: FakeClock): Promise<void> {
   const stuck = task({ do: 'loop' }, { graceMs: 1 });
   run(pool, stuck);
   await news.begun(stuck);
   pool.stop(stuck, 'cancelled');
-  clock.advance(1);
+  await clock.advance(1);
   await news.outcome(stuck);
 }
 
 test('a pool whose threads cannot start backs off, takes no task, and recovers', async () => {
   const sick = await sickness();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const { pool, news } = await threads({ execArgv: ['--import', sick.throwing] }, clock);
   await sick.fall();
   await endThread(pool, news, clock);
@@ -61,10 +61,10 @@ test('a pool whose threads cannot start backs off, takes no task, and recovers',
     expect(warning?.code).toBe('MILLRACE_THREADS_UNAVAILABLE');
     expect(warning?.message).toMatch(new RegExp(`sick.*the next try is in ${waitMs} ms`));
     expect(pool.hasRoom()).toBe(false);
-    clock.advance(waitMs - 1);
+    await clock.advance(waitMs - 1);
     expect(warnings(news)).toHaveLength(i + 1);
     if (i === waits.length - 1) await sick.heal();
-    clock.advance(1);
+    await clock.advance(1);
   }
   await news.room(pool);
   const one = task({ do: 'return', value: 'well' });
@@ -75,7 +75,7 @@ test('a pool whose threads cannot start backs off, takes no task, and recovers',
 
 test('a handler’s module that can no longer be loaded holds the pool up, and costs no job an attempt', async () => {
   const sick = await sickness();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const { pool, news } = await threads({ handlers: { scripted: scriptedUrl, other: sick.throwing } }, clock);
   await sick.fall();
   await endThread(pool, news, clock);
@@ -84,7 +84,7 @@ test('a handler’s module that can no longer be loaded holds the pool up, and c
   expect(warning?.message).toMatch(/other.*sick.*No job is lost/);
   expect(pool.hasRoom()).toBe(false);
   await sick.heal();
-  clock.advance(100);
+  await clock.advance(100);
   await news.room(pool);
   const one = task({ do: 'return' }, { name: 'other' });
   run(pool, one);
@@ -109,8 +109,8 @@ test('a first thread that cannot start fails the start', async () => {
   });
 });
 
-test('a system that refuses threads at once is asked again after a while, the longest 30 s', () => {
-  const clock = new ManualClock();
+test('a system that refuses threads at once is asked again after a while, the longest 30 s', async () => {
+  const clock = new FakeClock();
   const news = new PoolNews();
   // An option that Node refuses stands for a system that does: both throw where the thread is made.
   const execArgv = ['--no-such-option'];
@@ -120,7 +120,7 @@ test('a system that refuses threads at once is asked again after a while, the lo
   pool.fill();
   for (let i = 0; i < 10; i++) {
     const before = clock.now();
-    clock.advanceToNext();
+    await clock.advanceToNext();
     tries.push(clock.now() - before);
   }
   expect(tries).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000]);
@@ -129,14 +129,14 @@ test('a system that refuses threads at once is asked again after a while, the lo
 
 test('a closed pool tries no more', async () => {
   const sick = await sickness();
-  const clock = new ManualClock();
+  const clock = new FakeClock();
   const { pool, news } = await threads({ execArgv: ['--import', sick.throwing] }, clock);
   await sick.fall();
   await endThread(pool, news, clock);
   await warningNumber(news, 1);
   await pool.close();
   await sick.heal();
-  clock.advance(3_600_000);
+  await clock.advance(3_600_000);
   expect(pool.hasRoom()).toBe(false);
   expect(clock.isIdle).toBe(true);
 });

@@ -7,10 +7,10 @@ import { Journal } from '../../src/journal/journal.js';
 import { readyKey } from '../../src/journal/keys.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import { Backlog } from '../../src/runtime/backlog.js';
-import { Collector } from '../fixtures/collector.js';
 import { memoryDisk, type Disk } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
+import { Recorder } from '../fixtures/recorder.js';
 import { StoreSpy } from '../fixtures/store-spy.js';
 
 export const always = (): boolean => true;
@@ -23,8 +23,8 @@ export interface BenchOptions {
 }
 
 export class BacklogBench {
-  readonly refills = new Collector<true>();
-  readonly warnings = new Collector<MillraceError>();
+  readonly refills = new Recorder<true>();
+  readonly warnings = new Recorder<MillraceError>();
   readonly disk: Disk;
   readonly store: StoreSpy;
   readonly journal: Journal;
@@ -44,8 +44,8 @@ export class BacklogBench {
       queues: Object.entries(queues).map(([name, concurrency]) => ({ name, concurrency, weight: 1 })),
       selection: 'weighted',
       typeConcurrency: new Map(Object.entries(types)),
-      onRefill: () => this.refills.add(true),
-      onWarning: this.warnings.add,
+      onRefill: () => this.refills.push(true),
+      onWarning: this.warnings.push,
     });
   }
 

@@ -14,7 +14,7 @@ test('a queue longer than its window is handed out in order, and whole', async (
   while (ids.length < jobs.length) {
     const some = await bench.claim(400);
     ids.push(...some);
-    if (some.length === 0) await bench.refills.reached(bench.refills.items.length + 1);
+    if (some.length === 0) await bench.refills.reached(bench.refills.all.length + 1);
   }
   expect(ids).toStrictEqual(jobs.map(({ spec }) => spec.id));
   await turn();
@@ -49,7 +49,7 @@ test('jobs of a type that the code does not know are reported, wait, and are fou
   await bench.enqueue(1_500);
   const second = await Bench.open(bench.disk);
   await second.backlog.reportUnknown();
-  expect(second.warnings.items).toMatchObject([{ code: 'MILLRACE_JOB_UNKNOWN' }]);
+  expect(second.warnings.all).toMatchObject([{ code: 'MILLRACE_JOB_UNKNOWN' }]);
   expect(await second.claim(1_200)).toHaveLength(1_200);
   // One that becomes available meanwhile, ahead of the others.
   const [urgent] = await second.enqueue(1, { name: 'former', priority: 5 });
@@ -83,11 +83,11 @@ test('a page that cannot be read is reported, and read again a little later', as
   const bench = await Bench.open();
   const [job] = await bench.enqueue(1);
   const next = await Bench.open(bench.disk, { pageFailure: new Error('too many open files') });
-  expect(next.warnings.items).toMatchObject([
+  expect(next.warnings.all).toMatchObject([
     { code: 'MILLRACE_JOURNAL_READ_FAILED', cause: { message: 'too many open files' } },
   ]);
   expect(next.backlog.next(always, always)).toBeUndefined();
-  expect(next.warnings.items).toHaveLength(1);
+  expect(next.warnings.all).toHaveLength(1);
   next.store.pageFailure = undefined;
   await next.clock.advance(1_000);
   expect(next.backlog.next(always, always)).toBeUndefined();
@@ -112,7 +112,7 @@ test('once stopped nothing is read, and no timer is left', async () => {
   const bench = await Bench.open();
   const next = await Bench.open(bench.disk, { pageFailure: new Error('too many open files') });
   await next.backlog.stop();
-  expect(next.clock.nextInMs).toBeUndefined();
+  expect(next.clock.isIdle).toBe(true);
   const pages = next.store.pages.length;
   next.backlog.next(always, always);
   expect(next.store.pages).toHaveLength(pages);
