@@ -132,7 +132,7 @@ async function openEngine(
   let engine: EmbeddedEngine | undefined;
   const events: PoolEvents = {
     stopping: (task) => engine?.executor.stopping(task),
-    settled: (task, outcome) => engine?.executor.settle(task, outcome),
+    settled: (ends) => engine?.executor.settle(ends),
     progress: (task, value) => announcer.progress(task, value),
     log: (task, line) => announcer.log(task, line),
     warning: (error) => announcer.warning(error),

@@ -1,20 +1,21 @@
 /**
  * The tasks that a thread was sent together: which of them are settled, which should stop, whether one is over
- * its time. Each gets its outcome once, and only when its handler can no longer be running: with its answer, or
- * with the exit of the thread.
+ * its time. Each gets its outcome once, and only when its handler can no longer be running: with its answer, with
+ * the exit of the thread, or because it was withheld before its turn came.
  */
 import type { Clock, Timer } from '../clock.js';
 import type { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
-import type { Outcome } from '../job/outcome.js';
 import { lostOutcome, outcomeOf, type Answer } from './answer.js';
-import type { StopReason, Task } from './contract.js';
+import type { Settled, StopReason, Task } from './contract.js';
 import type { Slot } from './slot.js';
 
 export interface ChunkEvents {
-  settled(task: Task, outcome: Outcome): void;
+  settled(ends: readonly Settled[]): void;
   /** The task should stop. It is marked in the shared memory, but a handler that awaits does not look there. */
   stopping(task: Task, index: number): void;
+  /** The handler that is running takes so long that nothing should wait behind it. */
+  stalled(): void;
   /** The thread does not stop, or does not begin: only its end helps. */
   mustEnd(): void;
 }
@@ -30,25 +31,37 @@ interface Place {
 
 /** A thread that begins none of the tasks that it was sent is held up by something that is no task. */
 export const START_TIMEOUT_MS = 30_000;
+/** Tasks share a thread because each is expected to be over at once; behind one that is not, none should wait. */
+const STALL_MS = 10;
 
 export class Chunk {
   readonly #places: readonly Place[];
   readonly #slot: Slot;
   readonly #clock: Clock;
   readonly #events: ChunkEvents;
-  #idleSince: number;
+  #idleSince = 0;
   #watch: Timer | undefined;
   #watchAt = 0;
   #grace: { readonly place: Place; readonly timer: Timer } | undefined;
 
+  /** @param slot Not in use by another chunk. */
   constructor(tasks: readonly Task[], slot: Slot, clock: Clock, events: ChunkEvents) {
     this.#places = tasks.map((task) => ({ task, settled: false }));
     this.#slot = slot;
     this.#clock = clock;
     this.#events = events;
-    this.#idleSince = clock.monotonic();
-    slot.reset();
-    this.#watchFor(START_TIMEOUT_MS);
+    slot.reset(tasks.length);
+  }
+
+  /** It is this chunk's turn: from here on it is watched. */
+  begin(): void {
+    this.#idleSince = this.#clock.monotonic();
+    this.#watchFor(this.#places.length > 1 ? STALL_MS : START_TIMEOUT_MS);
+  }
+
+  /** Something waits behind it: it is looked at more often. */
+  hurry(): void {
+    this.#watchFor(STALL_MS);
   }
 
   /** A task that is not settled yet. */
@@ -66,17 +79,37 @@ export class Chunk {
     const place = this.#places[index];
     if (!place || place.settled || place.stop) return;
     place.stop = reason;
+    if (this.#slot.withhold(index)) {
+      this.#settle([{ place, outcome: lostOutcome(place.task, reason) }]);
+      return;
+    }
     this.#slot.stop(index, reason);
     this.#events.stopping(place.task, index);
-    // One that has not begun is not what holds the thread up; its turn comes, and then it is not run.
+    // One that is not running now is about to begin, or through: the next look tells which.
     if (this.#slot.current() === index) this.#endAfterGrace(index, place);
     else if (this.#clock.monotonic() + place.task.graceMs < this.#watchAt) this.#watchFor(place.task.graceMs);
   }
 
-  answered(index: number, answer: Answer): void {
-    const place = this.#places[index];
-    if (!place || place.settled || place.stray) return;
-    this.#settle(place, outcomeOf(answer, place.task, place.stop));
+  /** Takes back the tasks whose turn has not come. @returns whether there were any. */
+  withdraw(): boolean {
+    const ends: End[] = [];
+    for (const [index, place] of this.#places.entries()) {
+      if (place.settled || !this.#slot.withhold(index)) continue;
+      ends.push({ place, outcome: lostOutcome(place.task, place.stop) });
+    }
+    this.#settle(ends);
+    return ends.length > 0;
+  }
+
+  /** @param first The index of the task that the first answer is of. */
+  answered(first: number, answers: readonly Answer[]): void {
+    const ends: End[] = [];
+    for (const [i, answer] of answers.entries()) {
+      const place = this.#places[first + i];
+      if (!place || place.settled || place.stray) continue;
+      ends.push({ place, outcome: outcomeOf(answer, place.task, place.stop) });
+    }
+    this.#settle(ends);
   }
 
   /** The task's own code threw where no promise catches it. Its handler may go on until the thread has gone. */
@@ -94,11 +127,14 @@ export class Chunk {
     const culprit = this.#slot.entered();
     const error = fault && encodeError(fault);
     const isBlamed = culprit !== undefined && this.open(culprit) !== undefined;
+    const ends: End[] = [];
     for (const [index, place] of this.#places.entries()) {
       if (place.settled) continue;
       const { task, stop, stray } = place;
-      this.#settle(place, lostOutcome(task, stop, stray ?? (index === culprit ? error : undefined)));
+      const blame = stray ?? (index === culprit ? error : undefined);
+      ends.push({ place, outcome: lostOutcome(task, stop, blame) });
     }
+    this.#settle(ends);
     this.dispose();
     return isBlamed;
   }
@@ -108,13 +144,15 @@ export class Chunk {
     this.#grace?.timer.cancel();
   }
 
-  #settle(place: Place, outcome: Outcome): void {
-    place.settled = true;
-    if (this.#grace?.place === place) {
+  #settle(ends: readonly End[]): void {
+    if (ends.length === 0) return;
+    for (const { place } of ends) {
+      place.settled = true;
+      if (this.#grace?.place !== place) continue;
       this.#grace.timer.cancel();
       this.#grace = undefined;
     }
-    this.#events.settled(place.task, outcome);
+    this.#events.settled(ends.map(({ place, outcome }) => ({ task: place.task, outcome })));
   }
 
   /** Looks again after `delayMs`, or as soon as a task that begins now could be over its time. */
@@ -135,14 +173,17 @@ export class Chunk {
     const place = index === undefined ? undefined : this.#places[index];
     if (index === undefined || !place) {
       if (this.#clock.monotonic() - this.#idleSince >= START_TIMEOUT_MS) this.#events.mustEnd();
-      else this.#watchFor(START_TIMEOUT_MS);
+      else this.#watchFor(this.#places.length > 1 ? STALL_MS : START_TIMEOUT_MS);
       return;
     }
     this.#idleSince = this.#clock.monotonic();
-    const leftMs = (place.task.timeoutMs ?? Infinity) - this.#slot.elapsedMs();
+    const elapsedMs = this.#slot.elapsedMs();
+    const leftMs = (place.task.timeoutMs ?? Infinity) - elapsedMs;
     if (place.stop) this.#endAfterGrace(index, place);
     else if (leftMs <= 0) this.stop(index, 'timedOut');
-    this.#watchFor(leftMs <= 0 ? START_TIMEOUT_MS : Math.min(leftMs, START_TIMEOUT_MS));
+    if (elapsedMs >= STALL_MS) this.#events.stalled();
+    const nextMs = elapsedMs < STALL_MS ? STALL_MS : START_TIMEOUT_MS;
+    this.#watchFor(leftMs <= 0 ? nextMs : Math.min(leftMs, nextMs));
   }
 
   #endAfterGrace(index: number, place: Place): void {
@@ -154,4 +195,9 @@ export class Chunk {
     }, place.task.graceMs);
     this.#grace = { place, timer };
   }
+}
+
+interface End {
+  readonly place: Place;
+  readonly outcome: Settled['outcome'];
 }

@@ -26,12 +26,18 @@ export interface LogLine {
   readonly fields: Record<string, unknown>;
 }
 
+/** A task that is really gone, and what it came to. */
+export interface Settled {
+  readonly task: Task;
+  readonly outcome: Outcome;
+}
+
 /** What a pool tells the runtime. */
 export interface PoolEvents {
   /** A task was told to stop, by the runtime or because it is over its time; its handler may still go on. */
   stopping(task: Task): void;
-  /** Once for each task: what it came to, after it is really gone. */
-  settled(task: Task, outcome: Outcome): void;
+  /** Each task once; those that were heard of together come together. */
+  settled(ends: readonly Settled[]): void;
   /** @param value Encoded. */
   progress(task: Task, value: Uint8Array): void;
   log(task: Task, line: LogLine): void;
@@ -41,16 +47,30 @@ export interface PoolEvents {
   available(): void;
 }
 
+/** Room for one job, held until it is run or given back. */
+export interface Seat {
+  /** Gives the room back: the job does not run. */
+  release(): void;
+}
+
+/** A task and the seat that was reserved for it. */
+export interface Ride {
+  readonly seat: Seat;
+  readonly task: Task;
+}
+
 export interface Pool {
-  /** Whether a job of this type could start now, reservations counted. */
-  hasRoom(name: string): boolean;
+  /**
+   * Whether a job of this type could start now, reservations counted.
+   * @param isLimited How many run at once is limited: each must really run as soon as it is claimed.
+   */
+  hasRoom(name: string, isLimited: boolean): boolean;
   /** Whether an attempt of this job, though settled, may still be going on: it must not get another one yet. */
   isLingering(id: string): boolean;
-  /** Holds the room for one job until `run` or `unreserve`. To be called while there is room. */
-  reserve(name: string): void;
-  unreserve(name: string): void;
-  /** Starts tasks whose room was reserved, one after another in the same place. */
-  run(tasks: readonly Task[]): void;
+  /** Holds the room for one job. To be called while there is room. */
+  reserve(name: string, isLimited: boolean): Seat;
+  /** Starts tasks of this pool's seats, all that were reserved in one turn at once. */
+  run(rides: readonly Ride[]): void;
   /** Asks a task to stop; after its grace it is ended, where it can be. Of several reasons the first counts. */
   stop(task: Task, reason: StopReason): void;
   /** Ends what still runs and waits until it is gone. */

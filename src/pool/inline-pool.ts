@@ -10,7 +10,15 @@ import { decode, encode } from '../job/codec.js';
 import type { JobContext } from '../job/context.js';
 import type { Outcome } from '../job/outcome.js';
 import { errorAnswer, lostOutcome, outcomeOf, type Answer } from './answer.js';
-import { stopError, type Pool, type PoolEvents, type StopReason, type Task } from './contract.js';
+import {
+  stopError,
+  type Pool,
+  type PoolEvents,
+  type Ride,
+  type Seat,
+  type StopReason,
+  type Task,
+} from './contract.js';
 import { jobContext } from './job-context.js';
 
 export interface InlineHandler {
@@ -60,16 +68,14 @@ export class InlinePool implements Pool {
     return this.#lingering.has(id);
   }
 
-  reserve(name: string): void {
-    this.#line(name).reserved++;
+  reserve(name: string): Seat {
+    const line = this.#line(name);
+    line.reserved++;
+    return { release: () => void line.reserved-- };
   }
 
-  unreserve(name: string): void {
-    this.#line(name).reserved--;
-  }
-
-  run(tasks: readonly Task[]): void {
-    for (const task of tasks) {
+  run(rides: readonly Ride[]): void {
+    for (const { task } of rides) {
       const line = this.#line(task.name);
       line.reserved--;
       const attempt: Attempt = { task, abort: new AbortController() };
@@ -130,7 +136,7 @@ export class InlinePool implements Pool {
   #settle(attempt: Attempt, outcome: Outcome): void {
     attempt.timer?.cancel();
     this.#attempts.delete(attempt.task);
-    this.#events.settled(attempt.task, outcome);
+    this.#events.settled([{ task: attempt.task, outcome }]);
   }
 
   #isLive(attempt: Attempt): boolean {

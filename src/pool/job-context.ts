@@ -4,14 +4,16 @@ import type { JobContext, JobLog } from '../job/context.js';
 import type { LogLine, Task } from './contract.js';
 
 export interface ContextLinks {
+  /** Made when it is first asked for. */
   readonly signal: AbortSignal;
   progress(value: Uint8Array): void;
   log(line: LogLine): void;
 }
 
 export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: ContextLinks): JobContext {
-  const { signal } = links;
+  let log: JobLog | undefined;
   const throwIfAborted = (): void => {
+    const { signal } = links;
     // `aborted` is read first: in a thread that is what looks at the shared word.
     if (signal.aborted) throw signal.reason;
   };
@@ -21,8 +23,13 @@ export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: Conte
     queue: task.queue,
     attempt: task.attempt,
     maxAttempts: task.maxAttempts,
-    signal,
-    log: jobLog(links),
+    get signal() {
+      return links.signal;
+    },
+    get log() {
+      log ??= jobLog(links);
+      return log;
+    },
     progress(value) {
       throwIfAborted();
       links.progress(encode(value, 'progress'));

@@ -5,14 +5,14 @@ import type { LogLine, Task } from './contract.js';
 export interface ThreadData {
   /** Job names and the URLs of their handlers' modules. */
   readonly handlers: Readonly<Record<string, string>>;
-  readonly slot: SharedArrayBuffer;
+  readonly slots: readonly SharedArrayBuffer[];
   /** A module whose `register()` makes the thread able to load TypeScript. */
   readonly registrar?: string;
 }
 
-/** What a thread is asked to do, one at a time. */
+/** What a thread is asked to do, one after another. `slot` says which of its slots is the chunk's. */
 export type ThreadRequest =
-  { readonly kind: 'load' } | { readonly kind: 'chunk'; readonly tasks: Uint8Array };
+  { readonly kind: 'load' } | { readonly kind: 'chunk'; readonly slot: number; readonly tasks: Uint8Array };
 
 /** A handler's module that could not be loaded; `error` is encoded error data. */
 export interface LoadFailure {
@@ -27,21 +27,30 @@ export interface LoadReport {
   readonly native: readonly string[];
 }
 
+/** Which task of which chunk a thread speaks of. */
+export interface TaskRef {
+  readonly slot: number;
+  readonly index: number;
+}
+
 /** What a thread says on its own port, in the order in which it happened. */
 export type ThreadMessage =
-  | { readonly kind: 'progress'; readonly index: number; readonly value: Uint8Array }
-  | { readonly kind: 'log'; readonly index: number; readonly line: LogLine }
+  | { readonly kind: 'progress'; readonly of: TaskRef; readonly value: Uint8Array }
+  | { readonly kind: 'log'; readonly of: TaskRef; readonly line: LogLine }
   /** A module has ended the thread while it was loaded. */
   | { readonly kind: 'loadExit'; readonly message: string }
-  /** The answers of some tasks; `first` is the index of the first one. */
-  | { readonly kind: 'answers'; readonly first: number; readonly bytes: Uint8Array }
-  /** An error that no promise of a handler caught. `index`: of the task that caused it, while it runs. */
+  /** The answers of some tasks, one after another. */
+  | { readonly kind: 'answers'; readonly first: TaskRef; readonly bytes: Uint8Array }
+  /** An error that no promise of a handler caught. `of`: the task that caused it, while it runs. */
   | {
       readonly kind: 'stray';
-      readonly index: number | undefined;
+      readonly of: TaskRef | undefined;
       readonly jobId: string | undefined;
       readonly error: Uint8Array;
     };
+
+/** How many chunks a thread has at once: the next one is there when it is through with one. */
+export const CHUNKS_PER_THREAD = 2;
 
 /** The first thing a thread sends up: its own port. Piscina's ports are for Piscina's messages alone. */
 export const PORT = 'millrace.port';

@@ -12,15 +12,18 @@ import { errorAnswer, type Answer } from './answer.js';
 import { stopError } from './contract.js';
 import type { Handler, HandlerModules } from './handler-modules.js';
 import { jobContext } from './job-context.js';
-import type { ThreadMessage, ThreadTask } from './protocol.js';
+import type { TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
 import { Slot } from './slot.js';
-import { decodeTasks, encodeAnswers } from './wire.js';
+import { decodeTasks, encodeAnswers, type Timed } from './wire.js';
 
 /** The attempt whose handler is running, or ran when something stray was set up. */
 interface Attempt {
   readonly task: ThreadTask;
-  readonly index: number;
-  readonly abort: AbortController;
+  readonly of: TaskRef;
+  readonly slot: Slot;
+  /** Made when the handler first asks for its signal: most tiny ones never do. */
+  abort?: AbortController;
+  signal?: AbortSignal;
   live: boolean;
 }
 
@@ -29,42 +32,56 @@ const ANSWER_EVERY_MS = 5;
 
 export class Runner {
   readonly #modules: HandlerModules;
-  readonly #slot: Slot;
+  readonly #slots: readonly Slot[];
   readonly #port: MessagePort;
   readonly #attempts = new AsyncLocalStorage<Attempt>();
   #current: Attempt | undefined;
+  /** The chunks so far: each begins when the one before it is through. */
+  #last: Promise<void> = Promise.resolve();
 
-  constructor(modules: HandlerModules, slot: SharedArrayBuffer, port: MessagePort) {
+  constructor(modules: HandlerModules, slots: readonly SharedArrayBuffer[], port: MessagePort) {
     this.#modules = modules;
-    this.#slot = new Slot(slot);
+    this.#slots = slots.map((buffer) => new Slot(buffer));
     this.#port = port;
     // The engine's word that a task should stop. Synchronous code does not wait for it: it sees the shared memory.
-    port.on('message', (index: number) => {
-      if (this.#current?.index === index) this.#abortIfStopped(this.#current);
+    port.on('message', ({ slot, index }: TaskRef) => {
+      const attempt = this.#current;
+      if (attempt?.of.index === index && attempt.of.slot === slot) this.#abortIfStopped(attempt);
     });
     port.unref();
     process.on('uncaughtException', (thrown) => this.strayed(thrown));
   }
 
   /** @param bytes What encodeTasks() made. */
-  async runChunk(bytes: Uint8Array): Promise<void> {
-    const tasks = decodeTasks(bytes);
-    let answers: Answer[] = [];
+  runChunk(slot: number, bytes: Uint8Array): Promise<void> {
+    // It never rejects: whatever a handler does becomes an answer.
+    this.#last = this.#last.then(() => this.#runTasks(slot, decodeTasks(bytes)));
+    return this.#last;
+  }
+
+  async #runTasks(number: number, tasks: readonly ThreadTask[]): Promise<void> {
+    const slot = this.#slots[number];
+    if (!slot) throw new Error(`There is no slot ${number}`);
+    let answers: Timed[] = [];
     let first = 0;
     let sentAt = performance.now();
+    let endedAt = sentAt;
     for (const [index, task] of tasks.entries()) {
       // From here until its answer is sent, what ends the thread is this task's doing.
-      this.#slot.enter(index);
-      answers.push(this.#slot.stopped(index) ? ['stopped'] : await this.#runTask(task, index));
-      const isLast = index === tasks.length - 1;
-      if (!isLast && performance.now() - sentAt < ANSWER_EVERY_MS) continue;
+      const answer: Answer = slot.take(index)
+        ? await this.#runTask(task, { slot: number, index }, slot)
+        : ['stopped'];
+      const now = performance.now();
+      answers.push({ answer, tookMs: now - endedAt });
+      endedAt = now;
+      if (index < tasks.length - 1 && now - sentAt < ANSWER_EVERY_MS) continue;
       const bytes = encodeAnswers(answers);
-      this.#send({ kind: 'answers', first, bytes }, [bytes.buffer]);
+      this.#send({ kind: 'answers', first: { slot: number, index: first }, bytes }, [bytes.buffer]);
       answers = [];
       first = index + 1;
-      sentAt = performance.now();
+      sentAt = now;
     }
-    this.#slot.enter(undefined);
+    slot.leave();
   }
 
   /** An error that no promise of a handler caught. */
@@ -75,21 +92,20 @@ export class Runner {
     const error = new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause });
     this.#send({
       kind: 'stray',
-      index: attempt?.live ? attempt.index : undefined,
+      of: attempt?.live ? attempt.of : undefined,
       jobId: attempt?.task.id,
       error: encodeError(error),
     });
   }
 
-  async #runTask(task: ThreadTask, index: number): Promise<Answer> {
-    const slot = this.#slot;
+  async #runTask(task: ThreadTask, of: TaskRef, slot: Slot): Promise<Answer> {
     try {
       const { handler } = await this.#modules.load(task.name);
       const payload = decode(task.payload);
-      slot.begin(index);
+      slot.begin(of.index);
       // Begin first, look then: either the engine sees that the handler has begun, or this sees the stop.
-      if (slot.stopped(index)) return ['stopped'];
-      return ['completed', await this.#runHandler(handler, payload, task, index)];
+      if (slot.stopped(of.index)) return ['stopped'];
+      return ['completed', await this.#runHandler(handler, payload, { task, of, slot, live: true })];
     } catch (thrown) {
       return errorAnswer(thrown);
     } finally {
@@ -97,13 +113,7 @@ export class Runner {
     }
   }
 
-  async #runHandler(
-    handler: Handler,
-    payload: unknown,
-    task: ThreadTask,
-    index: number,
-  ): Promise<Uint8Array> {
-    const attempt: Attempt = { task, index, abort: new AbortController(), live: true };
+  async #runHandler(handler: Handler, payload: unknown, attempt: Attempt): Promise<Uint8Array> {
     const context = this.#contextOf(attempt);
     this.#current = attempt;
     try {
@@ -116,18 +126,23 @@ export class Runner {
   }
 
   #contextOf(attempt: Attempt): JobContext {
-    const { task, index } = attempt;
+    const { task, of } = attempt;
+    const signalOf = (): AbortSignal => (attempt.signal ??= this.#watchfulSignal(attempt));
     return jobContext(task, {
-      signal: this.#watchfulSignal(attempt),
-      progress: (value) => attempt.live && this.#send({ kind: 'progress', index, value }),
+      get signal() {
+        return signalOf();
+      },
+      progress: (value) => attempt.live && this.#send({ kind: 'progress', of, value }),
       log: (line) =>
-        attempt.live && this.#send({ kind: 'log', index, line: { ...line, fields: cloneable(line.fields) } }),
+        attempt.live && this.#send({ kind: 'log', of, line: { ...line, fields: cloneable(line.fields) } }),
     });
   }
 
   /** The attempt's signal; asking it looks at the shared word first. */
   #watchfulSignal(attempt: Attempt): AbortSignal {
+    attempt.abort = new AbortController();
     const { signal } = attempt.abort;
+    this.#abortIfStopped(attempt);
     const abortIfStopped = (): void => this.#abortIfStopped(attempt);
     Object.defineProperties(signal, {
       aborted: {
@@ -146,10 +161,10 @@ export class Runner {
     return signal;
   }
 
-  #abortIfStopped(attempt: Attempt): void {
+  #abortIfStopped({ task, of, slot, abort, live }: Attempt): void {
     // The slot's words belong to the chunk that runs now, so an attempt that is over must not read them.
-    const reason = attempt.live ? this.#slot.stopped(attempt.index) : undefined;
-    if (reason) attempt.abort.abort(stopError(reason, { ...attempt.task, graceMs: 0 }));
+    const reason = live ? slot.stopped(of.index) : undefined;
+    if (reason) abort?.abort(stopError(reason, { ...task, graceMs: 0 }));
   }
 
   #send(message: ThreadMessage, transfer: ArrayBuffer[] = []): void {

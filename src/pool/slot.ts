@@ -1,6 +1,6 @@
 /**
- * The memory that a thread shares with the engine, so that each sees at once what the other does, even while
- * the thread is deep in synchronous code: which task of its chunk it is at, since when, and which it should stop.
+ * The memory that a thread shares with the engine about one chunk, so that each sees at once what the other does,
+ * even while the thread is deep in synchronous code: which task it is at, since when, and which should not run on.
  */
 import type { StopReason } from './contract.js';
 
@@ -10,10 +10,16 @@ export const MAX_CHUNK = 256;
 const REASONS: readonly StopReason[] = ['timedOut', 'cancelled', 'shutdown'];
 const CURRENT = 0;
 const AT = 1;
-const FIRST_STOP = 2;
+const FIRST_TASK = 2;
 /** The instant comes first, for it needs an alignment of eight bytes. */
 const WORDS_OFFSET = 8;
-const BYTES = WORDS_OFFSET + 4 * (FIRST_STOP + MAX_CHUNK);
+const BYTES = WORDS_OFFSET + 4 * (FIRST_TASK + MAX_CHUNK);
+
+/** What the word of a task says; above `STOPPED` it is the reason. */
+const WAITING = 0;
+const TAKEN = 1;
+const WITHHELD = 2;
+const STOPPED = 3;
 
 export class Slot {
   readonly buffer: SharedArrayBuffer;
@@ -26,14 +32,24 @@ export class Slot {
     this.#words = new Int32Array(buffer, WORDS_OFFSET);
   }
 
-  /** Engine: before a chunk is sent. */
-  reset(): void {
-    for (let i = 0; i < this.#words.length; i++) Atomics.store(this.#words, i, 0);
+  /** Engine: before a chunk of so many tasks is sent. */
+  reset(tasks: number): void {
+    for (let i = 0; i < FIRST_TASK + tasks; i++) Atomics.store(this.#words, i, WAITING);
   }
 
-  /** Thread: this task's turn has come, or `undefined`: nothing's. */
-  enter(index: number | undefined): void {
-    Atomics.store(this.#words, AT, index === undefined ? 0 : index + 1);
+  /**
+   * Thread: this task's turn has come.
+   * @returns whether it is the thread's now; otherwise the engine has withheld it, and it must not run.
+   */
+  take(index: number): boolean {
+    if (Atomics.compareExchange(this.#words, FIRST_TASK + index, WAITING, TAKEN) !== WAITING) return false;
+    Atomics.store(this.#words, AT, index + 1);
+    return true;
+  }
+
+  /** Thread: the chunk is through. */
+  leave(): void {
+    Atomics.store(this.#words, AT, 0);
   }
 
   /** Engine: the task whose turn it is: the one to blame when the thread dies. */
@@ -65,13 +81,18 @@ export class Slot {
     return Number(process.hrtime.bigint() - Atomics.load(this.#startedAt, 0)) / 1e6;
   }
 
-  /** Engine: asks a task to stop. */
-  stop(index: number, reason: StopReason): void {
-    Atomics.store(this.#words, FIRST_STOP + index, REASONS.indexOf(reason) + 1);
+  /** Engine: keeps a task whose turn has not come from ever running. @returns whether it was in time. */
+  withhold(index: number): boolean {
+    return Atomics.compareExchange(this.#words, FIRST_TASK + index, WAITING, WITHHELD) === WAITING;
   }
 
-  /** Thread: why a task should stop, or nothing. */
+  /** Engine: asks a task to stop that the thread has taken. */
+  stop(index: number, reason: StopReason): void {
+    Atomics.store(this.#words, FIRST_TASK + index, STOPPED + REASONS.indexOf(reason));
+  }
+
+  /** Thread: why a task that it has taken should stop, or nothing. */
   stopped(index: number): StopReason | undefined {
-    return REASONS[Atomics.load(this.#words, FIRST_STOP + index) - 1];
+    return REASONS[Atomics.load(this.#words, FIRST_TASK + index) - STOPPED];
   }
 }

@@ -16,7 +16,7 @@ import {
 import type { Runner } from './runner.js';
 
 // Safe: pool/thread.ts starts this module with exactly this data.
-const { handlers, slot, registrar } = workerData as ThreadData;
+const { handlers, slots, registrar } = workerData as ThreadData;
 const modules = new HandlerModules(handlers);
 /** The job whose module is being loaded. */
 let loading: string | undefined;
@@ -48,13 +48,13 @@ export default async function serve(request: ThreadRequest): Promise<LoadReport 
     return report;
   }
   runner ??= startRunner();
-  await (await runner).runChunk(request.tasks);
+  await (await runner).runChunk(request.slot, request.tasks);
   return undefined;
 }
 
 async function startRunner(): Promise<Runner> {
   const { Runner } = await import('./runner.js');
-  const started = new Runner(modules, slot, port);
+  const started = new Runner(modules, slots, port);
   process.off('uncaughtException', keepEarly);
   for (const thrown of early) started.strayed(thrown);
   return started;

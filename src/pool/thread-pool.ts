@@ -1,20 +1,58 @@
 /**
  * The threads that thread jobs run in: as many as asked for, each replaced when it has ended. A thread counts as
  * free only once it is ready, so a pool that cannot start threads takes no jobs, and burns none.
+ *
+ * A job mostly has a thread for itself. Jobs that are known to be tiny share: several go in one message, and a
+ * second message waits in the thread while it works on the first.
  */
 import type { Clock, Timer } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
-import type { Pool, PoolEvents, StopReason, Task } from './contract.js';
+import type { Pool, PoolEvents, Ride, Seat, StopReason, Task } from './contract.js';
+import { Pace } from './pace.js';
 import type { LoadFailure, LoadReport } from './protocol.js';
 import { Thread, type ThreadEvents, type ThreadSettings } from './thread.js';
 
 export interface ThreadPoolSettings extends ThreadSettings {
   readonly count: number;
+  /** How many tiny jobs a thread is sent in one message at most. */
+  readonly batchSize: number;
+}
+
+/** What one message to a thread will hold, or holds: the jobs whose seats were reserved in one turn. */
+class Load {
+  readonly thread: Thread;
+  /** Whether it holds only jobs that are known to be tiny. */
+  readonly isTiny: boolean;
+  /** What its jobs are expected to take together. */
+  expectedMs = 0;
+  seats = 0;
+
+  constructor(thread: Thread, isTiny: boolean) {
+    this.thread = thread;
+    this.isTiny = isTiny;
+  }
+}
+
+/** A place in a message. */
+class ThreadSeat implements Seat {
+  readonly load: Load;
+  readonly #onRelease: (load: Load) => void;
+
+  constructor(load: Load, onRelease: (load: Load) => void) {
+    this.load = load;
+    this.#onRelease = onRelease;
+  }
+
+  release(): void {
+    this.#onRelease(this.load);
+  }
 }
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 30_000;
+/** What the jobs of one message may take together, so that nobody waits for long behind them. */
+const MAX_EXPECTED_MS = 5;
 
 export class ThreadPool implements Pool {
   readonly #settings: ThreadPoolSettings;
@@ -24,17 +62,22 @@ export class ThreadPool implements Pool {
   readonly #live = new Set<Thread>();
   /** Threads that were ended and are still in native code. As many as `count` are replaced before they have gone. */
   readonly #ending = new Set<Thread>();
-  #reserved = 0;
+  /** The loads of each thread: reserved, sent or waiting in it. */
+  readonly #loads = new Map<Thread, Load[]>();
+  /** The load that tiny jobs of this turn still go to. */
+  #forming: Load | undefined;
+  readonly #pace: Pace;
   /** Threads in a row that ended before they took a chunk. */
   #failures = 0;
   #retry: Timer | undefined;
   #retryDelayMs = FIRST_RETRY_MS;
   #isClosed = false;
 
-  constructor(settings: ThreadPoolSettings, events: PoolEvents, clock: Clock) {
+  constructor(settings: ThreadPoolSettings, events: PoolEvents, clock: Clock, pace = new Pace()) {
     this.#settings = settings;
     this.#events = events;
     this.#clock = clock;
+    this.#pace = pace;
   }
 
   /**
@@ -70,10 +113,9 @@ export class ThreadPool implements Pool {
     }
   }
 
-  hasRoom(): boolean {
-    let idle = 0;
-    for (const thread of this.#live) if (thread.isIdle) idle++;
-    return idle > this.#reserved;
+  hasRoom(name: string, isLimited: boolean): boolean {
+    const tinyMs = isLimited ? undefined : this.#pace.tinyMs(name);
+    return this.#fits(tinyMs) || this.#freeThread(tinyMs !== undefined) !== undefined;
   }
 
   /** A thread's tasks are settled when it has answered, or has gone. */
@@ -81,20 +123,29 @@ export class ThreadPool implements Pool {
     return false;
   }
 
-  reserve(): void {
-    this.#reserved++;
+  reserve(name: string, isLimited: boolean): Seat {
+    const tinyMs = isLimited ? undefined : this.#pace.tinyMs(name);
+    const load = this.#fits(tinyMs) ? this.#forming : this.#newLoad(tinyMs !== undefined);
+    if (!load) throw new Error(`There is no room for a job of type ${name}: hasRoom() says so`);
+    load.seats++;
+    load.expectedMs += tinyMs ?? 0;
+    return new ThreadSeat(load, (one) => this.#release(one));
   }
 
-  unreserve(): void {
-    this.#reserved--;
-  }
-
-  run(tasks: readonly Task[]): void {
-    this.#reserved -= tasks.length;
-    const thread = [...this.#live].find(({ isIdle }) => isIdle);
-    if (thread) thread.run(tasks);
-    // The thread whose room was reserved has died since.
-    else for (const task of tasks) this.#events.settled(task, { kind: 'released' });
+  run(rides: readonly Ride[]): void {
+    const tasksOf = new Map<Load, Task[]>();
+    for (const { seat, task } of rides) {
+      // Safe: the seats of this pool are its own.
+      const { load } = seat as ThreadSeat;
+      const tasks = tasksOf.get(load);
+      if (tasks) tasks.push(task);
+      else tasksOf.set(load, [task]);
+    }
+    for (const [load, tasks] of tasksOf) {
+      if (load.thread.isReady) load.thread.run(tasks, () => this.#through(load));
+      // The thread whose room was reserved has died since.
+      else this.#events.settled(tasks.map((task) => ({ task, outcome: { kind: 'released' } })));
+    }
   }
 
   stop(task: Task, reason: StopReason): void {
@@ -109,18 +160,65 @@ export class ThreadPool implements Pool {
     await Promise.all(threads.map((thread) => thread.whenGone()));
   }
 
+  /** Whether a job that takes so long still goes into the message of this turn. */
+  #fits(tinyMs: number | undefined): boolean {
+    const load = this.#forming;
+    if (!load || tinyMs === undefined) return false;
+    return load.seats < this.#settings.batchSize && load.expectedMs + tinyMs <= MAX_EXPECTED_MS;
+  }
+
+  /** One without work, or, for tiny jobs, one that has only a message of tiny ones. */
+  #freeThread(isTiny: boolean): Thread | undefined {
+    let second: Thread | undefined;
+    for (const thread of this.#live) {
+      if (!thread.isReady) continue;
+      const [first, next] = this.#loads.get(thread) ?? [];
+      if (!first) return thread;
+      if (isTiny && first.isTiny && !next && this.#settings.batchSize > 1) second ??= thread;
+    }
+    return second;
+  }
+
+  #newLoad(isTiny: boolean): Load | undefined {
+    const thread = this.#freeThread(isTiny);
+    if (!thread) return undefined;
+    const load = new Load(thread, isTiny);
+    this.#loads.get(thread)?.push(load);
+    if (isTiny) {
+      this.#forming = load;
+      // What is reserved later is claimed later, and does not hold this one up.
+      queueMicrotask(() => {
+        if (this.#forming === load) this.#forming = undefined;
+      });
+    }
+    return load;
+  }
+
+  #release(load: Load): void {
+    if (--load.seats === 0) this.#unload(load);
+  }
+
+  #through(load: Load): void {
+    this.#failures = 0;
+    this.#unload(load);
+    this.#events.available();
+  }
+
+  #unload(load: Load): void {
+    const loads = this.#loads.get(load.thread);
+    const at = loads?.indexOf(load) ?? -1;
+    if (at >= 0) loads?.splice(at, 1);
+  }
+
   #add(): Thread {
     const pool = this.#events;
     const events: ThreadEvents = {
       stopping: (task) => pool.stopping(task),
-      settled: (task, outcome) => pool.settled(task, outcome),
+      settled: (ends) => pool.settled(ends),
+      took: ({ name }, tookMs) => this.#pace.note(name, tookMs),
       progress: (task, value) => pool.progress(task, value),
       log: (task, line) => pool.log(task, line),
       warning: (error) => pool.warning(error),
-      idle: () => {
-        this.#failures = 0;
-        this.#events.available();
-      },
       ending: (thread) => this.#leave(thread),
       gone: (thread) => {
         this.#ending.delete(thread);
@@ -129,11 +227,13 @@ export class ThreadPool implements Pool {
     };
     const thread = new Thread(this.#settings, events, this.#clock);
     this.#live.add(thread);
+    this.#loads.set(thread, []);
     return thread;
   }
 
   #leave(thread: Thread): void {
     this.#live.delete(thread);
+    this.#loads.delete(thread);
     this.#ending.add(thread);
     if (thread.isProven) this.fill();
     else this.#backOff();

@@ -12,8 +12,10 @@ import { decodeError, fromErrorData } from '../job/error-data.js';
 import { Chunk, START_TIMEOUT_MS } from './chunk.js';
 import type { PoolEvents, StopReason, Task } from './contract.js';
 import {
+  CHUNKS_PER_THREAD,
   PORT,
   type LoadReport,
+  type TaskRef,
   type ThreadData,
   type ThreadMessage,
   type ThreadRequest,
@@ -35,8 +37,8 @@ export interface ThreadEvents extends Pick<
   PoolEvents,
   'stopping' | 'settled' | 'progress' | 'log' | 'warning'
 > {
-  /** Ready for the next chunk. */
-  idle(thread: Thread): void;
+  /** How long a task took: its turn in the thread, its handler's time most of all. */
+  took(task: Task, tookMs: number): void;
   /** It takes no more chunks; its exit is still to come. */
   ending(thread: Thread): void;
   /** It has exited, and all its tasks are settled. */
@@ -51,11 +53,14 @@ const ENTRY = new URL('./thread-entry.js', import.meta.url).href;
 export class Thread {
   readonly #clock: Clock;
   readonly #events: ThreadEvents;
-  readonly #slot = new Slot();
+  readonly #slots = Array.from({ length: CHUNKS_PER_THREAD }, () => new Slot());
   readonly #piscina: Piscina;
   #port: MessagePort | undefined;
-  #chunk: Chunk | undefined;
-  #state: 'starting' | 'idle' | 'busy' | 'ending' | 'gone' = 'starting';
+  /** By the number of the slot that they use. */
+  readonly #chunks: (Chunk | undefined)[] = [];
+  /** The slots of the chunks that are not through, in their order. */
+  #order: number[] = [];
+  #state: 'starting' | 'ready' | 'ending' | 'gone' = 'starting';
   /** Why the thread ended, where it was not the engine that ended it. */
   #fatal: Error | undefined;
   /** A stray error left the thread in a state that nobody knows: it gets no further chunk. */
@@ -68,7 +73,11 @@ export class Thread {
     this.#clock = clock;
     this.#events = events;
     const { handlers, registrar } = settings;
-    const workerData: ThreadData = { handlers, slot: this.#slot.buffer, ...(registrar && { registrar }) };
+    const workerData: ThreadData = {
+      handlers,
+      slots: this.#slots.map(({ buffer }) => buffer),
+      ...(registrar && { registrar }),
+    };
     this.#piscina = new Piscina({
       filename: ENTRY,
       // The one thread comes with the first request, and nobody replaces it behind our back.
@@ -96,8 +105,9 @@ export class Thread {
     });
   }
 
-  get isIdle(): boolean {
-    return this.#state === 'idle';
+  /** Whether it takes a chunk, to run at once or behind the one that it has. */
+  get isReady(): boolean {
+    return this.#state === 'ready' && !this.#isTainted && this.#order.length < CHUNKS_PER_THREAD;
   }
 
   /** Whether it ever got as far as taking a chunk. */
@@ -106,7 +116,7 @@ export class Thread {
   }
 
   /**
-   * Starts the thread and loads every handler's module. Afterwards the thread is idle.
+   * Starts the thread and loads every handler's module. Afterwards the thread is ready.
    * @returns what it found in them; jobs of modules that could not be loaded would error.
    * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`, or `MILLRACE_HANDLER_LOAD_FAILED` where a module ended
    *   the thread; and the thread is gone then.
@@ -123,7 +133,7 @@ export class Thread {
       );
       const report = await Promise.race([loading, gone]);
       // It may have been ended in the same turn.
-      if (this.#state === 'starting') this.#state = 'idle';
+      if (this.#state === 'starting') this.#state = 'ready';
       return report;
     } catch (thrown) {
       // Where the system refused to make a thread there is none to wait for.
@@ -137,21 +147,21 @@ export class Thread {
     }
   }
 
-  /** To be called while it is idle. */
-  run(tasks: readonly Task[]): void {
-    this.#state = 'busy';
+  /**
+   * To be called while it is ready.
+   * @param onThrough Called when it may take another chunk instead; never, where the thread ends first.
+   */
+  run(tasks: readonly Task[], onThrough: () => void): void {
     this.#isProven = true;
-    this.#chunk = new Chunk(tasks, this.#slot, this.#clock, {
-      settled: (task, outcome) => this.#events.settled(task, outcome),
-      stopping: (task, index) => {
-        this.#port?.postMessage(index);
-        this.#events.stopping(task);
-      },
-      mustEnd: () => this.end(),
-    });
+    const slot = this.#slots.findIndex((_slot, number) => !this.#chunks[number]);
+    const chunk = this.#newChunk(tasks, slot);
+    this.#chunks[slot] = chunk;
+    this.#order.push(slot);
+    if (this.#order.length === 1) chunk.begin();
+    else this.#head()?.hurry();
     const bytes = encodeTasks(tasks);
-    this.#request({ kind: 'chunk', tasks: bytes }, [bytes.buffer]).then(
-      () => this.#finished(),
+    this.#request({ kind: 'chunk', slot, tasks: bytes }, [bytes.buffer]).then(
+      () => this.#finished(slot, onThrough),
       // Mostly the thread has died, and its exit settles what is left; one that lives on is of no use.
       (thrown: unknown) => {
         this.#fatal ??= asError(thrown);
@@ -162,16 +172,21 @@ export class Thread {
 
   /** Whether the task was one of this thread's. */
   stop(task: Task, reason: StopReason): boolean {
-    const index = this.#chunk?.indexOf(task) ?? -1;
-    if (index < 0) return false;
-    this.#chunk?.stop(index, reason);
-    return true;
+    for (const chunk of this.#chunks) {
+      const index = chunk?.indexOf(task) ?? -1;
+      if (index < 0) continue;
+      chunk?.stop(index, reason);
+      return true;
+    }
+    return false;
   }
 
   /** Ends the thread; what native code is doing is waited for, so its exit may take a while. */
   end(): void {
     if (this.#state === 'ending' || this.#state === 'gone') return;
     this.#ending();
+    // What the thread will never begin need not wait for its exit.
+    this.#withdraw();
     this.#stuck = this.#clock.setTimer(() => {
       const message = `A thread that was ended ${STUCK_AFTER_MS} ms ago is still in native code; its job is not run again before it has gone`;
       this.#events.warning(new MillraceError('MILLRACE_THREAD_STUCK', message));
@@ -182,6 +197,28 @@ export class Thread {
   /** Resolves once the thread has gone. */
   whenGone(): Promise<void> {
     return this.#state === 'gone' ? Promise.resolve() : new Promise((resolve) => this.#onGone.push(resolve));
+  }
+
+  #newChunk(tasks: readonly Task[], slot: number): Chunk {
+    // Safe: run() has found the slot.
+    return new Chunk(tasks, this.#slots[slot] as Slot, this.#clock, {
+      settled: (ends) => this.#events.settled(ends),
+      stopping: (task, index) => {
+        this.#port?.postMessage({ slot, index } satisfies TaskRef);
+        this.#events.stopping(task);
+      },
+      stalled: () => this.#withdraw(),
+      mustEnd: () => this.end(),
+    });
+  }
+
+  #head(): Chunk | undefined {
+    const [first] = this.#order;
+    return first === undefined ? undefined : this.#chunks[first];
+  }
+
+  #withdraw(): void {
+    for (const chunk of this.#chunks) chunk?.withdraw();
   }
 
   #request<Reply>(request: ThreadRequest, transferList: ArrayBuffer[] = []): Promise<Reply> {
@@ -219,14 +256,13 @@ export class Thread {
     switch (message.kind) {
       case 'progress':
       case 'log': {
-        const task = this.#chunk?.open(message.index);
+        const task = this.#chunks[message.of.slot]?.open(message.of.index);
         if (task && message.kind === 'progress') this.#events.progress(task, message.value);
         if (task && message.kind === 'log') this.#events.log(task, message.line);
         return;
       }
       case 'answers':
-        for (const [i, answer] of decodeAnswers(message.bytes).entries())
-          this.#chunk?.answered(message.first + i, answer);
+        this.#answered(message.first, message.bytes);
         return;
       case 'stray':
         this.#strayed(message);
@@ -239,10 +275,22 @@ export class Thread {
     }
   }
 
-  #strayed({ index, jobId, error }: Extract<ThreadMessage, { kind: 'stray' }>): void {
-    if (index !== undefined && this.#chunk?.open(index)) {
+  #answered({ slot, index }: TaskRef, bytes: Uint8Array): void {
+    const chunk = this.#chunks[slot];
+    if (!chunk) return;
+    const { answers, tookMs } = decodeAnswers(bytes);
+    for (const [i, took] of tookMs.entries()) {
+      const task = chunk.open(index + i);
+      if (task) this.#events.took(task, took);
+    }
+    chunk.answered(index, answers);
+  }
+
+  #strayed({ of, jobId, error }: Extract<ThreadMessage, { kind: 'stray' }>): void {
+    const chunk = of && this.#chunks[of.slot];
+    if (of && chunk?.open(of.index)) {
       // What the handler still does must be over before its job may run again, and only this ends it.
-      this.#chunk.strayed(index, error);
+      chunk.strayed(of.index, error);
       this.end();
       return;
     }
@@ -251,20 +299,18 @@ export class Thread {
     const origin = jobId === undefined ? 'code that belongs to no job' : `job ${jobId} after it had ended`;
     const message = `A stray error in a thread, from ${origin}: ${cause.message}. The thread is replaced when it is idle`;
     this.#events.warning(new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause }));
-    if (this.#state === 'idle') this.end();
+    if (this.#state === 'ready' && this.#order.length === 0) this.end();
   }
 
-  #finished(): void {
+  #finished(slot: number, onThrough: () => void): void {
     this.#drain();
-    if (this.#state !== 'busy') return;
-    this.#chunk?.dispose();
-    this.#chunk = undefined;
-    if (this.#isTainted) {
-      this.end();
-      return;
-    }
-    this.#state = 'idle';
-    this.#events.idle(this);
+    if (this.#state !== 'ready') return;
+    this.#chunks[slot]?.dispose();
+    this.#chunks[slot] = undefined;
+    this.#order = this.#order.filter((one) => one !== slot);
+    this.#head()?.begin();
+    if (this.#isTainted && this.#order.length === 0) this.end();
+    else onThrough();
   }
 
   #ending(): void {
@@ -283,9 +329,10 @@ export class Thread {
     this.#stuck?.cancel();
     this.#port?.close();
     const fault = isOurs ? undefined : faultOf(this.#fatal, code);
-    const isBlamed = this.#chunk?.lost(fault);
+    let isBlamed = false;
+    for (const slot of this.#order) isBlamed = this.#chunks[slot]?.lost(fault) || isBlamed;
+    this.#order = [];
     if (fault && !isBlamed && !isStart) this.#events.warning(fault);
-    this.#chunk = undefined;
     for (const listener of this.#onGone) listener();
     this.#events.gone(this);
   }

@@ -52,6 +52,11 @@ export class Window {
     return this.#end === undefined || this.#reading || enough ? undefined : this.#end;
   }
 
+  /** Nothing is in the window, and there may be more behind it: its first entry is not known yet. */
+  get isUnread(): boolean {
+    return this.#end !== undefined && this.#entries.length === 0;
+  }
+
   /** The first entry for which `accepts` says yes. */
   first(accepts: (entry: ReadyEntry) => boolean): ReadyEntry | undefined {
     return this.#entries.find(accepts);

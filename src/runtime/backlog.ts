@@ -15,9 +15,15 @@ import { selector, type Selection, type Selector } from '../queue/selector.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
 import { Window, WINDOW_SIZE } from '../queue/window.js';
 
-interface Lane {
+/** The jobs of one type in a queue. */
+export interface LaneInfo {
   readonly queue: string;
   readonly name: string;
+  /** How many of them run at once is limited: one that is claimed must not wait behind others. */
+  readonly isLimited: boolean;
+}
+
+interface Lane extends LaneInfo {
   readonly window: Window;
   /** Jobs taken since the low-water mark was last raised. */
   taken: number;
@@ -27,12 +33,15 @@ interface Lane {
 
 interface Line extends QueueSettings {
   readonly lanes: ReadonlyMap<string, Lane>;
+  /** What {@link Backlog.next} found to be its next job. */
+  head: Head;
 }
 
+/** A line's next job; `unread`: it has yet to be read from the journal. */
+type Head = { readonly entry: ReadyEntry; readonly lane: Lane } | 'unread' | undefined;
+
 /** A job that was chosen, and where it came from. */
-export interface Choice extends ReadyEntry {
-  readonly queue: string;
-}
+export interface Choice extends ReadyEntry, LaneInfo {}
 
 export interface BacklogOptions {
   readonly journal: Journal;
@@ -72,8 +81,15 @@ export class Backlog {
     const names = [...options.typeConcurrency.keys()];
     for (const settings of options.queues) {
       const queue = settings.name;
-      const lanes = names.map((name): Lane => ({ queue, name, window: new Window(), taken: 0 }));
-      this.#lines.set(queue, { ...settings, lanes: new Map(lanes.map((lane) => [lane.name, lane])) });
+      const lanes = names.map((name): Lane => {
+        const isLimited = this.#isLimited(name, settings);
+        return { queue, name, isLimited, window: new Window(), taken: 0 };
+      });
+      this.#lines.set(queue, {
+        ...settings,
+        lanes: new Map(lanes.map((lane) => [lane.name, lane])),
+        head: undefined,
+      });
     }
     const lines = [...this.#lines.values()];
     this.#selector = selector(options.selection, lines);
@@ -118,23 +134,18 @@ export class Backlog {
    * @param hasRoom Whether a job of that type could start.
    * @param accepts Whether this very job could.
    */
-  next(hasRoom: (name: string) => boolean, accepts: (entry: ReadyEntry) => boolean): Choice | undefined {
-    const names = [...this.#options.typeConcurrency.keys()].filter(
-      (name) => this.#allows(name) && hasRoom(name),
-    );
-    if (names.length === 0) return undefined;
-    const heads = new Map<Line, ReadyEntry>();
+  next(hasRoom: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): Choice | undefined {
     const line = this.#selector.next((candidate) => {
-      const head = this.#queueLimits.allows(candidate.name)
-        ? this.#headOf(candidate, names, accepts)
-        : undefined;
-      if (head) heads.set(candidate, head);
-      return head !== undefined;
+      const isOpen = this.#queueLimits.allows(candidate.name);
+      candidate.head = isOpen ? this.#headOf(candidate, hasRoom, accepts) : undefined;
+      // With weights the others go on meanwhile; strictly, a lighter queue waits for what a heavier one may have.
+      if (candidate.head === 'unread') return this.#options.selection === 'strict';
+      return candidate.head !== undefined;
     });
-    const entry = line && heads.get(line);
-    if (!line || !entry) return undefined;
-    const choice = { ...entry, queue: line.name };
-    this.#lane(choice)?.window.take(choice.key);
+    if (!line?.head || line.head === 'unread') return undefined;
+    const { entry, lane } = line.head;
+    const choice = { ...entry, queue: lane.queue, isLimited: lane.isLimited };
+    lane.window.take(entry.key);
     this.#start(choice);
     return choice;
   }
@@ -162,7 +173,7 @@ export class Backlog {
   }
 
   /** The entry stays in the journal after all: a job that was chosen and could not be read. */
-  giveBack({ queue, ...entry }: Choice): void {
+  giveBack({ queue, isLimited: _lanes, ...entry }: Choice): void {
     const lane = this.#lane({ queue, name: entry.name });
     if (!lane) return;
     lane.window.giveBack(entry);
@@ -185,20 +196,25 @@ export class Backlog {
   }
 
   /** The first job of a queue among those whose type has room. */
-  #headOf(
-    line: Line,
-    names: readonly string[],
-    accepts: (entry: ReadyEntry) => boolean,
-  ): ReadyEntry | undefined {
-    let head: ReadyEntry | undefined;
-    for (const name of names) {
-      const lane = line.lanes.get(name);
-      if (!lane || lane.retry) continue;
+  #headOf(line: Line, hasRoom: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): Head {
+    let head: Exclude<Head, 'unread'>;
+    let isUnread = false;
+    for (const lane of line.lanes.values()) {
+      if (lane.retry || !this.#allows(lane.name) || !hasRoom(lane)) continue;
       this.#wantMore(lane);
+      isUnread ||= lane.window.isUnread;
       const entry = lane.window.first(accepts);
-      if (entry && (!head || orderOf(entry.key) < orderOf(head.key))) head = entry;
+      if (entry && (!head || orderOf(entry.key) < orderOf(head.entry.key))) head = { entry, lane };
     }
-    return head;
+    // What is still to be read may come first.
+    return isUnread ? 'unread' : head;
+  }
+
+  #isLimited(name: string, { concurrency }: QueueSettings): boolean {
+    const { typeConcurrency, nativeTypes } = this.#options;
+    return (
+      concurrency < Infinity || (typeConcurrency.get(name) ?? Infinity) < Infinity || nativeTypes.has(name)
+    );
   }
 
   #wantMore(lane: Lane): void {

@@ -2,7 +2,7 @@
 import type { JobTypeSettings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
-import type { Backlog } from './backlog.js';
+import type { Backlog, LaneInfo } from './backlog.js';
 import type { Executor, Start } from './executor.js';
 
 export interface DispatcherLinks {
@@ -41,22 +41,21 @@ export class Dispatcher {
     const starts: Start[] = [];
     while (mayClaim()) {
       const choice = backlog.next(
-        (name) => this.#hasRoom(name),
+        (lane) => this.#hasRoom(lane),
         (entry) => this.#accepts(entry),
       );
       const type = choice && this.#links.types.get(choice.name);
       if (!choice || !type) break;
       const pool = this.#links.pools[type.kind];
-      pool.reserve(choice.name);
-      starts.push({ choice, type, pool });
+      starts.push({ choice, type, pool, seat: pool.reserve(choice.name, choice.isLimited) });
     }
     if (starts.length > 0) void executor.start(starts);
     onPass();
   }
 
-  #hasRoom(name: string): boolean {
+  #hasRoom({ name, isLimited }: LaneInfo): boolean {
     const type = this.#links.types.get(name);
-    return type !== undefined && this.#links.pools[type.kind].hasRoom(name);
+    return type !== undefined && this.#links.pools[type.kind].hasRoom(name, isLimited);
   }
 
   #accepts({ id, name }: ReadyEntry): boolean {

@@ -15,7 +15,7 @@ import type { Journal, JobRead } from '../journal/journal.js';
 import { RUNNING_SPAN, runningKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { JobTypeSettings } from '../options.js';
-import type { Pool, StopReason, Task } from '../pool/contract.js';
+import type { Pool, Ride, Seat, Settled, StopReason, Task } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
 import type { Backlog, Choice } from './backlog.js';
 import { claimOne } from './claim.js';
@@ -23,11 +23,12 @@ import { claimOne } from './claim.js';
 /** How many attempts end before the low-water mark of running jobs is raised. */
 const RAISE_MARK_EVERY = 1_000;
 
-/** A job that was chosen, how it runs and where; its room in the pool is reserved. */
+/** A job that was chosen, how it runs and where. */
 export interface Start {
   readonly choice: Choice;
   readonly type: JobTypeSettings;
   readonly pool: Pool;
+  readonly seat: Seat;
 }
 
 /** A chosen job until its outcome is committed. */
@@ -44,6 +45,14 @@ interface Attempt extends Start {
   isSettling: boolean;
   /** Why it must stop; one that has not started does not start any more. */
   stopReason?: StopReason;
+}
+
+/** An attempt whose outcome is known. */
+interface Ending {
+  readonly attempt: Attempt;
+  /** The job as it ran. */
+  readonly before: Job;
+  readonly outcome: Outcome;
 }
 
 export interface ExecutorLinks {
@@ -101,7 +110,7 @@ export class Executor {
       this.#unclaimed(attempts, asError(thrown));
       return;
     }
-    for (const attempt of attempts) this.#run(attempt);
+    this.#run(attempts);
   }
 
   /** A pool's word that a task was told to stop. */
@@ -110,10 +119,14 @@ export class Executor {
     if (attempt) attempt.isStopping = true;
   }
 
-  /** A pool's word on what a task came to. */
-  settle(task: Task, outcome: Outcome): void {
-    const attempt = this.#byTask.get(task);
-    if (attempt?.job) this.#settle(attempt, attempt.job, outcome);
+  /** A pool's word on what tasks came to. */
+  settle(ends: readonly Settled[]): void {
+    const running: Ending[] = [];
+    for (const { task, outcome } of ends) {
+      const attempt = this.#byTask.get(task);
+      if (attempt?.job) running.push({ attempt, before: attempt.job, outcome });
+    }
+    this.#settle(running);
   }
 
   /** Cancels a chosen or running job; between it and an outcome the order of the commits decides. */
@@ -176,7 +189,7 @@ export class Executor {
         this.#abandon(attempt, claim.error);
         continue;
       }
-      attempt.pool.unreserve(attempt.choice.name);
+      attempt.seat.release();
       this.#end(attempt, claim.before, claim.job);
     }
   }
@@ -195,36 +208,57 @@ export class Executor {
     announcer.warning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
   }
 
-  #run(attempt: Attempt): void {
-    const { job, type, pool, stopReason } = attempt;
-    // One whose record was damaged has ended already.
-    if (!job || !this.#attempts.has(job.spec.id)) return;
-    if (stopReason) {
-      pool.unreserve(job.spec.name);
-      this.#settle(attempt, job, { kind: stopReason === 'cancelled' ? 'cancelled' : 'released' });
-      return;
+  #run(attempts: readonly Attempt[]): void {
+    const rides = new Map<Pool, Ride[]>();
+    const unstarted: Ending[] = [];
+    for (const attempt of attempts) {
+      const { job, type, pool, seat, stopReason } = attempt;
+      // One whose record was damaged has ended already.
+      if (!job || !this.#attempts.has(job.spec.id)) continue;
+      if (stopReason) {
+        seat.release();
+        const kind = stopReason === 'cancelled' ? 'cancelled' : 'released';
+        unstarted.push({ attempt, before: job, outcome: { kind } });
+        continue;
+      }
+      const task = taskOf(job, type);
+      attempt.task = task;
+      this.#byTask.set(task, attempt);
+      this.#links.announcer.started(job);
+      const own = rides.get(pool);
+      if (own) own.push({ seat, task });
+      else rides.set(pool, [{ seat, task }]);
     }
-    const task = taskOf(job, type);
-    attempt.task = task;
-    this.#byTask.set(task, attempt);
-    this.#links.announcer.started(job);
-    pool.run([task]);
+    for (const [pool, own] of rides) pool.run(own);
+    this.#settle(unstarted);
   }
 
-  #settle(attempt: Attempt, before: Job, outcome: Outcome): void {
+  /** All in one commit: those that end together. */
+  #settle(ends: readonly Ending[]): void {
+    if (ends.length === 0) return;
     const { journal, clock, random } = this.#links;
-    const { spec } = before;
-    const policy = {
-      maxAttempts: spec.maxAttempts ?? attempt.type.maxAttempts,
-      backoff: attempt.type.backoff,
-    };
-    const job = { spec, status: settled(before.status, outcome, policy, clock.now(), random()) };
-    attempt.isSettling = true;
-    const change = new Transaction().move(spec, before.status, job.status);
-    if (spec.durability === 'fsync') change.withSync();
+    const now = clock.now();
+    const change = new Transaction();
+    const jobs = ends.map(({ attempt, before: { spec, status }, outcome }): Job => {
+      const { type } = attempt;
+      const policy = { maxAttempts: spec.maxAttempts ?? type.maxAttempts, backoff: type.backoff };
+      const next = settled(status, outcome, policy, now, random());
+      attempt.isSettling = true;
+      change.move(spec, status, next);
+      if (spec.durability === 'fsync') change.withSync();
+      return { spec, status: next };
+    });
     journal.commit(change).then(
-      () => this.#end(attempt, before, job),
-      (thrown: unknown) => this.#abandon(attempt, thrown),
+      () => {
+        for (const [i, job] of jobs.entries()) {
+          // Safe: there is one job for each.
+          const { attempt, before } = ends[i] as Ending;
+          this.#end(attempt, before, job);
+        }
+      },
+      (thrown: unknown) => {
+        for (const { attempt } of ends) this.#abandon(attempt, thrown);
+      },
     );
   }
 
@@ -248,7 +282,7 @@ export class Executor {
 
   /** The journal took no outcome: the job is in it as it was, and is rescued when it opens again. */
   #abandon(attempt: Attempt, thrown: unknown): void {
-    if (!attempt.task && !attempt.isSettling) attempt.pool.unreserve(attempt.choice.name);
+    if (!attempt.task && !attempt.isSettling) attempt.seat.release();
     this.#forget(attempt);
     for (const reject of attempt.onAbandon) reject(asError(thrown));
   }

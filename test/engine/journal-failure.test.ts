@@ -55,7 +55,7 @@ async function open() {
   let engine: EmbeddedEngine | undefined;
   const events: PoolEvents = {
     stopping: (task) => engine?.executor.stopping(task),
-    settled: (task, outcome) => engine?.executor.settle(task, outcome),
+    settled: (ends) => engine?.executor.settle(ends),
     progress: () => {},
     log: () => {},
     warning: (error) => announcer.warning(error),

@@ -15,31 +15,80 @@ function chunkOf(...tasks: Task[]) {
   const told: number[] = [];
   const outcomes = new Map<Task, Outcome>();
   let ended = 0;
+  let stalled = 0;
   const chunk = new Chunk(tasks, slot, clock, {
-    settled: (one, outcome) => outcomes.set(one, outcome),
+    settled: (ends) => {
+      for (const { task, outcome } of ends) outcomes.set(task, outcome);
+    },
+    stalled: () => void stalled++,
     stopping: (_task, index) => told.push(index),
     mustEnd: () => void ended++,
   });
-  return { chunk, clock, slot, told, outcomes, ended: () => ended };
+  chunk.begin();
+  return { chunk, clock, slot, told, outcomes, ended: () => ended, stalled: () => stalled };
 }
 
 const done = ['completed', encode('done')] as const;
 const died = (): MillraceError => new MillraceError('MILLRACE_HANDLER_EXITED', 'it exited');
 
+/** The time that a handler takes is real, for it is the thread that measures its start. */
+function spin(ms: number): void {
+  const startedAt = performance.now();
+  while (performance.now() - startedAt < ms);
+}
+
+/** The thread's turn to a task, and its handler's start. */
+function start(slot: Slot, index: number): void {
+  slot.take(index);
+  slot.begin(index);
+}
+
 test('the thread is told of each stop, and once', () => {
   const { chunk, slot, told } = chunkOf(task({ do: 'return' }), task({ do: 'return' }));
+  slot.take(1);
   chunk.stop(1, 'cancelled');
   chunk.stop(1, 'timedOut');
   expect(told).toEqual([1]);
   expect(slot.stopped(1)).toBe('cancelled');
 });
 
+test.each([
+  ['cancelled', 'cancelled'],
+  ['shutdown', 'released'],
+] as const)('a task that is told %s before its turn is over at once, and never gets one', (reason, kind) => {
+  const tasks = [task({ do: 'loop' }), task({ do: 'return' })] as const;
+  const { chunk, slot, told, outcomes } = chunkOf(...tasks);
+  start(slot, 0);
+  chunk.stop(1, reason);
+  expect(outcomes.get(tasks[1])).toEqual({ kind });
+  expect(told).toEqual([]);
+  expect(slot.take(1)).toBe(false);
+});
+
+test('tasks that wait are taken back when the one before them does not come to its end', async () => {
+  const tasks = [task({ do: 'loop' }), task({ do: 'return' }), task({ do: 'return' })] as const;
+  const { chunk, clock, slot, outcomes, stalled } = chunkOf(...tasks);
+  start(slot, 0);
+  await clock.advance(9);
+  expect(stalled()).toBe(0);
+  spin(11);
+  await clock.advance(1);
+  expect(stalled()).toBe(1);
+  expect(chunk.withdraw()).toBe(true);
+  expect(tasks.map((one) => outcomes.get(one)?.kind)).toEqual([undefined, 'released', 'released']);
+  expect(chunk.withdraw()).toBe(false);
+  chunk.answered(0, [done, ['stopped'], ['stopped']]);
+  expect(outcomes.get(tasks[0])?.kind).toBe('completed');
+  expect(outcomes.size).toBe(3);
+});
+
 test('an answer of another task does not lift the grace of the one that should stop', async () => {
   const [first, second] = [task({ do: 'return' }), task({ do: 'loop' }, { graceMs: 100 })];
   const { chunk, clock, slot, ended } = chunkOf(first, second);
-  slot.begin(1);
+  start(slot, 0);
+  start(slot, 1);
   chunk.stop(1, 'cancelled');
-  chunk.answered(0, done);
+  chunk.answered(0, [done]);
   await clock.advance(100);
   expect(ended()).toBe(1);
 });
@@ -47,9 +96,9 @@ test('an answer of another task does not lift the grace of the one that should s
 test('a task whose answer is still held back is not what the thread is ended for', async () => {
   const [first, second] = [task({ do: 'return' }, { graceMs: 100 }), task({ do: 'return' })];
   const { chunk, clock, slot, ended } = chunkOf(first, second);
-  slot.begin(0);
+  start(slot, 0);
   chunk.stop(0, 'cancelled');
-  slot.begin(1);
+  start(slot, 1);
   await clock.advance(100);
   expect(ended()).toBe(0);
 });
@@ -57,14 +106,28 @@ test('a task whose answer is still held back is not what the thread is ended for
 test('a stop of a task that waits does not put off the look at the one that runs', async () => {
   const [first, second] = [task({ do: 'loop' }, { timeoutMs: 1 }), task({ do: 'return' })];
   const { chunk, clock, slot, told } = chunkOf(first, second);
-  slot.begin(0);
-  const startedAt = performance.now();
-  // The time that a handler takes is real, for it is the thread that measures its start.
-  while (performance.now() - startedAt < 2);
+  start(slot, 0);
+  spin(2);
   await clock.advance(0.6);
   chunk.stop(1, 'cancelled');
   await clock.advance(0.4);
-  expect(told).toEqual([1, 0]);
+  expect(told).toEqual([0]);
+});
+
+test('each task has its own time, from the start of its handler', async () => {
+  const tasks = [1, 2].map(() => task({ do: 'loop' }, { timeoutMs: 100 }));
+  const { chunk, clock, slot, told } = chunkOf(...tasks);
+  start(slot, 0);
+  spin(110);
+  await clock.advance(100);
+  expect(told).toEqual([0]);
+  chunk.answered(0, [done]);
+  start(slot, 1);
+  await clock.advance(100);
+  expect(told).toEqual([0]);
+  spin(110);
+  await clock.advance(100);
+  expect(told).toEqual([0, 1]);
 });
 
 test('a thread that begins nothing for half a minute is ended', async () => {
@@ -78,8 +141,9 @@ test('a thread that begins nothing for half a minute is ended', async () => {
 test('a thread’s own end is blamed on the task whose turn it was, and on no other', () => {
   const tasks = [task({ do: 'return' }), task({ do: 'exit', code: 1 }), task({ do: 'return' })] as const;
   const { chunk, slot, outcomes } = chunkOf(...tasks);
-  slot.enter(1);
-  chunk.answered(0, done);
+  slot.take(0);
+  slot.take(1);
+  chunk.answered(0, [done]);
   expect(chunk.lost(died())).toBe(true);
   expect([...outcomes.values()].map(({ kind }) => kind)).toEqual(['completed', 'crashed', 'released']);
 });
@@ -94,9 +158,9 @@ test('a thread that dies before it has begun is nobody’s fault, and says so', 
 test('what strayed from a task is its outcome, whatever its handler answers', () => {
   const one = task({ do: 'strayDuring' });
   const { chunk, slot, outcomes } = chunkOf(one);
-  slot.enter(0);
+  slot.take(0);
   chunk.strayed(0, encode({ name: 'Error', message: 'stray' }));
-  chunk.answered(0, done);
+  chunk.answered(0, [done]);
   expect(outcomes.size).toBe(0);
   chunk.lost(undefined);
   const outcome = outcomes.get(one);
@@ -107,10 +171,11 @@ test('what strayed from a task is its outcome, whatever its handler answers', ()
 test('a task that was told to stop has that outcome, whatever ends its thread', () => {
   const tasks = [task({ do: 'loop' }), task({ do: 'loop' }), task({ do: 'loop' })] as const;
   const { chunk, slot, outcomes } = chunkOf(...tasks);
-  slot.enter(0);
+  for (const index of tasks.keys()) slot.take(index);
   chunk.stop(0, 'shutdown');
   chunk.stop(1, 'cancelled');
   chunk.stop(2, 'timedOut');
+  expect(outcomes.size).toBe(0);
   chunk.lost(died());
-  expect([...outcomes.values()].map(({ kind }) => kind)).toEqual(['released', 'cancelled', 'timedOut']);
+  expect(tasks.map((one) => outcomes.get(one)?.kind)).toEqual(['released', 'cancelled', 'timedOut']);
 });

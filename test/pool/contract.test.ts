@@ -8,7 +8,7 @@ import { poolSuite } from './suite.js';
 
 poolSuite('threads', async (events: PoolEvents, clock: Clock) => {
   const handlers = { scripted: new URL('../fixtures/scripted.js', import.meta.url).href };
-  const pool = new ThreadPool({ handlers, count: 2, nice: 0 }, events, clock);
+  const pool = new ThreadPool({ handlers, count: 2, nice: 0, batchSize: 1 }, events, clock);
   await pool.start();
   pool.fill();
   return pool;

@@ -5,7 +5,7 @@ import { systemClock, type Clock } from '../../src/clock.js';
 import { decode, encode } from '../../src/job/codec.js';
 import { decodeError, type ErrorData } from '../../src/job/error-data.js';
 import type { Outcome } from '../../src/job/outcome.js';
-import type { LogLine, Pool, PoolEvents, Task } from '../../src/pool/contract.js';
+import type { LogLine, Pool, PoolEvents, Settled, Task } from '../../src/pool/contract.js';
 import { Recorder } from '../fixtures/recorder.js';
 import type { Script } from '../fixtures/scripted.js';
 
@@ -24,8 +24,8 @@ export class PoolNews implements PoolEvents {
     this.all.push({ kind: 'stopping', id });
   }
 
-  settled({ id }: Task, outcome: Outcome): void {
-    this.all.push({ kind: 'settled', id, outcome });
+  settled(ends: readonly Settled[]): void {
+    for (const { task, outcome } of ends) this.all.push({ kind: 'settled', id: task.id, outcome });
   }
 
   progress({ id }: Task, value: Uint8Array): void {
@@ -64,7 +64,7 @@ export class PoolNews implements PoolEvents {
 
   /** Resolves once the pool, told of room, has room. */
   async room(pool: Pool): Promise<void> {
-    const isFree = (): boolean => pool.hasRoom('scripted');
+    const isFree = (): boolean => pool.hasRoom('scripted', false);
     if (!isFree()) await this.all.until((one) => one === this.all.all.at(-1) && isFree());
   }
 
@@ -98,10 +98,9 @@ export function task(script: Script, limits: Partial<Task> = {}): Task {
 /** Runs the tasks in one place, as the runtime would: asking first, then reserving. */
 export function run(pool: Pool, ...tasks: Task[]): void {
   for (const { name } of tasks.slice(0, 1)) {
-    if (!pool.hasRoom(name)) throw new Error('The pool has no room for the task');
+    if (!pool.hasRoom(name, false)) throw new Error('The pool has no room for the task');
   }
-  for (const { name } of tasks) pool.reserve(name);
-  pool.run(tasks);
+  pool.run(tasks.map((task) => ({ seat: pool.reserve(task.name, false), task })));
 }
 
 export interface PoolBench<P extends Pool = Pool> {

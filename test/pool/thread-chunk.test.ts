@@ -1,6 +1,5 @@
 /** Several tasks sent to a thread together, and stops that reach it wherever it is. */
 import { expect, test } from 'vitest';
-import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { errorOf, resultOf, run, task } from './news.js';
@@ -61,24 +60,49 @@ test.each([
   expect(news.story().some((line) => line.startsWith(`${second.id} progress`))).toBe(false);
 });
 
-test('the time that a task waits behind another does not count', async () => {
-  const clock = new FakeClock();
-  const { pool, news } = await threads({}, clock);
+test('a task that waits behind one that does not end is given back, and never runs', async () => {
+  const { pool, news } = await threads();
   const gate = await Gate.in(await temporaryDirectory());
   const first = task({ do: 'passGate', gate: gate.path, label: 'first' });
-  const second = task({ do: 'return', value: 'in time' }, { timeoutMs: 20_000 });
+  // Its own time has not begun, so it cannot be over.
+  const second = task({ do: 'report' }, { timeoutMs: 1 });
   run(pool, first, second);
   await gate.arrived('first');
-  await clock.advance(3_600_000);
+  expect(await news.outcome(second)).toEqual({ kind: 'released' });
   gate.open('first');
-  expect(resultOf(await news.outcome(second))).toBe('in time');
+  expect((await news.outcome(first)).kind).toBe('completed');
+  expect(news.story().some((line) => line.startsWith(`${second.id} progress`))).toBe(false);
 });
 
-test('each task of a chunk has its own time', async () => {
+test('a second message waits in the thread, and is given back when the first does not end', async () => {
   const { pool, news } = await threads();
-  const tasks = [1, 2].map(() => task({ do: 'untilAborted', ends: 'throw' }, { timeoutMs: 20 }));
-  run(pool, ...tasks);
-  for (const one of tasks) expect((await news.outcome(one)).kind).toBe('timedOut');
+  const gate = await Gate.in(await temporaryDirectory());
+  const first = task({ do: 'passGate', gate: gate.path, label: 'first' });
+  run(pool, first);
+  await gate.arrived('first');
+  const second = task({ do: 'report' });
+  run(pool, second);
+  expect(await news.outcome(second)).toEqual({ kind: 'released' });
+  gate.open('first');
+  expect((await news.outcome(first)).kind).toBe('completed');
+  await news.room(pool);
+  const third = task({ do: 'return', value: 3 });
+  run(pool, third);
+  expect(resultOf(await news.outcome(third))).toBe(3);
+});
+
+test('messages run one after the other, also when handlers await', async () => {
+  const { pool, news } = await threads();
+  const tasks = ['a', 'b'].map((id) => task({ do: 'report' }, { id }));
+  for (const one of tasks) {
+    run(pool, one);
+    await Promise.resolve();
+  }
+  for (const one of tasks) await news.outcome(one);
+  const told = news.story();
+  expect(told.indexOf('b progress {"percent":10}')).toBeGreaterThan(
+    told.indexOf('a progress {"percent":90}'),
+  );
 });
 
 test.each(['aborted', 'throwIfAborted', 'progress'] as const)(

@@ -119,7 +119,7 @@ test('a task that was told to stop keeps that outcome when its handler exits', a
 });
 
 test('a full pool of stuck handlers is replaced as a whole', async () => {
-  const bench = await threads({ count: 2 });
+  const bench = await threads({ count: 2, batchSize: 1 });
   const stuck = [task({ do: 'loop' }, { graceMs: 0 }), task({ do: 'loop' }, { graceMs: 0 })];
   for (const one of stuck) {
     await bench.news.room(bench.pool);

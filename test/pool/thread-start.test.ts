@@ -60,7 +60,7 @@ test('a pool whose threads cannot start backs off, takes no task, and recovers',
     const warning = await warningNumber(news, i + 1);
     expect(warning?.code).toBe('MILLRACE_THREADS_UNAVAILABLE');
     expect(warning?.message).toMatch(new RegExp(`sick.*the next try is in ${waitMs} ms`));
-    expect(pool.hasRoom()).toBe(false);
+    expect(pool.hasRoom('scripted', false)).toBe(false);
     await clock.advance(waitMs - 1);
     expect(warnings(news)).toHaveLength(i + 1);
     if (i === waits.length - 1) await sick.heal();
@@ -82,7 +82,7 @@ test('a handler’s module that can no longer be loaded holds the pool up, and c
   const warning = await warningNumber(news, 1);
   expect(warning?.code).toBe('MILLRACE_HANDLER_LOAD_FAILED');
   expect(warning?.message).toMatch(/other.*sick.*No job is lost/);
-  expect(pool.hasRoom()).toBe(false);
+  expect(pool.hasRoom('scripted', false)).toBe(false);
   await sick.heal();
   await clock.advance(100);
   await news.room(pool);
@@ -114,7 +114,7 @@ test('a system that refuses threads at once is asked again after a while, the lo
   const news = new PoolNews();
   // An option that Node refuses stands for a system that does: both throw where the thread is made.
   const execArgv = ['--no-such-option'];
-  const pool = new ThreadPool({ handlers: {}, count: 2, nice: 0, execArgv }, news, clock);
+  const pool = new ThreadPool({ handlers: {}, count: 2, nice: 0, batchSize: 1, execArgv }, news, clock);
   onTestFinished(() => pool.close());
   const tries: number[] = [];
   pool.fill();
@@ -124,7 +124,7 @@ test('a system that refuses threads at once is asked again after a while, the lo
     tries.push(clock.now() - before);
   }
   expect(tries).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000]);
-  expect(pool.hasRoom()).toBe(false);
+  expect(pool.hasRoom('scripted', false)).toBe(false);
 });
 
 test('a closed pool tries no more', async () => {
@@ -137,6 +137,6 @@ test('a closed pool tries no more', async () => {
   await pool.close();
   await sick.heal();
   await clock.advance(3_600_000);
-  expect(pool.hasRoom()).toBe(false);
+  expect(pool.hasRoom('scripted', false)).toBe(false);
   expect(clock.isIdle).toBe(true);
 });

@@ -1,0 +1,41 @@
+/**
+ * How long the handlers of each job type take, as far as was measured. It decides which jobs are tiny: only those
+ * share a message to a thread, or wait behind others there, for of each it is expected that it is soon over.
+ */
+
+/** On average; a type that takes longer runs alone. */
+const TINY_MS = 0.5;
+/** Before so many attempts a type is not known. */
+const MIN_SAMPLES = 5;
+/**
+ * The weight of the newest attempt. A single one of 200 ms among tiny ones makes its type slow for a hundred more,
+ * while a thread that was not scheduled for a moment does not.
+ */
+const NEWEST = 0.02;
+
+interface Measured {
+  samples: number;
+  meanMs: number;
+}
+
+export class Pace {
+  readonly #types = new Map<string, Measured>();
+
+  /** An attempt of the type is over. */
+  note(name: string, tookMs: number): void {
+    const type = this.#types.get(name);
+    if (!type) {
+      this.#types.set(name, { samples: 1, meanMs: tookMs });
+      return;
+    }
+    type.samples++;
+    const weight = Math.max(NEWEST, 1 / type.samples);
+    type.meanMs += (tookMs - type.meanMs) * weight;
+  }
+
+  /** What a job of the type is expected to take, or `undefined`: it is slow, or not known yet. */
+  tinyMs(name: string): number | undefined {
+    const type = this.#types.get(name);
+    return type && type.samples >= MIN_SAMPLES && type.meanMs <= TINY_MS ? type.meanMs : undefined;
+  }
+}
