@@ -5,6 +5,7 @@ import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js'
 import type { EnqueueArguments, JobEngine, JobHandle, JobSnapshot } from './engine.js';
 import { MillraceError } from './errors.js';
 import type { Listener, MillraceEvents } from './events.js';
+import { Handle } from './handle.js';
 import { toMs, type Duration } from './job/duration.js';
 import { decodeError, fromErrorData } from './job/error-data.js';
 import type { JobCounts, JobState } from './job/record.js';
@@ -55,28 +56,12 @@ export class Millrace<
     name: Name,
     ...[payload, options]: EnqueueArguments<JobPayload<Jobs[Name]>, Queue>
   ): Promise<JobHandle<Name, JobResult<Jobs[Name]>>> {
-    const id = await this.#engine.enqueue(name, payload, options);
-    return this.handle(name, id);
+    const { id, endsBefore } = await this.#engine.enqueue(name, payload, options);
+    return new Handle(this.#engine, name, id, endsBefore);
   }
 
   handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>> {
-    const engine = this.#engine;
-    return {
-      id,
-      name,
-      // The result was encoded by the handler of this name, whose result type this is.
-      result: ({ signal } = {}) => engine.result(id, signal) as Promise<JobResult<Jobs[Name]>>,
-      progress: () => engine.progress(id),
-      cancel: () => engine.cancel(id),
-      async snapshot() {
-        const snapshot = await engine.snapshot(id);
-        if (snapshot) return snapshot;
-        throw new MillraceError(
-          'MILLRACE_JOB_NOT_FOUND',
-          `There is no job ${id}: it never was, or is no longer kept`,
-        );
-      },
-    };
+    return new Handle(this.#engine, name, id);
   }
 
   job(id: string): Promise<JobSnapshot | undefined> {

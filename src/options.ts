@@ -216,7 +216,6 @@ function checkThreads({
 
 /** What `enqueue()` was given, checked against what was declared. */
 export interface CheckedEnqueue {
-  readonly id?: string;
   readonly queue: string;
   readonly priority: number;
   readonly runAt?: number;
@@ -234,12 +233,12 @@ export function checkEnqueue(
 ): CheckedEnqueue {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object', options);
   const { id, queue, maxAttempts, timeout } = options;
+  if (id !== undefined) checkId(id);
   const runAt = checkRunAt(options, now);
   return {
     queue: queue === undefined ? type.queue : checkQueueName(queue, settings.queues, 'queue'),
     priority: options.priority === undefined ? type.priority : priority(options.priority, 'priority'),
     durability: options.durability === undefined ? settings.durability : checkDurability(options.durability),
-    ...(id !== undefined && { id: checkId(id) }),
     ...(runAt !== undefined && { runAt }),
     ...(maxAttempts !== undefined && { maxAttempts: integer(maxAttempts, 'maxAttempts', 1) }),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, 'timeout') }),
@@ -260,11 +259,10 @@ function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | und
   return at <= now ? undefined : at;
 }
 
-function checkId(id: string): string {
+function checkId(id: string): void {
   if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH || !id.isWellFormed()) {
     throw invalidOption('id', `a well-formed string of 1 to ${MAX_ID_LENGTH} characters`, id);
   }
-  return id;
 }
 
 export function checkQueueName(name: string, queues: ReadonlyMap<string, unknown>, option: string): string {

@@ -15,7 +15,7 @@ import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { Executor } from './executor.js';
 import { Holds } from './holds.js';
-import { Intake } from './intake.js';
+import { Intake, type Accepted } from './intake.js';
 import { recover } from './recovery.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
@@ -99,7 +99,7 @@ export class EmbeddedEngine {
       announcer.enqueued(job);
       this.#placed(job);
     };
-    this.#intake = new Intake({ journal, clock, settings, onAccepted });
+    this.#intake = new Intake({ journal, clock, settings, onAccepted, recent: announcer.results.recent });
     this.#control = new Control({
       journal,
       clock,
@@ -142,14 +142,16 @@ export class EmbeddedEngine {
     this.#dispatcher.wake();
   }
 
-  /** @returns the job's id. */
-  async enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<string> {
+  async enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
     this.#assertOpen();
     return this.#intake.enqueue(name, payload, options);
   }
 
-  result(id: string, signal?: AbortSignal): Promise<unknown> {
-    return this.#parts.announcer.results.wait(id, () => this.#awaited(id), signal);
+  /** @param endsBefore Of the job's {@link Accepted}, where this engine took it. */
+  result(id: string, signal?: AbortSignal, endsBefore?: number): Promise<unknown> {
+    const { announcer, journal } = this.#parts;
+    const isAsUsual = !this.#closing && !journal.failure;
+    return announcer.results.wait(id, () => this.#awaited(id), signal, isAsUsual ? endsBefore : undefined);
   }
 
   progress(id: string): AsyncIterable<unknown> {

@@ -1,5 +1,4 @@
 /** Takes new jobs: checks, encodes once, journals, and only then acknowledges. */
-import { v7 as uuidv7 } from 'uuid';
 import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
@@ -8,17 +7,28 @@ import { enqueued } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
+import { JobIds } from './job-ids.js';
+import type { RecentEnds } from './recent-ends.js';
 
 export interface IntakeLinks {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly settings: Settings;
+  readonly recent: RecentEnds;
   /** A job was committed. */
   readonly onAccepted: (job: Job) => void;
 }
 
+/** A job that is in the journal. */
+export interface Accepted {
+  readonly id: string;
+  /** How many jobs had ended before this one could; absent where it may have ended long ago. */
+  readonly endsBefore?: number;
+}
+
 export class Intake {
   readonly #links: IntakeLinks;
+  readonly #ids = new JobIds();
   /** Ids that callers chose and that are on their way into the journal. */
   readonly #arriving = new Map<string, Promise<void>>();
 
@@ -26,12 +36,15 @@ export class Intake {
     this.#links = links;
   }
 
-  /** @returns the job's id, once it is committed. */
-  async enqueue(name: string, payload: unknown, options: EnqueueOptions = {}): Promise<string> {
+  /** Resolves once the job is committed. */
+  async enqueue(name: string, payload: unknown, options: EnqueueOptions = {}): Promise<Accepted> {
     const spec = this.#spec(name, payload, options);
-    if (options.id === undefined) await this.#commit(spec);
-    else await this.#commitOnce(spec);
-    return spec.id;
+    if (options.id !== undefined) {
+      await this.#commitOnce(spec);
+      return { id: spec.id };
+    }
+    await this.#commit(spec);
+    return { id: spec.id, endsBefore: this.#links.recent.count };
   }
 
   #spec(name: string, payload: unknown, options: EnqueueOptions): JobSpec {
@@ -45,8 +58,11 @@ export class Intake {
       );
     }
     const enqueuedAt = clock.now();
-    const { id = uuidv7(), ...checked } = checkEnqueue(options, type, settings, enqueuedAt);
-    return { ...checked, id, name, enqueuedAt, payload: encode(payload), sequence: journal.nextSequence() };
+    const checked = checkEnqueue(options, type, settings, enqueuedAt);
+    const bytes = encode(payload);
+    const sequence = journal.nextSequence();
+    const { id = this.#ids.next(enqueuedAt, sequence) } = options;
+    return { ...checked, id, name, enqueuedAt, payload: bytes, sequence };
   }
 
   async #commit(spec: JobSpec): Promise<void> {

@@ -5,6 +5,7 @@ import { decodeError, fromErrorData } from '../job/error-data.js';
 import { hasEnded, type Job } from '../job/record.js';
 import { Aborts } from './aborts.js';
 import { ProgressQueue } from './progress-queue.js';
+import { RecentEnds } from './recent-ends.js';
 
 interface Waiter {
   resolve(value: unknown): void;
@@ -18,10 +19,15 @@ export class Results {
   readonly #waiters = new Map<string, Set<Waiter>>();
   readonly #watchers = new Map<string, Set<ProgressQueue>>();
   readonly #aborts = new Aborts();
+  readonly recent = new RecentEnds();
 
-  /** Resolves with a job's result. Listens first and reads then, so that no end is missed in between. */
-  wait(id: string, read: ReadJob, signal?: AbortSignal): Promise<unknown> {
-    const result = this.#wait(id, read, signal);
+  /**
+   * Resolves with a job's result. Listens first and reads then, so that no end is missed in between.
+   * @param endsBefore What {@link RecentEnds.count} was when the job had certainly not ended.
+   */
+  wait(id: string, read: ReadJob, signal?: AbortSignal, endsBefore?: number): Promise<unknown> {
+    const known = endsBefore === undefined ? undefined : this.recent.since(endsBefore, id);
+    const result = known === 'open' && !signal ? this.#next(id) : this.#wait(id, known ?? read, signal);
     // A caller that looks at it later, or never, must not be ended by an unhandled rejection.
     result.catch(() => {});
     return result;
@@ -30,6 +36,7 @@ export class Results {
   /** The job has ended, and that is committed. */
   ended(job: Job): void {
     const { id } = job.spec;
+    this.recent.add(job);
     for (const waiter of this.#waiters.get(id) ?? []) settle(waiter, job);
     this.#waiters.delete(id);
     for (const queue of this.#watchers.get(id) ?? []) queue.end();
@@ -61,7 +68,13 @@ export class Results {
     this.#watchers.clear();
   }
 
-  async #wait(id: string, read: ReadJob, signal: AbortSignal | undefined): Promise<unknown> {
+  /** The result of a job that has not ended. */
+  #next(id: string): Promise<unknown> {
+    return new Promise((resolve, reject) => insert(this.#waiters, id, { resolve, reject }));
+  }
+
+  /** @param known What is known of the job, or how to read it. */
+  async #wait(id: string, known: Job | 'open' | ReadJob, signal: AbortSignal | undefined): Promise<unknown> {
     signal?.throwIfAborted();
     let waiter: Waiter | undefined;
     let stopListening: (() => void) | undefined;
@@ -70,7 +83,12 @@ export class Results {
         waiter = { resolve, reject };
         insert(this.#waiters, id, waiter);
         stopListening = signal && this.#aborts.on(signal, () => reject(signal.reason));
-        read()
+        if (known === 'open') return;
+        if (typeof known === 'object') {
+          settle({ resolve, reject }, known);
+          return;
+        }
+        known()
           .then((job) => hasEnded(job.status) && settle({ resolve, reject }, job))
           .catch(reject);
       });
