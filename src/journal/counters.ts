@@ -1,16 +1,10 @@
 /** How many jobs each queue has in each state: exact, because a change travels in the batch of what it counts. */
 import { Packr } from 'msgpackr/pack';
-import { JOB_STATES, type JobCounts, type JobState } from '../job/record.js';
+import { JOB_STATES, type JobCounts } from '../job/record.js';
 import { seal, unseal } from './integrity.js';
 import { COUNTERS_SPAN, countersKey } from './keys.js';
 import type { Store, StoreBatch } from './store.js';
-
-/** One job more (`by` 1) or less (`by` -1) in a state. */
-export interface CountChange {
-  readonly queue: string;
-  readonly state: JobState;
-  readonly by: 1 | -1;
-}
+import type { CountChange } from './transaction.js';
 
 const packr = new Packr({ useRecords: false, moreTypes: false });
 
@@ -32,16 +26,20 @@ export class Counters {
     return counters;
   }
 
-  /** Adds the counters after these changes to the batch that is being made. */
-  addTo(batch: StoreBatch, changes: Iterable<CountChange>): void {
-    for (const { queue, state, by } of changes) {
+  /** Takes changes into the batch that is being made. */
+  change(changes: ReadonlyMap<string, CountChange>): void {
+    for (const [queue, change] of changes) {
       let counts = this.#writing.get(queue);
       if (!counts) {
         counts = { ...(this.#committed.get(queue) ?? noJobs()) };
         this.#writing.set(queue, counts);
       }
-      counts[state] += by;
+      for (const [i, state] of JOB_STATES.entries()) counts[state] += change[i] ?? 0;
     }
+  }
+
+  /** Adds the counters that changed to the batch that is being made. */
+  addTo(batch: StoreBatch): void {
     for (const [queue, counts] of this.#writing) {
       const key = countersKey(queue);
       batch.put(key, seal(key, packr.pack(counts)));

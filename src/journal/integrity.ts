@@ -1,6 +1,6 @@
 /**
- * A checksum per record: CRC-32 over the key and the value, so that a flipped bit, or a value under another's
- * key, is noticed when it is read and is never handed to a handler.
+ * A checksum per record: CRC-32 of the value, begun with a hash of the key, so that a flipped bit, or a value under
+ * another's key, is noticed when it is read and is never handed to a handler.
  */
 import { crc32 } from 'node:zlib';
 import { MillraceError } from '../errors.js';
@@ -11,7 +11,7 @@ const CHECKSUM_BYTES = 4;
 export function seal(key: string, value: Uint8Array): Uint8Array {
   const sealed = Buffer.allocUnsafe(value.byteLength + CHECKSUM_BYTES);
   sealed.set(value);
-  sealed.writeUInt32LE(crc32(value, crc32(key)), value.byteLength);
+  sealed.writeUInt32LE(crc32(value, hashOf(key)), value.byteLength);
   return sealed;
 }
 
@@ -24,10 +24,17 @@ export function unseal(key: string, sealed: Uint8Array): Uint8Array {
       0,
       true,
     );
-    if (crc32(value, crc32(key)) === expected) return value;
+    if (crc32(value, hashOf(key)) === expected) return value;
   }
   throw new MillraceError(
     'MILLRACE_JOURNAL_CORRUPT',
     `The record ${key} is damaged: its checksum does not match`,
   );
+}
+
+/** FNV-1a, 32 bit, over the characters: far cheaper for a short key than a call out of JavaScript. */
+function hashOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
 }

@@ -12,6 +12,8 @@ import { dropMarksOfOtherBoots } from './boot.js';
 import { Counters } from './counters.js';
 import { seal, unseal } from './integrity.js';
 import {
+  claimOf,
+  decodeRoster,
   DUE_SPAN,
   metaKey,
   laneOf,
@@ -23,7 +25,7 @@ import {
   type Span,
 } from './keys.js';
 import { Marks } from './marks.js';
-import type { Entry, Store } from './store.js';
+import type { Store } from './store.js';
 import type { Transaction } from './transaction.js';
 
 /** The layout of keys and values that this version writes. Older ones are migrated, newer ones refused. */
@@ -47,10 +49,25 @@ export interface IndexPage {
   readonly next?: string;
 }
 
+/** Jobs that were claimed together: those that may still be running are among them. */
+export interface Roster {
+  readonly key: string;
+  readonly claim: number;
+  readonly ids: readonly string[];
+}
+
+export interface RosterPage {
+  readonly rosters: readonly Roster[];
+  /** The key to go on behind; absent where the page reached the end. */
+  readonly next?: string;
+}
+
+/** Called once, when the transaction is committed, or will never be. */
+export type OnCommit = (error: Error | undefined) => void;
+
 interface Waiting {
   readonly transaction: Transaction;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+  readonly onCommit: OnCommit;
 }
 
 export class Journal {
@@ -110,12 +127,23 @@ export class Journal {
    * @throws MillraceError `MILLRACE_JOURNAL_WRITE_FAILED`: the changes may or may not be there after a reopen.
    */
   commit(transaction: Transaction): Promise<void> {
-    if (this.#failure) return Promise.reject(this.#failure);
-    if (this.#closing) return Promise.reject(closedError());
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ transaction, resolve, reject });
-      if (!this.#writing) this.#begin();
-    });
+    return new Promise((resolve, reject) =>
+      this.submit(transaction, (error) => (error ? reject(error) : resolve())),
+    );
+  }
+
+  /**
+   * As {@link commit}, with a callback. Until {@link Transaction.isClosed} says that it is being written, more
+   * changes can join it.
+   */
+  submit(transaction: Transaction, onCommit: OnCommit): void {
+    const refusal = this.#failure ?? (this.#closing && closedError());
+    if (refusal) {
+      queueMicrotask(() => onCommit(refusal));
+      return;
+    }
+    this.#waiting.push({ transaction, onCommit });
+    if (!this.#writing) this.#begin();
   }
 
   counts(queue?: string): JobCounts {
@@ -174,9 +202,11 @@ export class Journal {
     return this.#page(DUE_SPAN, after, limit);
   }
 
-  /** Jobs marked as running, in the order of their claims, behind the key `after`. */
-  running(after: string | undefined, limit: number): Promise<IndexPage> {
-    return this.#page(RUNNING_SPAN, after, limit);
+  /** The claims whose jobs have not all left them, in their order, behind the key `after`. */
+  async running(after: string | undefined, limit: number): Promise<RosterPage> {
+    const { entries, last } = await this.#read(RUNNING_SPAN, after, limit, decodeRoster);
+    const rosters = entries.map(({ key, value }) => ({ key, claim: claimOf(key), ids: value }));
+    return last === undefined ? { rosters } : { rosters, next: last };
   }
 
   /** Tells the journal that nothing lives below `key` in the span that begins with `from`. */
@@ -196,25 +226,38 @@ export class Journal {
   }
 
   async #page(span: Span, after: string | undefined, limit: number): Promise<IndexPage> {
+    const { entries, last } = await this.#read(span, after, limit, (bytes) => Buffer.from(bytes).toString());
+    const texts = entries.map(({ key, value }) => ({ key, text: value }));
+    return last === undefined ? { entries: texts } : { entries: texts, next: last };
+  }
+
+  /** @returns the entries that are sound, and, where there may be more, the last key that was read. */
+  async #read<Value>(
+    span: Span,
+    after: string | undefined,
+    limit: number,
+    decode: (bytes: Uint8Array) => Value,
+  ): Promise<{ entries: { key: string; value: Value }[]; last: string | undefined }> {
     this.#assertOpen();
     const range =
       after === undefined ? { from: this.#marks.startOf(span.from) } : { from: after, after: true };
     const read = await this.#store.page({ ...range, to: span.to, limit });
-    const entries = read.flatMap((entry) => this.#readIndex(entry));
-    const last = read.length === limit ? read.at(-1) : undefined;
-    return last ? { entries, next: last.key } : { entries };
+    const entries: { key: string; value: Value }[] = [];
+    for (const { key, value } of read) {
+      try {
+        entries.push({ key, value: decode(unseal(key, value)) });
+      } catch (thrown) {
+        // unseal() throws nothing else, and what it lets pass can be decoded.
+        this.#reportDamage(key, thrown as MillraceError);
+      }
+    }
+    return { entries, last: read.length === limit ? read.at(-1)?.key : undefined };
   }
 
-  #readIndex({ key, value }: Entry): IndexEntry[] {
-    try {
-      return [{ key, text: Buffer.from(unseal(key, value)).toString() }];
-    } catch (thrown) {
-      // unseal() throws nothing else.
-      if (!this.#damaged.has(key)) this.onCorrupt(thrown as MillraceError);
-      this.#damaged.add(key);
-      this.pin(key);
-      return [];
-    }
+  #reportDamage(key: string, error: MillraceError): void {
+    if (!this.#damaged.has(key)) this.onCorrupt(error);
+    this.#damaged.add(key);
+    this.pin(key);
   }
 
   /** The write starts in the next turn of the event loop, so that everything of this turn travels with it. */
@@ -233,7 +276,7 @@ export class Journal {
       return;
     }
     this.#counters.written();
-    for (const { resolve } of members) resolve();
+    for (const { onCommit } of members) onCommit(undefined);
     if (this.#waiting.length > 0) {
       this.#begin();
       return;
@@ -247,14 +290,18 @@ export class Journal {
     let sync = false;
     this.#marks.begin();
     for (const { transaction } of members) {
-      for (const [key, value] of transaction.changes) {
+      transaction.close();
+      const { keys, values } = transaction;
+      for (const [i, key] of keys.entries()) {
+        const value = values[i];
         if (value) batch.put(key, value);
         else batch.del(key);
       }
+      this.#counters.change(transaction.counts);
       for (const place of transaction.places) this.#marks.note(place);
       sync ||= transaction.sync;
     }
-    this.#counters.addTo(batch, countChanges(members));
+    this.#counters.addTo(batch);
     this.#marks.addTo(batch);
     if (this.#sequence > this.#reserved) {
       this.#reserved = this.#sequence + SEQUENCE_BLOCK;
@@ -271,7 +318,7 @@ export class Journal {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#writing = false;
-    for (const { reject } of [...members, ...waiting]) reject(this.#failure);
+    for (const { onCommit } of [...members, ...waiting]) onCommit(this.#failure);
     this.onFailure(this.#failure);
     for (const idle of this.#idle.splice(0)) idle();
   }
@@ -286,10 +333,6 @@ export class Journal {
 }
 
 const closedError = (): MillraceError => new MillraceError('MILLRACE_CLOSED', 'The journal is closed');
-
-function* countChanges(members: readonly Waiting[]) {
-  for (const { transaction } of members) yield* transaction.counts;
-}
 
 function readJob(id: string, spec: Uint8Array | undefined, status: Uint8Array | undefined): JobRead {
   if (!spec) return undefined;

@@ -1,6 +1,6 @@
 /**
- * The journal's keys. One letter says what a key is; numbers are fixed-width hexadecimal, so that the order of
- * the keys is the order of the numbers.
+ * The journal's keys. One letter says what a key is. A number is written in base 36 behind a digit that says how long
+ * it is, so that the order of the keys is the order of the numbers.
  *
  * | key                                    | value                                                   |
  * |----------------------------------------|---------------------------------------------------------|
@@ -8,25 +8,34 @@
  * | `s!id`                                 | the job's status, from its first transition on          |
  * | `r!queue!lane!priority sequence`       | available, in the order of claiming; `id`               |
  * | `t!runAt sequence`                     | scheduled or retryable, by due time; `id`               |
- * | `a!claim`                              | running; `id`                                           |
- * | `f!state!finishedAt sequence`          | ended, by state and time; `id`                          |
+ * | `a!claim`                              | claimed together, and not all over yet; a roster        |
+ * | `f!state!finishedAt sequence`          | ended together, by state and time; a roster             |
  * | `c!queue`                              | the queue's counters                                    |
  * | `m!…`                                  | format, sequence, low-water marks                       |
  *
- * A job that has not ended, and is not waiting for parents, has exactly one of `r`, `t`, `a`. A queue's available jobs
- * lie in lanes, one per job type, so that a type that cannot run now holds up no other. (A concurrency key, such as a
- * tenant, would be a part of the lane's name.)
+ * A roster is a list of ids: jobs that move together have one key, not one each. Which of them are still where it says
+ * is in their statuses. A queue's available jobs lie in lanes, one per job type, so that a type that cannot run now
+ * holds up no other. (A concurrency key, such as a tenant, would be a part of the lane's name.)
  */
 import { MillraceError } from '../errors.js';
 import { MAX_PRIORITY, type EndedState, type Job, type JobSpec } from '../job/record.js';
+import { pack, unpack } from '../job/packer.js';
 
 /** Behind every key that starts with the same prefix: `"` follows `!`. */
 const END = '"';
-const NUMBER_WIDTH = 13;
 const PRIORITY_WIDTH = 4;
-const ORDER_WIDTH = PRIORITY_WIDTH + NUMBER_WIDTH;
+/** How long a number is: the greatest safe integer has eleven digits. */
+const LENGTHS = '0123456789ab';
 
-const number = (value: number): string => value.toString(16).padStart(NUMBER_WIDTH, '0');
+function number(value: number): string {
+  const digits = value.toString(36);
+  return LENGTHS.charAt(digits.length) + digits;
+}
+
+/** The number that begins at a position of a key. */
+function numberAt(key: string, at: number): number {
+  return Number.parseInt(key.slice(at + 1, at + 1 + LENGTHS.indexOf(key.charAt(at))), 36);
+}
 
 export const specKey = (id: string): string => `j!${id}`;
 export const statusKey = (id: string): string => `s!${id}`;
@@ -41,8 +50,9 @@ export function readyKey(spec: Pick<JobSpec, 'queue' | 'name' | 'priority' | 'se
   return `r!${spec.queue}!${spec.name}!${rank}${number(spec.sequence)}`;
 }
 
+const orderStart = (readyKey: string): number => readyKey.lastIndexOf('!') + 1;
 /** What orders the ready keys of a queue, whatever their lanes: priority, then sequence. */
-export const orderOf = (readyKey: string): string => readyKey.slice(-ORDER_WIDTH);
+export const orderOf = (readyKey: string): string => readyKey.slice(orderStart(readyKey));
 
 export function endedKey(state: EndedState, finishedAt: number, sequence: number): string {
   return `f!${state}!${number(finishedAt)}${number(sequence)}`;
@@ -67,55 +77,41 @@ export const MARKS_SPAN = span('m!low');
 export const DUE_SPAN = span('t');
 export const markKey = (from: string): string => metaKey(`low!${from}`);
 
-/** Where the runAt of a due key stands. */
-export const dueAtOf = (key: string): number => Number.parseInt(key.slice(2, 2 + NUMBER_WIDTH), 16);
-export const claimOf = (key: string): number => Number.parseInt(key.slice(2), 16);
+/** The runAt of a due key. */
+export const dueAtOf = (key: string): number => numberAt(key, 2);
+export const claimOf = (key: string): number => numberAt(key, 2);
 
 /** What the keys of the same span begin with: `r!queue!lane!`, `t!`, `a!` or `f!…`. */
 export function spanStartOf(key: string): string {
-  return key.startsWith('r!') ? key.slice(0, -ORDER_WIDTH) : key.slice(0, 2);
+  return key.startsWith('r!') ? key.slice(0, orderStart(key)) : key.slice(0, 2);
 }
 
 /** Priority and sequence of a ready key: its last two numbers. */
 export function rankOf(key: string): { priority: number; sequence: number } {
-  const sequence = Number.parseInt(key.slice(-NUMBER_WIDTH), 16);
-  const rank = Number.parseInt(key.slice(-NUMBER_WIDTH - PRIORITY_WIDTH, -NUMBER_WIDTH), 16);
-  return { priority: MAX_PRIORITY - rank, sequence };
+  const at = orderStart(key);
+  const rank = Number.parseInt(key.slice(at, at + PRIORITY_WIDTH), 16);
+  return { priority: MAX_PRIORITY - rank, sequence: numberAt(key, at + PRIORITY_WIDTH) };
 }
 
-/**
- * The one key that says where a job is, by its state, and what is stored there; nothing for a job that waits
- * for its parents.
- */
-export function placeOf({ spec, status }: Job): { key: string; value: string } | undefined {
+export const encodeRoster = (ids: readonly string[]): Uint8Array => pack(ids);
+/** The cast is safe for bytes whose checksum held: {@link encodeRoster} made them. */
+export const decodeRoster = (bytes: Uint8Array): string[] => unpack(bytes) as string[];
+
+/** The key of its own of a job that waits: for a thread, or for a time. */
+export function placeOf({ spec, status }: Job): string | undefined {
   switch (status.state) {
     case 'available':
-      return { key: readyKey(spec), value: spec.id };
+      return readyKey(spec);
     case 'scheduled':
     case 'retryable':
-      return { key: dueKey(required(status.runAt, spec), spec.sequence), value: spec.id };
-    case 'running':
-      return { key: runningKey(required(status.claim, spec)), value: spec.id };
-    case 'completed':
-    case 'failed':
-    case 'cancelled':
-      return {
-        key: endedKey(status.state, required(status.finishedAt, spec), spec.sequence),
-        value: spec.id,
-      };
-    case 'waiting':
-      return undefined;
+      if (status.runAt === undefined) throw lacksInstant(spec);
+      return dueKey(status.runAt, spec.sequence);
     default:
-      return status.state satisfies never;
+      return undefined;
   }
 }
 
-function required(value: number | undefined, spec: JobSpec): number {
-  if (value === undefined) {
-    throw new MillraceError(
-      'MILLRACE_JOURNAL_CORRUPT',
-      `The status of job ${spec.id} lacks the instant that its state needs`,
-    );
-  }
-  return value;
+export function lacksInstant({ id }: JobSpec): MillraceError {
+  const message = `The status of job ${id} lacks the instant that its state needs`;
+  return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message);
 }

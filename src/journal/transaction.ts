@@ -1,21 +1,49 @@
 /** The changes that one step of a job, or of several, makes to the journal: all of them or none. */
-import { encodeSpec, encodeStatus, type Job, type JobSpec, type JobStatus } from '../job/record.js';
-import type { CountChange } from './counters.js';
+import {
+  encodeSpec,
+  encodeStatus,
+  JOB_STATES,
+  isEnd,
+  type EndedState,
+  type Job,
+  type JobSpec,
+  type JobState,
+  type JobStatus,
+} from '../job/record.js';
 import { seal } from './integrity.js';
-import { placeOf, specKey, statusKey } from './keys.js';
+import { encodeRoster, endedKey, lacksInstant, placeOf, runningKey, specKey, statusKey } from './keys.js';
 
-export type Change = readonly [key: string, value: Uint8Array | undefined];
+/** By how much the number of jobs in each state changes, in the order of {@link JOB_STATES}. */
+export type CountChange = number[];
+
+/** Jobs that ended in this transaction, under the key of the first of them. */
+interface Ended {
+  readonly finishedAt: number;
+  readonly sequence: number;
+  readonly ids: string[];
+}
 
 export class Transaction {
-  readonly changes: Change[] = [];
-  readonly counts: CountChange[] = [];
-  /** The place keys among the changes, which the low-water marks must know of. */
+  /** The keys that change; `undefined` among the values removes one. */
+  readonly keys: string[] = [];
+  readonly values: (Uint8Array | undefined)[] = [];
+  /** By queue. */
+  readonly counts = new Map<string, CountChange>();
+  /** The keys of waiting and running jobs among the changes, which the low-water marks must know of. */
   readonly places: string[] = [];
+  readonly #claims = new Map<number, string[]>();
+  readonly #ended = new Map<EndedState, Ended>();
   #sync = false;
+  #isClosed = false;
 
   /** Whether it must have reached the disk, and not just the operating system, to count as committed. */
   get sync(): boolean {
     return this.#sync;
+  }
+
+  /** The journal has taken it: what is to change now needs another one. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** Makes the commit last through a power cut. */
@@ -28,47 +56,91 @@ export class Transaction {
   enqueue(spec: JobSpec, status: JobStatus): this {
     this.#put(specKey(spec.id), encodeSpec(spec));
     this.#place({ spec, status });
-    this.counts.push({ queue: spec.queue, state: status.state, by: 1 });
+    this.#count(spec.queue, status.state, 1);
     if (spec.durability === 'fsync') this.withSync();
     return this;
   }
 
   /**
-   * A job's next status. A claim moves the job and leaves its stored status alone: what is marked as running
-   * is, when the journal opens, an orphan in the status it had before.
+   * A job's next status. A claim puts the job on the claim's roster and leaves its stored status alone: who is on a
+   * roster, and has no status of that claim, is an orphan when the journal opens.
    */
   move(spec: JobSpec, from: JobStatus, to: JobStatus): this {
-    const left = placeOf({ spec, status: from });
-    const place = placeOf({ spec, status: to });
-    if (left?.key !== place?.key) {
-      if (left) this.changes.push([left.key, undefined]);
+    const hasMoved = from.state !== to.state || from.runAt !== to.runAt;
+    if (hasMoved) {
+      const left = placeOf({ spec, status: from });
+      if (left !== undefined) this.forget(left);
       this.#place({ spec, status: to });
     }
-    const isClaim = to.state === 'running' && from.state !== 'running';
-    if (!isClaim) this.#put(statusKey(spec.id), encodeStatus(to));
-    if (from.state !== to.state) {
-      this.counts.push(
-        { queue: spec.queue, state: from.state, by: -1 },
-        { queue: spec.queue, state: to.state, by: 1 },
-      );
-    }
+    if (to.state === 'running' && from.state !== 'running') this.#claim(spec, to);
+    else this.#put(statusKey(spec.id), encodeStatus(to));
+    if (from.state === to.state) return this;
+    if (isEnd(to.state)) this.#end(spec, to.state, to);
+    this.#count(spec.queue, from.state, -1);
+    this.#count(spec.queue, to.state, 1);
     return this;
   }
 
-  /** A marker that no longer stands for a job: what is left when a job's own records are damaged. */
-  forget(key: string): this {
-    this.changes.push([key, undefined]);
+  /** All jobs of the claim have left it, those of this transaction included. */
+  endClaim(claim: number): this {
+    return this.forget(runningKey(claim));
+  }
+
+  /** The jobs of the claim that have not left it, where others have. */
+  keepClaim(claim: number, ids: readonly string[]): this {
+    this.#put(runningKey(claim), encodeRoster(ids));
+    this.places.push(runningKey(claim));
     return this;
+  }
+
+  /** Removes a key that no longer stands for a job. */
+  forget(key: string): this {
+    this.keys.push(key);
+    this.values.push(undefined);
+    return this;
+  }
+
+  /** To be called once, when it is written. */
+  close(): void {
+    this.#isClosed = true;
+    for (const [claim, ids] of this.#claims) this.keepClaim(claim, ids);
+    for (const [state, { finishedAt, sequence, ids }] of this.#ended)
+      this.#put(endedKey(state, finishedAt, sequence), encodeRoster(ids));
+  }
+
+  #claim(spec: JobSpec, { claim }: JobStatus): void {
+    if (claim === undefined) throw lacksInstant(spec);
+    const ids = this.#claims.get(claim);
+    if (ids) ids.push(spec.id);
+    else this.#claims.set(claim, [spec.id]);
+  }
+
+  #end(spec: JobSpec, state: EndedState, { finishedAt }: JobStatus): void {
+    if (finishedAt === undefined) throw lacksInstant(spec);
+    const ended = this.#ended.get(state);
+    if (ended) ended.ids.push(spec.id);
+    else this.#ended.set(state, { finishedAt, sequence: spec.sequence, ids: [spec.id] });
   }
 
   #place(job: Job): void {
     const place = placeOf(job);
-    if (!place) return;
-    this.#put(place.key, Buffer.from(place.value));
-    this.places.push(place.key);
+    if (place === undefined) return;
+    this.#put(place, Buffer.from(job.spec.id));
+    this.places.push(place);
   }
 
   #put(key: string, value: Uint8Array): void {
-    this.changes.push([key, seal(key, value)]);
+    this.keys.push(key);
+    this.values.push(seal(key, value));
+  }
+
+  #count(queue: string, state: JobState, by: 1 | -1): void {
+    let change = this.counts.get(queue);
+    if (!change) {
+      change = JOB_STATES.map(() => 0);
+      this.counts.set(queue, change);
+    }
+    const at = JOB_STATES.indexOf(state);
+    change[at] = (change[at] ?? 0) + by;
   }
 }

@@ -9,7 +9,7 @@ export interface ReadyEntry {
   readonly id: string;
   readonly name: string;
   /** The job itself, where it is at hand and small: it saves reading it back. */
-  readonly job?: Job;
+  readonly job?: Job | undefined;
 }
 
 export class EntryList implements Iterable<ReadyEntry> {

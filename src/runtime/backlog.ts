@@ -123,10 +123,11 @@ export class Backlog {
   }
 
   /** A committed, available job. */
-  add({ spec, status }: Job): void {
-    const entry = { key: readyKey(spec), id: spec.id, name: spec.name };
-    const isSmall = spec.payload.byteLength <= MAX_CACHED_PAYLOAD_BYTES;
-    this.#lane(spec)?.window.add(isSmall ? { ...entry, job: { spec, status } } : entry);
+  add(job: Job): void {
+    const { spec } = job;
+    const { id, name, payload } = spec;
+    const isSmall = payload.byteLength <= MAX_CACHED_PAYLOAD_BYTES;
+    this.#lane(spec)?.window.add({ key: readyKey(spec), id, name, job: isSmall ? job : undefined });
   }
 
   /**
@@ -144,7 +145,14 @@ export class Backlog {
     });
     if (!line?.head || line.head === 'unread') return undefined;
     const { entry, lane } = line.head;
-    const choice = { ...entry, queue: lane.queue, isLimited: lane.isLimited };
+    const choice: Choice = {
+      key: entry.key,
+      id: entry.id,
+      name: entry.name,
+      job: entry.job,
+      queue: lane.queue,
+      isLimited: lane.isLimited,
+    };
     lane.window.take(entry.key);
     this.#start(choice);
     return choice;

@@ -15,7 +15,7 @@ export type Claim =
   /** The entry does not belong to the job's state; only the entry goes. */
   | { readonly kind: 'stale'; readonly error: MillraceError };
 
-/** @param claim The claim's own sequence number. */
+/** @param claim The number of the claim, which its jobs share. */
 export function claimOne(
   change: Transaction,
   choice: Choice,
@@ -28,7 +28,7 @@ export function claimOne(
     return bury(change, choice, read ?? new MillraceError('MILLRACE_JOURNAL_CORRUPT', message), now);
   }
   const { spec, status } = read;
-  if (placeOf(read)?.key !== choice.key) {
+  if (read !== choice.job && placeOf(read) !== choice.key) {
     // After a power cut an older write may be lost, and with it the removal of this entry.
     change.forget(choice.key);
     const message = `Job ${choice.id} is ${status.state}, and was still listed as available; it is left as it is`;

@@ -142,7 +142,7 @@ export class EmbeddedEngine {
     this.#dispatcher.wake();
   }
 
-  async enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
+  enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
     this.#assertOpen();
     return this.#intake.enqueue(name, payload, options);
   }

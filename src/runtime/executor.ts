@@ -34,17 +34,17 @@ export interface Start {
 /** A chosen job until its outcome is committed. */
 interface Attempt extends Start {
   /** The job as it runs; absent while it is being claimed. */
-  job?: Job;
-  task?: Task;
+  job: Job | undefined;
+  task: Task | undefined;
   /** Resolved with the state that resulted, for whoever cancels it. */
-  readonly onEnd: ((state: JobState) => void)[];
-  readonly onAbandon: ((error: unknown) => void)[];
+  onEnd: readonly ((state: JobState) => void)[];
+  onAbandon: readonly ((error: unknown) => void)[];
   /** Its handler was told to stop. */
   isStopping: boolean;
   /** The outcome is on its way into the journal. */
   isSettling: boolean;
   /** Why it must stop; one that has not started does not start any more. */
-  stopReason?: StopReason;
+  stopReason: StopReason | undefined;
 }
 
 /** An attempt whose outcome is known. */
@@ -70,6 +70,8 @@ export class Executor {
   readonly #links: ExecutorLinks;
   readonly #attempts = new Map<string, Attempt>();
   readonly #byTask = new Map<Task, Attempt>();
+  /** By its number: how many jobs of a claim have no outcome yet. */
+  readonly #claims = new Map<number, number>();
   #onIdle: (() => void)[] = [];
   #forgotten = 0;
 
@@ -95,13 +97,7 @@ export class Executor {
 
   /** Claims the jobs and starts them. */
   async start(starts: readonly Start[]): Promise<void> {
-    const attempts = starts.map((start): Attempt => ({
-      ...start,
-      onEnd: [],
-      onAbandon: [],
-      isStopping: false,
-      isSettling: false,
-    }));
+    const attempts = starts.map(attemptOf);
     for (const attempt of attempts) this.#attempts.set(attempt.choice.id, attempt);
     try {
       const reads = await this.#load(attempts);
@@ -134,8 +130,8 @@ export class Executor {
     const attempt = this.#attempts.get(id);
     if (!attempt) throw new Error(`There is no attempt of job ${id}`);
     const ended = new Promise<JobState>((resolve, reject) => {
-      attempt.onEnd.push(resolve);
-      attempt.onAbandon.push(reject);
+      attempt.onEnd = [...attempt.onEnd, resolve];
+      attempt.onAbandon = [...attempt.onAbandon, reject];
     });
     // Where the request itself cannot be journaled, nobody gets to await it.
     ended.catch(() => {});
@@ -161,25 +157,33 @@ export class Executor {
       : new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  async #load(attempts: readonly Attempt[]): Promise<Map<Attempt, JobRead>> {
-    const reads = new Map<Attempt, JobRead>(attempts.map((attempt) => [attempt, attempt.choice.job]));
+  /** @returns nothing where all jobs are at hand. */
+  async #load(attempts: readonly Attempt[]): Promise<ReadonlyMap<Attempt, JobRead> | undefined> {
     const missing = attempts.filter((attempt) => !attempt.choice.job);
-    if (missing.length === 0) return reads;
+    if (missing.length === 0) return undefined;
+    const reads = new Map<Attempt, JobRead>(attempts.map((attempt) => [attempt, attempt.choice.job]));
     const jobs = await this.#links.journal.jobs(missing.map(({ choice }) => choice.id));
     for (const [i, attempt] of missing.entries()) reads.set(attempt, jobs[i]);
     return reads;
   }
 
   /** Not synced: a claim that a power cut takes back leaves the job available, which is what it then should be. */
-  async #claim(attempts: readonly Attempt[], reads: ReadonlyMap<Attempt, JobRead>): Promise<void> {
+  async #claim(
+    attempts: readonly Attempt[],
+    reads: ReadonlyMap<Attempt, JobRead> | undefined,
+  ): Promise<void> {
     const { journal, backlog, clock } = this.#links;
     const change = new Transaction();
     const now = clock.now();
+    const number = journal.nextSequence();
     const claims = attempts.map((attempt) => {
-      const claim = claimOne(change, attempt.choice, reads.get(attempt), journal.nextSequence(), now);
+      const read = reads ? reads.get(attempt) : attempt.choice.job;
+      const claim = claimOne(change, attempt.choice, read, number, now);
       if (claim.kind === 'claimed') attempt.job = claim.job;
       return { attempt, claim };
     });
+    const claimed = claims.filter(({ claim }) => claim.kind === 'claimed').length;
+    if (claimed > 0) this.#claims.set(number, claimed);
     await journal.commit(change);
     for (const { attempt, claim } of claims) {
       backlog.settle(attempt.choice, attempt.choice.key);
@@ -246,6 +250,7 @@ export class Executor {
       attempt.isSettling = true;
       change.move(spec, status, next);
       if (spec.durability === 'fsync') change.withSync();
+      if (this.#leaves(status.claim)) change.endClaim(status.claim);
       return { spec, status: next };
     });
     journal.commit(change).then(
@@ -271,6 +276,15 @@ export class Executor {
     if (spec.durability === 'fsync') change.withSync();
     await journal.commit(change);
     if (attempt.task && !attempt.isSettling) attempt.pool.stop(attempt.task, 'cancelled');
+  }
+
+  /** A job of the claim has its outcome. @returns whether it is the last one. */
+  #leaves(claim: number | undefined): claim is number {
+    const left = (claim === undefined ? undefined : this.#claims.get(claim)) ?? 0;
+    if (claim === undefined || left === 0) return false;
+    if (left > 1) this.#claims.set(claim, left - 1);
+    else this.#claims.delete(claim);
+    return left === 1;
   }
 
   #end(attempt: Attempt, before: Job, job: Job): void {
@@ -299,14 +313,33 @@ export class Executor {
   #raiseMark(): void {
     const { journal } = this.#links;
     let lowest = journal.nextSequence();
+    for (const claim of this.#claims.keys()) lowest = Math.min(lowest, claim);
+    // The key of a claim whose last outcome is being written goes with it.
     for (const { job } of this.#attempts.values()) lowest = Math.min(lowest, job?.status.claim ?? lowest);
     journal.raiseMark(RUNNING_SPAN.from, runningKey(lowest));
   }
 }
 
-function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
-  const timeoutMs = spec.timeoutMs ?? type.timeoutMs;
+const NOBODY: readonly never[] = [];
+
+function attemptOf({ choice, type, pool, seat }: Start): Attempt {
   return {
+    choice,
+    type,
+    pool,
+    seat,
+    job: undefined,
+    task: undefined,
+    onEnd: NOBODY,
+    onAbandon: NOBODY,
+    isStopping: false,
+    isSettling: false,
+    stopReason: undefined,
+  };
+}
+
+function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
+  const task = {
     id: spec.id,
     name: spec.name,
     queue: spec.queue,
@@ -314,6 +347,7 @@ function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
     maxAttempts: spec.maxAttempts ?? type.maxAttempts,
     payload: spec.payload,
     graceMs: type.graceMs,
-    ...(timeoutMs !== undefined && { timeoutMs }),
   };
+  const timeoutMs = spec.timeoutMs ?? type.timeoutMs;
+  return timeoutMs === undefined ? task : { ...task, timeoutMs };
 }

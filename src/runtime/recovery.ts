@@ -4,9 +4,9 @@
  */
 import { MillraceError } from '../errors.js';
 import { hasEnded, type Job } from '../job/record.js';
-import { orphaned } from '../job/transitions.js';
-import type { JobRead, Journal } from '../journal/journal.js';
-import { claimOf, RUNNING_SPAN, runningKey } from '../journal/keys.js';
+import { isOrphanOf, orphaned } from '../job/transitions.js';
+import type { JobRead, Journal, Roster } from '../journal/journal.js';
+import { RUNNING_SPAN, runningKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 
 export interface Recovered {
@@ -16,47 +16,59 @@ export interface Recovered {
   readonly damaged: readonly MillraceError[];
 }
 
-const PAGE = 1_000;
+/** How many claims are recovered in one commit. */
+const PAGE = 100;
 
 /** @param now Epoch milliseconds. */
 export async function recover(journal: Journal, now: number): Promise<Recovered> {
-  const jobs: Job[] = [];
-  const damaged: MillraceError[] = [];
+  const recovered = { jobs: [] as Job[], damaged: [] as MillraceError[] };
   let after: string | undefined;
   do {
-    const page = await journal.running(after, PAGE);
-    const reads = await journal.jobs(page.entries.map(({ text: id }) => id));
+    const { rosters, next } = await journal.running(after, PAGE);
     const change = new Transaction();
-    for (const [i, { key, text: id }] of page.entries.entries()) {
-      const read = orphan(id, reads[i]);
-      if (read instanceof MillraceError) {
-        damaged.push(read);
-        journal.pin(key);
-        continue;
-      }
-      // A claim leaves the stored status alone, so the mark is what says that the job was running.
-      const { spec, status } = read;
-      const next = orphaned(status, now);
-      change.move(spec, { ...status, state: 'running', claim: claimOf(key) }, next);
-      // A release that a power cut takes back is made again; an end that somebody hears of must stay.
-      if (hasEnded(next)) change.withSync();
-      jobs.push({ spec, status: next });
+    for (const roster of rosters) {
+      const reads = await journal.jobs(roster.ids);
+      const unread = release(change, roster, reads, now, recovered);
+      if (unread.length === 0) change.endClaim(roster.claim);
+      else if (unread.length < roster.ids.length) change.keepClaim(roster.claim, unread);
+      if (unread.length > 0) journal.pin(roster.key);
     }
-    if (page.entries.length > 0) await journal.commit(change);
-    after = page.next;
+    if (change.keys.length > 0) await journal.commit(change);
+    after = next;
   } while (after !== undefined);
   // Every claim so far has a lower number than the next one.
   journal.raiseMark(RUNNING_SPAN.from, runningKey(journal.nextSequence()));
-  return { jobs, damaged };
+  return recovered;
 }
 
-/** A job that is marked as running, where its record fits that. */
-function orphan(id: string, read: JobRead): Job | MillraceError {
-  if (read instanceof MillraceError) return read;
-  if (read === undefined)
-    return new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of the running job ${id} is missing`);
-  const { state } = read.status;
-  if (state === 'available' || state === 'running') return read;
-  const message = `The job ${id} is marked as running, and its record says ${state}; it is left as it is`;
-  return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message);
+/** @returns the ids of the jobs that cannot be read. */
+function release(
+  change: Transaction,
+  { claim, ids }: Roster,
+  reads: readonly JobRead[],
+  now: number,
+  { jobs, damaged }: { jobs: Job[]; damaged: MillraceError[] },
+): string[] {
+  const unread: string[] = [];
+  for (const [i, id] of ids.entries()) {
+    const read = reads[i] ?? missing(id);
+    if (read instanceof MillraceError) {
+      damaged.push(read);
+      unread.push(id);
+      continue;
+    }
+    const { spec, status } = read;
+    // Others of its claim were running longer.
+    if (!isOrphanOf(status, claim)) continue;
+    const next = orphaned(status, now);
+    change.move(spec, { ...status, state: 'running', claim }, next);
+    // A release that a power cut takes back is made again; an end that somebody hears of must stay.
+    if (hasEnded(next)) change.withSync();
+    jobs.push({ spec, status: next });
+  }
+  return unread;
+}
+
+function missing(id: string): MillraceError {
+  return new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of the running job ${id} is missing`);
 }

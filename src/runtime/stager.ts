@@ -144,7 +144,7 @@ export class Stager {
           continue;
         }
         // It was cancelled since the page was read; or a power cut has brought the entry back.
-        if (placeOf(job)?.key !== key) {
+        if (placeOf(job) !== key) {
           change.forget(key);
           continue;
         }

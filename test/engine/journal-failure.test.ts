@@ -85,7 +85,7 @@ const failed = {
 
 test('once a write has failed, everybody who waits is told, and nothing more is taken', async () => {
   const { engine, fails, warnings, starts } = await open();
-  const running = await engine.enqueue('work', null);
+  const { id: running } = await engine.enqueue('work', null);
   await starts.reached(1);
   const waiting = [engine.result(running), engine.drain()];
   fails.writes = true;
@@ -101,7 +101,7 @@ test('once a write has failed, everybody who waits is told, and nothing more is 
 
 test('a job whose outcome is not journaled does not count as done', async () => {
   const { engine, fails, starts, release } = await open();
-  const id = await engine.enqueue('work', null);
+  const { id } = await engine.enqueue('work', null);
   await starts.reached(1);
   const result = engine.result(id);
   fails.writes = true;
@@ -126,7 +126,7 @@ test('jobs that cannot be read for once are told of, and run when they can be', 
   const large = { text: 'x'.repeat(10_000) };
   fails.reads = true;
   // A payload of this size is not kept in memory, so it must be read back to be claimed.
-  const unread = await engine.enqueue('work', large);
+  const { id: unread } = await engine.enqueue('work', large);
   const warning = await warnings.until(({ code }) => code === 'MILLRACE_JOURNAL_READ_FAILED');
   expect(warning.message).toContain('the disk is mad');
   fails.reads = false;
@@ -137,7 +137,7 @@ test('jobs that cannot be read for once are told of, and run when they can be', 
 test('a job that could not be read when it was to be claimed can still be cancelled', async () => {
   const { engine, fails, warnings, starts } = await open();
   fails.reads = true;
-  const unread = await engine.enqueue('work', { text: 'x'.repeat(10_000) });
+  const { id: unread } = await engine.enqueue('work', { text: 'x'.repeat(10_000) });
   // It has been chosen by now, and is being read.
   const cancelled = engine.cancel(unread);
   fails.reads = false;

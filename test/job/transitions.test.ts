@@ -6,6 +6,7 @@ import {
   claimed,
   enqueued,
   gaveUp,
+  isOrphanOf,
   orphaned,
   promoted,
   settled,
@@ -65,6 +66,7 @@ test('a running job completes with its result', () => {
   expect(settle(running, { kind: 'completed', result })).toStrictEqual({
     state: 'completed',
     attempt: 1,
+    claim: 7,
     startedAt: NOW,
     finishedAt: NOW + 10,
     result,
@@ -77,6 +79,7 @@ test.each<Outcome>([errored, { kind: 'timedOut', error: ERROR }, { kind: 'crashe
     expect(settle(running, outcome)).toStrictEqual({
       state: 'retryable',
       attempt: 1,
+      claim: 7,
       startedAt: NOW,
       runAt: NOW + 1_010,
       errors: [{ attempt: 1, startedAt: NOW, endedAt: NOW + 10, error: ERROR }],
@@ -89,7 +92,6 @@ test.each<Outcome>([errored, { kind: 'timedOut', error: ERROR }, { kind: 'crashe
   (outcome) => {
     const last = settle({ ...running, attempt: 3 }, outcome);
     expect(last).toMatchObject({ state: 'failed', attempt: 3, finishedAt: NOW + 10 });
-    expect(last).not.toHaveProperty('claim');
     expect(last).not.toHaveProperty('runAt');
   },
 );
@@ -99,7 +101,8 @@ test('an unrecoverable error fails the job whatever attempts are left', () => {
 });
 
 test('an attempt that was released does not count', () => {
-  expect(settle(running, { kind: 'released' })).toStrictEqual(available);
+  // Its claim is kept: it tells that the job has left the claim's roster.
+  expect(settle(running, { kind: 'released' })).toStrictEqual({ ...available, claim: 7 });
 });
 
 test('an attempt that ended cancelled cancels the job', () => {
@@ -131,8 +134,21 @@ test.each<Outcome>([
   expect(next).not.toHaveProperty('result');
 });
 
+test.each<[what: string, stored: JobStatus, isOrphan: boolean]>([
+  ['was claimed for the first time', available, true],
+  ['was claimed again', { ...available, attempt: 1, claim: 6 }, true],
+  ['asked to be cancelled', { ...running, claim: 7, cancelRequestedAt: NOW }, true],
+  ['asked to be cancelled under a later claim', { ...running, claim: 8, cancelRequestedAt: NOW }, false],
+  ['was released since', { ...available, claim: 7 }, false],
+  ['was released, claimed and released since', { ...available, claim: 8 }, false],
+  ['waits for its next attempt', { ...available, state: 'retryable', attempt: 1, claim: 7 }, false],
+  ['has ended', { ...available, state: 'completed', attempt: 1, claim: 7 }, false],
+])('a job on the roster of claim 7 that %s', (_what, stored, isOrphan) => {
+  expect(isOrphanOf(stored, 7)).toBe(isOrphan);
+});
+
 test('an orphan becomes available, and its attempt does not count', () => {
-  expect(orphaned(running, NOW)).toStrictEqual(available);
+  expect(orphaned(running, NOW)).toStrictEqual({ ...available, claim: 7 });
   // A claim leaves the stored status as it was before it.
   expect(orphaned(available, NOW)).toStrictEqual(available);
 });

@@ -34,7 +34,10 @@ export async function enqueue(journal: Journal, ...specs: readonly JobSpec[]): P
 }
 
 export async function move(journal: Journal, { spec, status }: Job, next: JobStatus): Promise<Job> {
-  await journal.commit(new Transaction().move(spec, status, next));
+  const change = new Transaction().move(spec, status, next);
+  // Here each claim is of one job.
+  if (status.state === 'running' && next.state !== 'running') change.endClaim(status.claim ?? 0);
+  await journal.commit(change);
   return { spec, status: next };
 }
 
@@ -64,8 +67,16 @@ export const readyIds = (journal: Journal, queue = 'default', limit = 100): Prom
   texts((after) => journal.ready(queue, 'resize', after, limit));
 export const dueIds = (journal: Journal, limit = 100): Promise<string[]> =>
   texts((after) => journal.due(after, limit));
-export const runningIds = (journal: Journal, limit = 100): Promise<string[]> =>
-  texts((after) => journal.running(after, limit));
+export async function runningIds(journal: Journal, limit = 100): Promise<string[]> {
+  const all: string[] = [];
+  let after: string | undefined;
+  do {
+    const page = await journal.running(after, limit);
+    all.push(...page.rosters.flatMap(({ ids }) => ids));
+    after = page.next;
+  } while (after !== undefined);
+  return all;
+}
 
 /** Writes below the journal, as only damage would. */
 export async function tamper(

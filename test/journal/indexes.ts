@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { MAX_PRIORITY, MIN_PRIORITY, type JobSpec, type JobStatus } from '../../src/job/record.js';
 import { cancelled, claimed, promoted, settled } from '../../src/job/transitions.js';
-import { claimOf, dueAtOf, rankOf } from '../../src/journal/keys.js';
+import { dueAtOf, rankOf } from '../../src/journal/keys.js';
 import type { DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 import { claim, dueIds, enqueue, move, openOn, readyIds, runningIds } from './harness.js';
@@ -121,8 +121,7 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
     expect(ready?.text).toBe('two words');
     expect(rankOf(ready?.key ?? '')).toStrictEqual({ priority: -3, sequence: 77 });
     await move(journal, job, claimed(job.status, 4_711, NOW));
-    const [running] = (await journal.running(undefined, 1)).entries;
-    expect(claimOf(running?.key ?? '')).toBe(4_711);
-    expect(running?.text).toBe('two words');
+    const [running] = (await journal.running(undefined, 1)).rosters;
+    expect(running).toMatchObject({ claim: 4_711, ids: ['two words'] });
   });
 }

@@ -139,7 +139,9 @@ export class JournalModel {
     if (next.state !== 'running') this.#stored.delete(spec.id);
     else this.#stored.set(spec.id, status.state === 'running' ? next : (this.#stored.get(spec.id) ?? status));
     this.#jobs.set(spec.id, { spec, status: next });
-    this.#commits.push(this.#journal.commit(new Transaction().move(spec, status, next)));
+    const change = new Transaction().move(spec, status, next);
+    if (status.state === 'running' && next.state !== 'running') change.endClaim(status.claim ?? 0);
+    this.#commits.push(this.#journal.commit(change));
   }
 
   #next(status: JobStatus, what: keyof typeof FROM): JobStatus {

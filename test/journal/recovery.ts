@@ -1,7 +1,8 @@
 /** Recovery: what was running when the process died is available again. */
 import { expect, test } from 'vitest';
-import { cancelled, settled } from '../../src/job/transitions.js';
-import { RUNNING_SPAN } from '../../src/journal/keys.js';
+import { cancelled, claimed, settled } from '../../src/job/transitions.js';
+import { RUNNING_SPAN, specKey } from '../../src/journal/keys.js';
+import { Transaction } from '../../src/journal/transaction.js';
 import { recover } from '../../src/runtime/recovery.js';
 import type { DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
@@ -143,7 +144,58 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     await move(journal, job, ended);
     const { jobs, damaged } = await recover(journal, NOW);
     expect(jobs).toStrictEqual([]);
-    expect(damaged).toMatchObject([{ code: 'MILLRACE_JOURNAL_CORRUPT' }]);
+    expect(damaged).toStrictEqual([]);
     expect(await journal.job('job-1')).toMatchObject({ status: { state: 'cancelled' } });
+  });
+
+  test(`${name}: of jobs that were claimed together, only those are orphans that were not over`, async () => {
+    let disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const jobs = await enqueue(journal, ...Array.from({ length: 4 }, (_, i) => specOf(i + 1)));
+    const number = journal.nextSequence();
+    const together = new Transaction();
+    const running = jobs.map(({ spec, status }) => ({ spec, status: claimed(status, number, NOW) }));
+    for (const [i, { spec, status }] of running.entries())
+      together.move(spec, jobs[i]?.status ?? status, status);
+    await journal.commit(together);
+    const [over = jobOf(1), released = jobOf(2)] = running;
+    const leave = new Transaction();
+    const completed = settled(over.status, { kind: 'completed', result: Uint8Array.of(1) }, POLICY, NOW, 0);
+    const available = settled(released.status, { kind: 'released' }, POLICY, NOW, 0);
+    leave.move(over.spec, over.status, completed).move(released.spec, released.status, available);
+    await journal.commit(leave);
+    // One that was released is claimed anew, and its process dies, too.
+    const again = claimed(available, journal.nextSequence(), NOW);
+    await journal.commit(new Transaction().move(released.spec, available, again));
+
+    disk = await disk.afterKill();
+    const next = await openOn(disk);
+    const recovered = await recover(next.journal, NOW);
+    expect(recovered.jobs.map(({ spec }) => spec.id)).toStrictEqual(['job-3', 'job-4', 'job-2']);
+    expect(next.journal.counts()).toMatchObject({ available: 3, running: 0, completed: 1 });
+    expect(await next.journal.running(undefined, 10)).toStrictEqual({ rosters: [] });
+  });
+
+  test(`${name}: a roster keeps the orphan that cannot be read, and lets the others go`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const jobs = await enqueue(journal, specOf(1), specOf(2));
+    const number = journal.nextSequence();
+    const together = new Transaction();
+    for (const { spec, status } of jobs) together.move(spec, status, claimed(status, number, NOW));
+    await journal.commit(together);
+    await journal.close();
+    await tamper(disk, (key, value) =>
+      key === specKey('job-1') ? value.map((byte) => byte ^ 1) : undefined,
+    );
+    const next = await openOn(disk);
+    for (let times = 0; times < 2; times++) {
+      const { damaged } = await recover(next.journal, NOW);
+      expect(damaged).toMatchObject([{ code: 'MILLRACE_JOURNAL_CORRUPT' }]);
+    }
+    expect(await next.journal.running(undefined, 10)).toMatchObject({
+      rosters: [{ claim: number, ids: ['job-1'] }],
+    });
+    expect(await readyIds(next.journal)).toStrictEqual(['job-2']);
   });
 }
