@@ -9,13 +9,23 @@ const SCRATCH_BYTES = 8_192;
 /** A packer whose buffer grew larger is given up. */
 const MAX_SCRATCH_BYTES = 65_536;
 
+/** Below this a value never makes the buffer grow. */
+const SMALL_BYTES = 1_024;
+
 let packr = newPackr();
+/** Whether a larger value has made the buffer grow. */
+let hasGrown = false;
 
 /** @returns bytes that keep at most 8 KB more than themselves alive. */
 export function pack(value: unknown): Uint8Array {
   const bytes = packr.pack(value);
+  if (bytes.byteLength <= SMALL_BYTES && !hasGrown) return bytes;
   const held = bytes.buffer.byteLength;
-  if (held > MAX_SCRATCH_BYTES) packr = newPackr();
+  hasGrown = held > SCRATCH_BYTES;
+  if (held > MAX_SCRATCH_BYTES) {
+    packr = newPackr();
+    hasGrown = false;
+  }
   return held > SCRATCH_BYTES ? new Uint8Array(bytes) : bytes;
 }
 

@@ -19,33 +19,27 @@ export interface ThreadPoolSettings extends ThreadSettings {
   readonly batchSize: number;
 }
 
-/** What one message to a thread will hold, or holds: the jobs whose seats were reserved in one turn. */
-class Load {
+/**
+ * What one message to a thread will hold, or holds: the jobs whose seats were reserved in one turn. Any of them may
+ * be given back, so it stands for each of its seats.
+ */
+class Load implements Seat {
   readonly thread: Thread;
   /** Whether it holds only jobs that are known to be tiny. */
   readonly isTiny: boolean;
   /** What its jobs are expected to take together. */
   expectedMs = 0;
   seats = 0;
+  readonly #onEmpty: (load: Load) => void;
 
-  constructor(thread: Thread, isTiny: boolean) {
+  constructor(thread: Thread, isTiny: boolean, onEmpty: (load: Load) => void) {
     this.thread = thread;
     this.isTiny = isTiny;
-  }
-}
-
-/** A place in a message. */
-class ThreadSeat implements Seat {
-  readonly load: Load;
-  readonly #onRelease: (load: Load) => void;
-
-  constructor(load: Load, onRelease: (load: Load) => void) {
-    this.load = load;
-    this.#onRelease = onRelease;
+    this.#onEmpty = onEmpty;
   }
 
   release(): void {
-    this.#onRelease(this.load);
+    if (--this.seats === 0) this.#onEmpty(this);
   }
 }
 
@@ -129,14 +123,14 @@ export class ThreadPool implements Pool {
     if (!load) throw new Error(`There is no room for a job of type ${name}: hasRoom() says so`);
     load.seats++;
     load.expectedMs += tinyMs ?? 0;
-    return new ThreadSeat(load, (one) => this.#release(one));
+    return load;
   }
 
   run(rides: readonly Ride[]): void {
     const tasksOf = new Map<Load, Task[]>();
     for (const { seat, task } of rides) {
       // Safe: the seats of this pool are its own.
-      const { load } = seat as ThreadSeat;
+      const load = seat as Load;
       const tasks = tasksOf.get(load);
       if (tasks) tasks.push(task);
       else tasksOf.set(load, [task]);
@@ -182,7 +176,7 @@ export class ThreadPool implements Pool {
   #newLoad(isTiny: boolean): Load | undefined {
     const thread = this.#freeThread(isTiny);
     if (!thread) return undefined;
-    const load = new Load(thread, isTiny);
+    const load = new Load(thread, isTiny, (empty) => this.#unload(empty));
     this.#loads.get(thread)?.push(load);
     if (isTiny) {
       this.#forming = load;
@@ -192,10 +186,6 @@ export class ThreadPool implements Pool {
       });
     }
     return load;
-  }
-
-  #release(load: Load): void {
-    if (--load.seats === 0) this.#unload(load);
   }
 
   #through(load: Load): void {

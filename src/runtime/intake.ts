@@ -30,34 +30,34 @@ const NO_OPTIONS: EnqueueOptions = {};
 
 type Draft = { -readonly [Field in keyof JobSpec]: JobSpec[Field] };
 
-/** Jobs of one turn, which go into the journal together. */
-interface Arrivals {
+/** A job on its way into the journal, and who waits for that. */
+interface Arrival {
+  readonly job: Job;
+  readonly resolve: (accepted: Accepted) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Jobs that go into the journal together: all that come before it takes them. */
+interface Batch {
   readonly transaction: Transaction;
-  readonly jobs: Job[];
-  readonly resolve: (() => void)[];
-  readonly reject: ((error: Error) => void)[];
+  readonly arrivals: Arrival[];
 }
 
 export class Intake {
   readonly #links: IntakeLinks;
   readonly #ids = new JobIds();
   /** Ids that callers chose and that are on their way into the journal. */
-  readonly #named = new Map<string, Promise<void>>();
-  #arrivals: Arrivals | undefined;
+  readonly #named = new Map<string, Promise<Accepted>>();
+  #batch: Batch | undefined;
 
   constructor(links: IntakeLinks) {
     this.#links = links;
   }
 
-  /** Resolves once the job is committed. */
-  async enqueue(name: string, payload: unknown, options: EnqueueOptions = NO_OPTIONS): Promise<Accepted> {
+  /** Resolves once the job is committed. @throws MillraceError at once, where the job is refused. */
+  enqueue(name: string, payload: unknown, options: EnqueueOptions = NO_OPTIONS): Promise<Accepted> {
     const spec = this.#spec(name, payload, options);
-    if (options.id !== undefined) {
-      await this.#commitOnce(spec);
-      return { id: spec.id, endsBefore: undefined };
-    }
-    await this.#commit(spec);
-    return { id: spec.id, endsBefore: this.#links.recent.count };
+    return options.id === undefined ? this.#commit(spec) : this.#commitOnce(spec);
   }
 
   #spec(name: string, payload: unknown, options: EnqueueOptions): JobSpec {
@@ -83,58 +83,54 @@ export class Intake {
     return spec;
   }
 
-  #commit(spec: JobSpec): Promise<void> {
+  #commit(spec: JobSpec): Promise<Accepted> {
     const job = { spec, status: enqueued(spec) };
-    const { transaction, jobs, resolve, reject } = this.#arriving();
+    const { transaction, arrivals } = this.#joined();
     transaction.enqueue(spec, job.status);
-    jobs.push(job);
-    return new Promise((onResolve, onReject) => {
-      resolve.push(onResolve);
-      reject.push(onReject);
-    });
+    return new Promise((resolve, reject) => arrivals.push({ job, resolve, reject }));
   }
 
-  /** What this job joins: one transaction for all that come before the journal takes it. */
-  #arriving(): Arrivals {
-    if (this.#arrivals && !this.#arrivals.transaction.isClosed) return this.#arrivals;
-    const arrivals: Arrivals = { transaction: new Transaction(), jobs: [], resolve: [], reject: [] };
-    this.#arrivals = arrivals;
-    const { journal, onAccepted } = this.#links;
-    journal.submit(arrivals.transaction, (error) => {
-      if (this.#arrivals === arrivals) this.#arrivals = undefined;
+  #joined(): Batch {
+    if (this.#batch && !this.#batch.transaction.isClosed) return this.#batch;
+    const batch: Batch = { transaction: new Transaction(), arrivals: [] };
+    this.#batch = batch;
+    this.#links.journal.submit(batch.transaction, (error) => this.#arrived(batch, error));
+    return batch;
+  }
+
+  #arrived(batch: Batch, error: Error | undefined): void {
+    const { recent, onAccepted } = this.#links;
+    if (this.#batch === batch) this.#batch = undefined;
+    for (const { job, resolve, reject } of batch.arrivals) {
       if (error) {
-        for (const reject of arrivals.reject) reject(error);
-        return;
+        reject(error);
+        continue;
       }
-      for (const job of arrivals.jobs) onAccepted(job);
-      for (const resolve of arrivals.resolve) resolve();
-    });
-    return arrivals;
+      onAccepted(job);
+      resolve({ id: job.spec.id, endsBefore: recent.count });
+    }
   }
 
   /** Of several enqueues with one id, at once or over the years, the first makes the job. */
-  async #commitOnce(spec: JobSpec): Promise<void> {
+  async #commitOnce(spec: JobSpec): Promise<Accepted> {
     const { id } = spec;
     // Whether the one before us made it shows in the journal; its error is its caller's.
     while (this.#named.has(id)) await this.#named.get(id)?.catch(() => {});
     const arriving = this.#commitIfNew(spec);
     this.#named.set(id, arriving);
     try {
-      await arriving;
+      return await arriving;
     } finally {
       this.#named.delete(id);
     }
   }
 
-  async #commitIfNew(spec: JobSpec): Promise<void> {
+  async #commitIfNew(spec: JobSpec): Promise<Accepted> {
     const existing = await this.#links.journal.job(spec.id);
-    if (existing === undefined) {
-      await this.#commit(spec);
-      return;
-    }
+    if (existing === undefined) return this.#commit(spec);
     if (existing instanceof MillraceError) throw existing;
     const { name } = existing.spec;
-    if (name === spec.name) return;
+    if (name === spec.name) return { id: spec.id, endsBefore: undefined };
     const message = `Expected the id ${show(spec.id)} to be new or a job of ${spec.name}, but it is a job of ${name}`;
     throw new MillraceError('MILLRACE_ID_CONFLICT', message);
   }

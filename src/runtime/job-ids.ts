@@ -3,11 +3,17 @@ import { randomFillSync } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 
 const UUID_BYTES = 16;
+/** Where the groups of a UUID's text begin, each but the first behind a dash. */
+const TEXT_LENGTH = 36;
+const DASHES: ReadonlySet<number> = new Set([8, 13, 18, 23]);
+const HEX = Buffer.from('0123456789abcdef', 'latin1');
 
 export class JobIds {
   /** Random bytes for many ids: asking the system for each takes longer than all the rest of an id. */
   readonly #random = Buffer.alloc(256 * UUID_BYTES);
   #used = this.#random.length;
+  readonly #bytes = Buffer.alloc(UUID_BYTES);
+  readonly #text = Buffer.alloc(TEXT_LENGTH, '-');
 
   /** @param sequence The job's own. */
   next(now: number, sequence: number): string {
@@ -17,6 +23,18 @@ export class JobIds {
     }
     const random = this.#random.subarray(this.#used, this.#used + UUID_BYTES);
     this.#used += UUID_BYTES;
-    return uuidv7({ random, msecs: now, seq: sequence % 2 ** 32 });
+    uuidv7({ random, msecs: now, seq: sequence % 2 ** 32 }, this.#bytes);
+    return this.#format();
+  }
+
+  /** In one piece: a text that is put together from parts is copied wherever it becomes a part of a key. */
+  #format(): string {
+    let at = 0;
+    for (const byte of this.#bytes) {
+      if (DASHES.has(at)) at++;
+      this.#text[at++] = HEX[byte >>> 4] ?? 0;
+      this.#text[at++] = HEX[byte & 15] ?? 0;
+    }
+    return this.#text.toString('latin1');
   }
 }

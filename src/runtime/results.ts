@@ -16,8 +16,8 @@ interface Waiter {
 type ReadJob = () => Promise<Job>;
 
 export class Results {
-  readonly #waiters = new Map<string, Set<Waiter>>();
-  readonly #watchers = new Map<string, Set<ProgressQueue>>();
+  readonly #waiters = new Map<string, Waiter[]>();
+  readonly #watchers = new Map<string, ProgressQueue[]>();
   readonly #aborts = new Aborts();
   readonly recent = new RecentEnds();
 
@@ -37,14 +37,12 @@ export class Results {
   ended(job: Job): void {
     const { id } = job.spec;
     this.recent.add(job);
-    for (const waiter of this.#waiters.get(id) ?? []) settle(waiter, job);
-    this.#waiters.delete(id);
-    for (const queue of this.#watchers.get(id) ?? []) queue.end();
-    this.#watchers.delete(id);
+    for (const waiter of takeAll(this.#waiters, id)) settle(waiter, job);
+    for (const queue of takeAll(this.#watchers, id)) queue.end();
   }
 
   progressed(id: string, value: Uint8Array): void {
-    for (const queue of this.#watchers.get(id) ?? []) queue.push(value);
+    for (const queue of this.#watchers.get(id) ?? NONE) queue.push(value);
   }
 
   /** Progress from now on, until the job ends. */
@@ -113,14 +111,25 @@ function failure({ spec, status }: Job): MillraceError {
   return new JobFailedError({ id: spec.id, name: spec.name, attempt: status.attempt }, cause);
 }
 
-function insert<Value>(sets: Map<string, Set<Value>>, key: string, value: Value): void {
-  const set = sets.get(key);
-  if (set) set.add(value);
-  else sets.set(key, new Set([value]));
+const NONE: readonly never[] = [];
+
+function insert<Value>(lists: Map<string, Value[]>, key: string, value: Value): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
 }
 
-function remove<Value>(sets: Map<string, Set<Value>>, key: string, value: Value): void {
-  const set = sets.get(key);
-  set?.delete(value);
-  if (set?.size === 0) sets.delete(key);
+function remove<Value>(lists: Map<string, Value[]>, key: string, value: Value): void {
+  const list = lists.get(key);
+  const at = list?.indexOf(value) ?? -1;
+  if (!list || at < 0) return;
+  list.splice(at, 1);
+  if (list.length === 0) lists.delete(key);
+}
+
+function takeAll<Value>(lists: Map<string, Value[]>, key: string): readonly Value[] {
+  const list = lists.get(key);
+  if (!list) return NONE;
+  lists.delete(key);
+  return list;
 }
