@@ -1,0 +1,33 @@
+/**
+ * The benchmark suite: runs the scenarios asked for, one after the other, and prints what they come to.
+ *
+ *   npm run bench -- [scenario…] [--json] [--chart FILE]
+ */
+import { HELP, readArguments, UsageError, type Arguments } from './arguments.js';
+import { Workspace } from './measure/workspace.js';
+import { toJson } from './report/report.js';
+import { toText } from './report/table.js';
+import { Stage } from './scenarios/stage.js';
+
+async function run({ scenarios, json }: Arguments): Promise<void> {
+  const workspace = new Workspace();
+  try {
+    for (const scenario of scenarios) {
+      const report = await scenario.run(new Stage(workspace));
+      console.log(toText(report));
+      if (json) console.log(toJson(report));
+    }
+  } finally {
+    await workspace.close();
+  }
+}
+
+try {
+  const wanted = readArguments(process.argv.slice(2));
+  if (wanted) await run(wanted);
+  else console.log(HELP);
+} catch (thrown) {
+  if (!(thrown instanceof UsageError)) throw thrown;
+  console.error(`${thrown.message}\n\n${HELP}`);
+  process.exitCode = 2;
+}

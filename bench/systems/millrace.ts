@@ -1,0 +1,42 @@
+/** Millrace with its defaults: each job is synced to disk before it is acknowledged, and so is each result. */
+import type * as Engine from 'millrace';
+import { handlerUrl } from '../handlers/locate.js';
+import type { OpenSystem, System } from './contract.js';
+
+/** `enqueueMany`, which older commits that this suite compares do not have. */
+interface Bulk {
+  enqueueMany?(jobs: readonly { name: string; payload: object }[]): Promise<readonly unknown[]>;
+}
+
+export const open: OpenSystem = async ({ directory, handler, threads, consumes, engine }) => {
+  const { Millrace, defineJobs, inlineJob, threadJob } = (await import(engine)) as typeof Engine;
+  // A job that holds its queue's only place keeps those behind it waiting, as a queue without a worker would.
+  const hold = inlineJob(
+    (_payload: object, job) =>
+      new Promise<never>((_, reject) => {
+        job.signal.addEventListener('abort', () => reject(job.signal.reason));
+      }),
+    { grace: 0 },
+  );
+  const mill = await Millrace.open({
+    directory,
+    jobs: defineJobs({ work: threadJob(handlerUrl(handler)), hold }),
+    threads: { count: threads },
+    queues: { default: consumes ? {} : { concurrency: 1 } },
+  });
+  if (!consumes) {
+    const held = new Promise<void>((resolve) => mill.on('started', () => resolve()));
+    await mill.enqueue('hold', {});
+    await held;
+  }
+  const bulk = mill as unknown as Bulk;
+  return {
+    run: async (payload) => (await mill.enqueue('work', payload)).result(),
+    add: (payload) => mill.enqueue('work', payload),
+    ...(bulk.enqueueMany && {
+      addMany: (payloads) =>
+        bulk.enqueueMany?.(payloads.map((payload) => ({ name: 'work', payload }))) ?? Promise.resolve(),
+    }),
+    stop: () => mill.close({ timeout: 0 }),
+  } satisfies System;
+};
