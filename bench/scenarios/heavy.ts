@@ -4,13 +4,12 @@
  *
  *   npm run bench -- heavy
  */
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { iterationsFor } from '../measure/calibrate.js';
 import { median, round } from '../measure/statistics.js';
 import type { Row } from '../report/report.js';
 import type { HandlerName, Rate } from '../systems/contract.js';
 import { Field } from './field.js';
+import { makePhotograph } from './photograph.js';
 import type { Scenario, Stage } from './stage.js';
 
 const PAIR = ['millrace', 'piscina'] as const;
@@ -51,34 +50,17 @@ export const heavy: Scenario = {
     const startedAt = performance.now();
     const synthetic = startedAt + (stage.deadline - startedAt) * SYNTHETIC_SHARE;
     const spin = await measure(stage, 'heavy', { iterations: iterationsFor(JOB_MS) }, synthetic);
-    const photograph = await makePhotograph(stage.workspace.directory('photograph'));
     const halfway = (performance.now() + stage.deadline) / 2;
-    const resize =
-      photograph instanceof Error
-        ? undefined
-        : await measure(stage, 'resize', { input: photograph }, halfway);
+    const photograph = await makePhotograph(stage.workspace.directory('photograph')).catch(() => undefined);
+    const resize = photograph ? await measure(stage, 'resize', { input: photograph }, halfway) : undefined;
     const pdf = await measure(stage, 'pdf', { pages: 5 }, stage.deadline);
     const ratios = [
       ...spin.field.ratio('millrace/piscina', 'millrace', 'piscina', perSec),
       ...(resize?.field.ratio('resize/piscina', 'millrace', 'piscina', perSec) ?? []),
       ...pdf.field.ratio('pdf/piscina', 'millrace', 'piscina', perSec),
     ];
-    const notes = photograph instanceof Error ? [`resize: not measured: ${photograph.message}`] : [];
+    const notes = photograph ? [] : ['resizes: not measured: no sharp'];
     const rows = [...spin.rows, ...(resize?.rows ?? []), ...pdf.rows];
     return { scenario: 'heavy', rows, ratios: new Map(ratios), notes };
   },
 };
-
-/** A noisy picture of 6 megapixels, for an even one would cost nothing to decode. */
-async function makePhotograph(directory: string): Promise<string | Error> {
-  try {
-    const { default: sharp } = await import('sharp');
-    const path = join(directory, 'photograph.jpg');
-    const noise = { type: 'gaussian', mean: 128, sigma: 40 } as const;
-    const create = { width: 3_000, height: 2_000, channels: 3, background: '#468', noise } as const;
-    await writeFile(path, await sharp({ create }).jpeg({ quality: 85 }).toBuffer());
-    return path;
-  } catch (thrown) {
-    return thrown instanceof Error ? thrown : new Error(String(thrown));
-  }
-}

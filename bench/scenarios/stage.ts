@@ -19,6 +19,15 @@ export interface Scenario {
   run(stage: Stage): Promise<Report>;
 }
 
+interface SystemEntryOptions {
+  /** The row's name, where it is not the system's. */
+  readonly as?: string;
+  /** Another engine than the stage's. */
+  readonly engine?: string;
+  /** The program of `probes/` that drives the system. */
+  readonly program?: string;
+}
+
 export class Stage {
   /** Of `performance.now()`. */
   readonly deadline = performance.now() + SCENARIO_MS - STOP_MS;
@@ -52,7 +61,7 @@ export class Stage {
   system(
     name: SystemName,
     { handler, payload, consumes = true }: { handler: HandlerName; payload?: object; consumes?: boolean },
-    { as = name, engine = this.engine }: { as?: string; engine?: string } = {},
+    { as = name, engine = this.engine, program = 'system' }: SystemEntryOptions = {},
   ): Entry {
     const { module, durability, runsIn, redis }: SystemFacts = SYSTEMS[name];
     const threads = runsIn === 'thread' && consumes ? this.threads : 0;
@@ -69,7 +78,7 @@ export class Stage {
           ...(payload && { payload }),
           ...(redis && { redisPort: await this.workspace.redis(redis) }),
         };
-        return Child.open(this.program('system'), setup);
+        return Child.open(this.program(program), setup);
       },
     };
   }

@@ -22,6 +22,7 @@ export const SYSTEMS = {
   bullmq: { module: 'bullmq', durability: 'none', runsIn: 'main thread', redis: 'memory' },
   'bullmq-fsync': { module: 'bullmq', durability: 'fsync', runsIn: 'main thread', redis: 'fsync' },
   'bullmq-threads': { module: 'bullmq-threads', durability: 'none', runsIn: 'thread', redis: 'memory' },
+  'main-thread': { module: 'main-thread', durability: 'none', runsIn: 'main thread' },
   plainjob: { module: 'plainjob', durability: 'os', runsIn: 'main thread' },
   prototype: { module: 'prototype', durability: 'fsync', runsIn: 'thread' },
 } as const satisfies Record<string, SystemFacts>;

@@ -2,7 +2,7 @@
  * What a job system must be able to do to take part. A system is opened, given work and stopped in a process of
  * its own; how the work is paced and timed is the drives' business (`probes/drives.ts`).
  */
-export type HandlerName = 'noop' | 'heavy' | 'resize' | 'pdf';
+export type HandlerName = 'noop' | 'heavy' | 'resize' | 'pdf' | 'bytes';
 
 /** How a system is to be opened. */
 export interface Setup {

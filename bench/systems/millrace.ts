@@ -1,15 +1,10 @@
 /** Millrace with its defaults: each job is synced to disk before it is acknowledged, and so is each result. */
-import type * as Engine from 'millrace';
 import { handlerUrl } from '../handlers/locate.js';
-import type { OpenSystem, System } from './contract.js';
-
-/** `enqueueMany`, which older commits that this suite compares do not have. */
-interface Bulk {
-  enqueueMany?(jobs: readonly { name: string; payload: object }[]): Promise<readonly unknown[]>;
-}
+import type { OpenSystem } from './contract.js';
+import { bulkOf, loadEngine } from './engine.js';
 
 export const open: OpenSystem = async ({ directory, handler, threads, consumes, engine }) => {
-  const { Millrace, defineJobs, inlineJob, threadJob } = (await import(engine)) as typeof Engine;
+  const { Millrace, defineJobs, inlineJob, threadJob } = await loadEngine(engine);
   // A job that holds its queue's only place keeps those behind it waiting, as a queue without a worker would.
   const hold = inlineJob(
     (_payload: object, job) =>
@@ -29,14 +24,13 @@ export const open: OpenSystem = async ({ directory, handler, threads, consumes, 
     await mill.enqueue('hold', {});
     await held;
   }
-  const bulk = mill as unknown as Bulk;
+  const addMany = bulkOf(mill);
   return {
     run: async (payload) => (await mill.enqueue('work', payload)).result(),
     add: (payload) => mill.enqueue('work', payload),
-    ...(bulk.enqueueMany && {
-      addMany: (payloads) =>
-        bulk.enqueueMany?.(payloads.map((payload) => ({ name: 'work', payload }))) ?? Promise.resolve(),
+    ...(addMany && {
+      addMany: (payloads) => addMany(payloads.map((payload) => ({ name: 'work', payload }))),
     }),
     stop: () => mill.close({ timeout: 0 }),
-  } satisfies System;
+  };
 };
