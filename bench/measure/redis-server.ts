@@ -28,6 +28,8 @@ export class RedisServer {
     const server = spawn('redis-server', [...where, ...SETTINGS[setting]], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
+    // Before the directory that it writes to is removed.
+    process.prependOnceListener('exit', () => server.kill('SIGKILL'));
     const ready = new Promise<void>((resolve, reject) => {
       server.once('error', () => reject(new Error('no redis-server')));
       server.once('exit', () => reject(new Error('redis-server did not start')));
@@ -48,13 +50,9 @@ export class RedisServer {
   async stop(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const exited = once(this.#process, 'exit');
-    this.kill();
-    await exited;
-  }
-
-  /** At once: its data is thrown away anyhow. */
-  kill(): void {
+    // At once: its data is thrown away anyhow.
     this.#process.kill('SIGKILL');
+    await exited;
   }
 }
 

@@ -9,7 +9,6 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 export class Workspace {
   readonly #root = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   readonly #servers = new Map<RedisSetting, Promise<RedisServer>>();
-  readonly #running = new Set<RedisServer>();
   #directories = 0;
 
   constructor() {
@@ -30,18 +29,17 @@ export class Workspace {
       server = RedisServer.start(setting, this.directory(`redis-${setting}`));
       this.#servers.set(setting, server);
     }
-    const started = await server;
-    this.#running.add(started);
-    return started.port;
+    return (await server).port;
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#running].map((server) => server.stop()));
+    const started = await Promise.allSettled(this.#servers.values());
+    await Promise.all(started.map(async (server) => server.status === 'fulfilled' && server.value.stop()));
     this.#clear();
   }
 
   #clear(): void {
-    for (const server of this.#running) server.kill();
-    rmSync(this.#root, { recursive: true, force: true });
+    // Retries: a process that has not noticed yet may still write into it.
+    rmSync(this.#root, { recursive: true, force: true, maxRetries: 5 });
   }
 }
