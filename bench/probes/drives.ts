@@ -6,7 +6,7 @@ import type { Loop, MakePayload, Rate, System } from '../systems/contract.js';
 export type Command =
   | ({ readonly drive: 'loop' } & Loop)
   | ({ readonly drive: 'add' } & Loop)
-  | { readonly drive: 'addMany'; readonly forMs: number; readonly arrayLength: number }
+  | ({ readonly drive: 'addMany'; readonly arrayLength: number } & Loop)
   | { readonly drive: 'latency'; readonly samples: number; readonly gapMs: number };
 
 /** Calls `once` in so many loops, each as soon as its last call is through. */
@@ -32,17 +32,18 @@ async function rate(work: () => Promise<number>): Promise<Rate> {
   return { jobs, perSec: (jobs * 1_000) / elapsedMs, loopP99Ms };
 }
 
+/** The same with arrays. */
 async function addArrays(
-  addMany: (payloads: readonly object[]) => Promise<unknown>,
-  { forMs, arrayLength }: { forMs: number; arrayLength: number },
+  loop: Loop,
+  arrayLength: number,
   payload: MakePayload,
+  addMany: (payloads: readonly object[]) => Promise<unknown>,
 ): Promise<number> {
-  const until = performance.now() + forMs;
-  let added = 0;
-  while (performance.now() < until) {
-    await addMany(Array.from({ length: arrayLength }, () => payload(added++)));
-  }
-  return added;
+  const array = (first: number): object[] =>
+    Array.from({ length: arrayLength }, (_, i) => payload(first * arrayLength + i));
+  // Safe: `array` made it.
+  const arrays = await loops(loop, array, (payloads) => addMany(payloads as object[]));
+  return arrays * arrayLength;
 }
 
 /** One at a time, with a pause before each, so that an idle engine is what answers. */
@@ -71,7 +72,7 @@ export async function drive(system: System, command: Command, payload: MakePaylo
     case 'add':
       return rate(() => loops(command, payload, needed(system.add, 'add')));
     case 'addMany':
-      return rate(() => addArrays(needed(system.addMany, 'addMany'), command, payload));
+      return rate(() => addArrays(command, command.arrayLength, payload, needed(system.addMany, 'addMany')));
     case 'latency':
       return latencies(needed(system.run, 'run'), command, payload);
     default:
@@ -81,5 +82,5 @@ export async function drive(system: System, command: Command, payload: MakePaylo
 
 function needed<F>(method: F | undefined, name: string): F {
   if (method) return method;
-  throw new Error(`this system has no \`${name}\``);
+  throw new Error(`has no \`${name}\``);
 }

@@ -25,6 +25,8 @@ serve(async ({ module, payload: extra, ...setup }: SystemSetup) => {
   const server = createServer((_request, response) => {
     response.setHeader('content-type', 'application/json').end('{"ok":true}');
   }).listen(0, '127.0.0.1');
+  // Connections outlive the other systems' turns: one that is closed as a request goes out would be an error.
+  server.keepAliveTimeout = 0;
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const load = await Child.open(new URL('./load.js', import.meta.url), { port });

@@ -15,25 +15,36 @@ export interface Wanted {
   readonly name: string;
   readonly jobs: number;
   readonly delayed?: boolean;
-  /** The process that filled it was killed instead of closing it. */
+  /** Keeps it, too, as it is when the process that filled it is killed; its name then ends in `killed`. */
   readonly killed?: boolean;
 }
 
+/** @returns the journal, and the killed one where it is wanted. */
 export async function fill(
   stage: Stage,
   { name, jobs, delayed = false, killed = false }: Wanted,
   forMs: number,
-): Promise<Journal> {
+): Promise<Journal[]> {
   const directory = stage.workspace.directory(`backlog-${name}`);
   try {
     const child = await probe(stage, directory, 'fill');
     const made = await child.turn<number>({ jobs, delayed, forMs } satisfies FillTurn);
     await (killed ? child.kill() : child.stop());
-    if (made === jobs) return { name, directory };
-    return { name, directory, missing: `only ${made} jobs were made in ${Math.round(forMs / 1_000)} s` };
+    if (made < jobs) {
+      return [{ name, directory, missing: `only ${made} jobs were made in ${Math.round(forMs / 1_000)} s` }];
+    }
+    return [{ name, directory }, ...(killed ? [await keepKilled(stage, name, directory)] : [])];
   } catch (thrown) {
-    return { name, directory, missing: thrown instanceof Error ? thrown.message : String(thrown) };
+    return [{ name, directory, missing: thrown instanceof Error ? thrown.message : String(thrown) }];
   }
+}
+
+/** Copies it as it is, then opens and closes it in its own place. */
+async function keepKilled(stage: Stage, name: string, directory: string): Promise<Journal> {
+  const kept = stage.workspace.directory(`backlog-${name}-killed`);
+  cpSync(directory, kept, { recursive: true });
+  await ask(stage, directory, 'open');
+  return { name: `${name} killed`, directory: kept };
 }
 
 /** A process of that role, asked one thing. */

@@ -22,8 +22,10 @@ interface Player<A> {
 
 /** How often turns are taken. */
 export interface Rounds {
-  /** Of `performance.now()`: no round begins that would not end before. */
+  /** Of `performance.now()`: no round begins that would not end before, if it takes as long as the last. */
   readonly deadline: number;
+  /** So many are taken all the same. */
+  readonly least?: number;
   readonly most?: number;
 }
 
@@ -54,13 +56,14 @@ export class Field<A> {
 
   async takeTurns(
     command: object | ((system: string) => object),
-    { deadline, most = Infinity }: Rounds,
+    { deadline, least = 1, most = Infinity }: Rounds,
   ): Promise<void> {
-    let longestMs = 0;
-    for (let round = 0; round < most && performance.now() + longestMs < deadline; round++) {
+    let lastMs = 0;
+    for (let round = 0; round < most; round++) {
       const startedAt = performance.now();
+      if (round >= least && startedAt + lastMs > deadline) return;
       await this.#round(command, (player, answer) => player.answers.push(answer));
-      longestMs = Math.max(longestMs, performance.now() - startedAt);
+      lastMs = performance.now() - startedAt;
     }
   }
 
