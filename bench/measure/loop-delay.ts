@@ -5,8 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Long enough for the timer to tick: before the work for a tick to count from, after it for the last delay. */
 const TICK_MS = 3;
 
-/** Runs `work` and tells the 99th percentile meanwhile. */
-export async function withLoopDelay<T>(work: () => Promise<T>): Promise<[T, number]> {
+export interface LoopDelay {
+  readonly loopP99Ms: number;
+  readonly loopMaxMs: number;
+}
+
+/** Runs `work` and tells the delay meanwhile. */
+export async function withLoopDelay<T>(work: () => Promise<T>): Promise<[T, LoopDelay]> {
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
   await sleep(TICK_MS);
@@ -15,7 +20,7 @@ export async function withLoopDelay<T>(work: () => Promise<T>): Promise<[T, numb
   try {
     const result = await work();
     await sleep(TICK_MS);
-    return [result, delay.percentile(99) / 1e6];
+    return [result, { loopP99Ms: delay.percentile(99) / 1e6, loopMaxMs: delay.max / 1e6 }];
   } finally {
     delay.disable();
   }

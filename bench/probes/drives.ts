@@ -26,7 +26,7 @@ async function loops(
 
 async function rate(work: () => Promise<number>): Promise<Rate> {
   const startedAt = performance.now();
-  const [[jobs, elapsedMs], loopP99Ms] = await withLoopDelay(
+  const [[jobs, elapsedMs], { loopP99Ms }] = await withLoopDelay(
     async () => [await work(), performance.now() - startedAt] as const,
   );
   return { jobs, perSec: (jobs * 1_000) / elapsedMs, loopP99Ms };

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Child } from '../measure/child.js';
-import { withLoopDelay } from '../measure/loop-delay.js';
+import { withLoopDelay, type LoopDelay } from '../measure/loop-delay.js';
 import type { Loop, MakePayload, OpenSystem } from '../systems/contract.js';
 import { drive } from './drives.js';
 import type { LoadTurn } from './load.js';
@@ -16,8 +16,7 @@ export interface AppTurn {
   readonly load: LoadTurn;
 }
 
-export interface AppAnswer {
-  readonly loopP99Ms: number;
+export interface AppAnswer extends LoopDelay {
   readonly requestsMs: readonly number[];
 }
 
@@ -36,9 +35,9 @@ serve(async ({ module, payload: extra, ...setup }: SystemSetup) => {
 
   async function turn({ loop, load: requests }: AppTurn): Promise<AppAnswer> {
     const saturating = drive(system, { drive: 'loop', ...loop }, payload);
-    const [requestsMs, loopP99Ms] = await withLoopDelay(() => load.turn<number[]>(requests));
+    const [requestsMs, delay] = await withLoopDelay(() => load.turn<number[]>(requests));
     await saturating;
-    return { loopP99Ms, requestsMs };
+    return { ...delay, requestsMs };
   }
   async function stop(): Promise<void> {
     await load.stop();

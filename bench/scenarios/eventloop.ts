@@ -40,6 +40,7 @@ export const eventloop: Scenario = {
         const requests = answers.flatMap(({ requestsMs }) => requestsMs);
         return {
           loopP99Ms: round(median(answers.map(({ loopP99Ms }) => loopP99Ms))),
+          loopMaxMs: round(Math.max(...answers.map(({ loopMaxMs }) => loopMaxMs))),
           requestP50Ms: round(quantile(requests, 0.5)),
           requestP99Ms: round(quantile(requests, 0.99)),
         };
