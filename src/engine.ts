@@ -72,6 +72,21 @@ export type EnqueueArguments<Payload, Queue extends string> = undefined extends 
   ? [payload?: Payload, options?: EnqueueOptions<Queue>]
   : [payload: Payload, options?: EnqueueOptions<Queue>];
 
+/** One job of `enqueueMany()`; the payload may be left out where the handler takes none. */
+export type EnqueueItem<Jobs extends JobCatalogue, Queue extends string> = {
+  [Name in keyof Jobs & string]: {
+    readonly name: Name;
+    readonly options?: EnqueueOptions<Queue>;
+  } & (undefined extends JobPayload<Jobs[Name]>
+    ? { readonly payload?: JobPayload<Jobs[Name]> }
+    : { readonly payload: JobPayload<Jobs[Name]> });
+}[keyof Jobs & string];
+
+/** The handles of an array's jobs, in its order. */
+export type JobHandles<Jobs extends JobCatalogue, Items extends readonly { readonly name: string }[]> = {
+  -readonly [I in keyof Items]: JobHandle<Items[I]['name'], JobResult<Jobs[Items[I]['name']]>>;
+};
+
 /** What can be done with jobs, whatever engine runs them. */
 export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue extends string = string> {
   /**
@@ -84,6 +99,15 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
     name: Name,
     ...rest: EnqueueArguments<JobPayload<Jobs[Name]>, Queue>
   ): Promise<JobHandle<Name, JobResult<Jobs[Name]>>>;
+
+  /**
+   * Adds up to 10,000 jobs, all or none; resolves once they are journaled.
+   * @returns their handles, in the order of the array.
+   * @throws MillraceError what `enqueue()` throws, for the first job that is refused; then none is added.
+   */
+  enqueueMany<const Items extends readonly EnqueueItem<Jobs, Queue>[]>(
+    items: Items,
+  ): Promise<JobHandles<Jobs, Items>>;
 
   /** A job of this or an earlier process, by its id; whether it exists shows when it is asked something. */
   handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>>;

@@ -12,7 +12,15 @@ export type {
   JobTypeOptions,
   ThreadJob,
 } from './define.js';
-export type { AttemptError, EnqueueArguments, JobEngine, JobHandle, JobSnapshot } from './engine.js';
+export type {
+  AttemptError,
+  EnqueueArguments,
+  EnqueueItem,
+  JobEngine,
+  JobHandle,
+  JobHandles,
+  JobSnapshot,
+} from './engine.js';
 export {
   JobCancelledError,
   JobFailedError,

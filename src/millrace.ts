@@ -2,7 +2,14 @@
 import { pino } from 'pino';
 import { systemClock, type Clock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
-import type { EnqueueArguments, JobEngine, JobHandle, JobSnapshot } from './engine.js';
+import type {
+  EnqueueArguments,
+  EnqueueItem,
+  JobEngine,
+  JobHandle,
+  JobHandles,
+  JobSnapshot,
+} from './engine.js';
 import { MillraceError } from './errors.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { Handle } from './handle.js';
@@ -10,7 +17,7 @@ import { toMs, type Duration } from './job/duration.js';
 import { decodeError, fromErrorData } from './job/error-data.js';
 import type { JobCounts, JobState } from './job/record.js';
 import { openJournal } from './journal/open.js';
-import { checkOptions, type Logger, type MillraceOptions, type Settings } from './options.js';
+import { checkMany, checkOptions, type Logger, type MillraceOptions, type Settings } from './options.js';
 import type { PoolEvents } from './pool/contract.js';
 import { InlinePool, type InlineHandler } from './pool/inline-pool.js';
 import { tsxRegistrar } from './pool/loader.js';
@@ -58,6 +65,17 @@ export class Millrace<
   ): Promise<JobHandle<Name, JobResult<Jobs[Name]>>> {
     const { id, endsBefore } = await this.#engine.enqueue(name, payload, options);
     return new Handle(this.#engine, name, id, endsBefore);
+  }
+
+  async enqueueMany<const Items extends readonly EnqueueItem<Jobs, Queue>[]>(
+    items: Items,
+  ): Promise<JobHandles<Jobs, Items>> {
+    checkMany(items);
+    const accepted = await this.#engine.enqueueMany(items);
+    // Safe: there is one handle for each item, of its name.
+    return items.map(
+      ({ name }, i) => new Handle(this.#engine, name, accepted[i]?.id ?? '', accepted[i]?.endsBefore),
+    ) as JobHandles<Jobs, Items>;
   }
 
   handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>> {

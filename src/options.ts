@@ -245,6 +245,17 @@ export function checkEnqueue(
   };
 }
 
+/** How many jobs one `enqueueMany()` takes: they are one write. */
+const MAX_MANY = 10_000;
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkMany(items: readonly unknown[]): void {
+  if (!Array.isArray(items) || items.length > MAX_MANY)
+    throw invalidOption('items', `an array of at most ${MAX_MANY} jobs`, items);
+  const wrong = items.findIndex((item) => typeof item !== 'object' || item === null);
+  if (wrong >= 0) throw invalidOption(`items[${wrong}]`, '{ name, payload, options }', items[wrong]);
+}
+
 function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | undefined {
   if (delay !== undefined && runAt !== undefined)
     throw invalidOption('delay', 'absent where `runAt` is given', delay);

@@ -3,7 +3,7 @@
  * write (group commit), and reads jobs back with their checksums checked.
  *
  * One write is in flight; what arrives meanwhile forms the next. A write syncs if any of its members asks for
- * it. After the first failed write nothing more is written: LevelDB can acknowledge such writes and lose them.
+ * it; urgent members go ahead of it without. After the first failed write nothing more is written: LevelDB can acknowledge such writes and lose them.
  */
 import { asError, MillraceError } from '../errors.js';
 import { decodeSpec, decodeStatus, type Job, type JobCounts } from '../job/record.js';
@@ -33,6 +33,9 @@ export const FORMAT_VERSION = 1;
 
 /** How many sequence numbers an open journal reserves ahead, so that a crash skips some and repeats none. */
 const SEQUENCE_BLOCK = 16_384;
+
+/** How many changes are handed to the store in one go. */
+const SLICE = 4_096;
 
 /** A job, the reason why its record cannot be read, or nothing. */
 export type JobRead = Job | MillraceError | undefined;
@@ -123,7 +126,7 @@ export class Journal {
 
   /**
    * Resolves once the changes are as durable as the transaction asks. Commits take effect, and resolve, in the
-   * order of the calls.
+   * order of the calls, but for urgent ones, which may overtake others.
    * @throws MillraceError `MILLRACE_JOURNAL_WRITE_FAILED`: the changes may or may not be there after a reopen.
    */
   commit(transaction: Transaction): Promise<void> {
@@ -267,8 +270,7 @@ export class Journal {
   }
 
   async #write(): Promise<void> {
-    const members = this.#waiting;
-    this.#waiting = [];
+    const members = this.#take();
     try {
       await this.#writeBatch(members);
     } catch (thrown) {
@@ -285,7 +287,20 @@ export class Journal {
     for (const idle of this.#idle.splice(0)) idle();
   }
 
-  #writeBatch(members: readonly Waiting[]): Promise<void> {
+  /** All that wait; or, where some of them would have to wait for the disk because of others, those first. */
+  #take(): Waiting[] {
+    const waiting = this.#waiting;
+    const urgent = waiting.filter(({ transaction }) => transaction.isUrgent);
+    const hasBoth = urgent.length > 0 && urgent.length < waiting.length;
+    if (hasBoth && waiting.some(({ transaction }) => transaction.sync)) {
+      this.#waiting = waiting.filter(({ transaction }) => !transaction.isUrgent);
+      return urgent;
+    }
+    this.#waiting = [];
+    return waiting;
+  }
+
+  async #writeBatch(members: readonly Waiting[]): Promise<void> {
     const batch = this.#store.batch();
     let sync = false;
     this.#marks.begin();
@@ -296,6 +311,8 @@ export class Journal {
         const value = values[i];
         if (value) batch.put(key, value);
         else batch.del(key);
+        // Thousands of jobs that go in together must not hold up the event loop.
+        if (i % SLICE === SLICE - 1) await new Promise((resolve) => setImmediate(resolve));
       }
       this.#counters.change(transaction.counts);
       for (const place of transaction.places) this.#marks.note(place);
@@ -309,7 +326,7 @@ export class Journal {
       // LevelDB does not sync a log that it leaves for a new one, so a later sync need not cover an earlier write.
       sync = true;
     }
-    return batch.write(sync);
+    await batch.write(sync);
   }
 
   #fail(cause: Error, members: readonly Waiting[]): void {

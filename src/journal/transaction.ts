@@ -34,11 +34,17 @@ export class Transaction {
   readonly #claims = new Map<number, string[]>();
   readonly #ended = new Map<EndedState, Ended>();
   #sync = false;
+  #isUrgent = false;
   #isClosed = false;
 
   /** Whether it must have reached the disk, and not just the operating system, to count as committed. */
   get sync(): boolean {
     return this.#sync;
+  }
+
+  /** Somebody waits for it to begin with work: it should not wait for the disk because of others. */
+  get isUrgent(): boolean {
+    return this.#isUrgent;
   }
 
   /** The journal has taken it: what is to change now needs another one. */
@@ -49,6 +55,12 @@ export class Transaction {
   /** Makes the commit last through a power cut. */
   withSync(): this {
     this.#sync = true;
+    return this;
+  }
+
+  /** Lets it go before those that must reach the disk. It must depend on nothing that is not committed. */
+  asUrgent(): this {
+    this.#isUrgent = true;
     return this;
   }
 

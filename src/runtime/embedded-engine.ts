@@ -15,7 +15,7 @@ import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { Executor } from './executor.js';
 import { Holds } from './holds.js';
-import { Intake, type Accepted } from './intake.js';
+import { Intake, type Accepted, type EnqueueItem } from './intake.js';
 import { recover } from './recovery.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
@@ -145,6 +145,11 @@ export class EmbeddedEngine {
   enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
     this.#assertOpen();
     return this.#intake.enqueue(name, payload, options);
+  }
+
+  enqueueMany(items: readonly EnqueueItem[]): Promise<Accepted[]> {
+    this.#assertOpen();
+    return this.#intake.enqueueMany(items);
   }
 
   /** @param endsBefore Of the job's {@link Accepted}, where this engine took it. */

@@ -173,7 +173,7 @@ export class Executor {
     reads: ReadonlyMap<Attempt, JobRead> | undefined,
   ): Promise<void> {
     const { journal, backlog, clock } = this.#links;
-    const change = new Transaction();
+    const change = new Transaction().asUrgent();
     const now = clock.now();
     const number = journal.nextSequence();
     const claims = attempts.map((attempt) => {

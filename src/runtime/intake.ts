@@ -8,6 +8,7 @@ import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
 import { JobIds } from './job-ids.js';
+import { Slices } from './slices.js';
 import type { RecentEnds } from './recent-ends.js';
 
 export interface IntakeLinks {
@@ -43,11 +44,18 @@ interface Batch {
   readonly arrivals: Arrival[];
 }
 
+/** A job of an array, unchecked. */
+export interface EnqueueItem {
+  readonly name: string;
+  readonly payload?: unknown;
+  readonly options?: EnqueueOptions;
+}
+
 export class Intake {
   readonly #links: IntakeLinks;
   readonly #ids = new JobIds();
   /** Ids that callers chose and that are on their way into the journal. */
-  readonly #named = new Map<string, Promise<Accepted>>();
+  readonly #named = new Map<string, Promise<unknown>>();
   #batch: Batch | undefined;
 
   constructor(links: IntakeLinks) {
@@ -58,6 +66,21 @@ export class Intake {
   enqueue(name: string, payload: unknown, options: EnqueueOptions = NO_OPTIONS): Promise<Accepted> {
     const spec = this.#spec(name, payload, options);
     return options.id === undefined ? this.#commit(spec) : this.#commitOnce(spec);
+  }
+
+  /**
+   * Resolves once all jobs are committed, in one write: all of them or none.
+   * @throws MillraceError where one of them is refused.
+   */
+  async enqueueMany(items: readonly EnqueueItem[]): Promise<Accepted[]> {
+    const specs: JobSpec[] = [];
+    const slices = new Slices();
+    for (const { name, payload, options = NO_OPTIONS } of items) {
+      specs.push(this.#spec(name, payload, options));
+      if (slices.isOver) await slices.next();
+    }
+    const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
+    return named.size === 0 ? this.#commitAll(specs) : this.#commitAllOnce(specs, named);
   }
 
   #spec(name: string, payload: unknown, options: EnqueueOptions): JobSpec {
@@ -111,6 +134,60 @@ export class Intake {
     }
   }
 
+  async #commitAll(specs: readonly JobSpec[]): Promise<Accepted[]> {
+    const { journal, recent, onAccepted } = this.#links;
+    const transaction = new Transaction();
+    const jobs: Job[] = [];
+    const slices = new Slices();
+    for (const spec of specs) {
+      const job = { spec, status: enqueued(spec) };
+      jobs.push(job);
+      transaction.enqueue(spec, job.status);
+      if (slices.isOver) await slices.next();
+    }
+    await journal.commit(transaction);
+    const endsBefore = recent.count;
+    for (const job of jobs) onAccepted(job);
+    return specs.map(({ id }) => ({ id, endsBefore }));
+  }
+
+  /** @param named Those whose ids their caller chose: of jobs that exist, or are named twice, no second one is made. */
+  async #commitAllOnce(specs: readonly JobSpec[], named: ReadonlySet<JobSpec>): Promise<Accepted[]> {
+    const ids = [...new Set(Array.from(named, ({ id }) => id))];
+    for (let busy = this.#busy(ids); busy; busy = this.#busy(ids)) await busy.catch(() => {});
+    const arriving = this.#commitNew(specs, named, ids);
+    for (const id of ids) this.#named.set(id, arriving);
+    try {
+      await arriving;
+    } finally {
+      for (const id of ids) this.#named.delete(id);
+    }
+    return specs.map(({ id }) => ({ id, endsBefore: undefined }));
+  }
+
+  async #commitNew(
+    specs: readonly JobSpec[],
+    named: ReadonlySet<JobSpec>,
+    ids: readonly string[],
+  ): Promise<void> {
+    const reads = await this.#links.journal.jobs(ids);
+    const existing = new Map(ids.map((id, i) => [id, reads[i]]));
+    const firsts = new Map<string, JobSpec>();
+    const fresh = specs.filter((spec) => {
+      if (!named.has(spec)) return true;
+      const first = firsts.get(spec.id);
+      if (first ? sameJob({ spec: first }, spec) : sameJob(existing.get(spec.id), spec)) return false;
+      firsts.set(spec.id, spec);
+      return true;
+    });
+    if (fresh.length > 0) await this.#commitAll(fresh);
+  }
+
+  #busy(ids: readonly string[]): Promise<unknown> | undefined {
+    const id = ids.find((one) => this.#named.has(one));
+    return id === undefined ? undefined : this.#named.get(id);
+  }
+
   /** Of several enqueues with one id, at once or over the years, the first makes the job. */
   async #commitOnce(spec: JobSpec): Promise<Accepted> {
     const { id } = spec;
@@ -127,11 +204,21 @@ export class Intake {
 
   async #commitIfNew(spec: JobSpec): Promise<Accepted> {
     const existing = await this.#links.journal.job(spec.id);
-    if (existing === undefined) return this.#commit(spec);
-    if (existing instanceof MillraceError) throw existing;
-    const { name } = existing.spec;
-    if (name === spec.name) return { id: spec.id, endsBefore: undefined };
-    const message = `Expected the id ${show(spec.id)} to be new or a job of ${spec.name}, but it is a job of ${name}`;
-    throw new MillraceError('MILLRACE_ID_CONFLICT', message);
+    return sameJob(existing, spec) ? { id: spec.id, endsBefore: undefined } : this.#commit(spec);
   }
+}
+
+/**
+ * Whether there is a job of the spec's id, so that no other is made.
+ * @throws MillraceError where the id belongs to a job of another name, or that cannot be told.
+ */
+function sameJob(
+  existing: { readonly spec: JobSpec } | MillraceError | undefined,
+  { id, name }: JobSpec,
+): boolean {
+  if (existing === undefined) return false;
+  if (existing instanceof MillraceError) throw existing;
+  if (existing.spec.name === name) return true;
+  const message = `Expected the id ${show(id)} to be new or a job of ${name}, but it is a job of ${existing.spec.name}`;
+  throw new MillraceError('MILLRACE_ID_CONFLICT', message);
 }

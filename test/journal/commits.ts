@@ -48,6 +48,41 @@ export function commitSuite(name: string, createDisk: DiskFactory): void {
     expect(store.mostInFlight).toBe(1);
   });
 
+  test(`${name}: an urgent commit does not wait for the disk because of others, and they come next`, async () => {
+    const { journal, store } = await openFresh(createDisk);
+    const change = (sequence: number): Transaction => {
+      const spec = specOf(sequence);
+      return new Transaction().enqueue(spec, enqueued(spec));
+    };
+    // The first write of a journal reserves sequence numbers, and syncs for that.
+    await commit(journal, specOf(journal.nextSequence()));
+    store.writes.length = 0;
+    const resolved: string[] = [];
+    await Promise.all([
+      journal.commit(change(11)).then(() => resolved.push('os')),
+      journal.commit(change(12).withSync()).then(() => resolved.push('synced')),
+      journal.commit(change(13).asUrgent()).then(() => resolved.push('urgent')),
+    ]);
+    expect(resolved).toStrictEqual(['urgent', 'os', 'synced']);
+    expect(store.writes.map(({ sync }) => sync)).toStrictEqual([false, true]);
+    expect(store.writes.map(specsIn)).toStrictEqual([
+      [specKey('job-13')],
+      [specKey('job-11'), specKey('job-12')],
+    ]);
+  });
+
+  test(`${name}: where nothing waits for the disk, an urgent commit goes with the others`, async () => {
+    const { journal, store } = await openFresh(createDisk);
+    await commit(journal, specOf(journal.nextSequence()));
+    store.writes.length = 0;
+    const spec = specOf(12);
+    await Promise.all([
+      commit(journal, specOf(11)),
+      journal.commit(new Transaction().enqueue(spec, enqueued(spec)).asUrgent()),
+    ]);
+    expect(store.writes).toHaveLength(1);
+  });
+
   test(`${name}: commits resolve in the order of the calls, and after their own write`, async () => {
     const { journal, store } = await openFresh(createDisk);
     const resolved: number[] = [];
