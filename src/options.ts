@@ -37,7 +37,8 @@ export interface ThreadOptions {
   nice?: number;
   /**
    * How many jobs a thread is sent in one message at most; integer from 1 to 256. Only jobs of types that were
-   * measured to take next to no time share a message; 1 sends each alone. Default 100.
+   * measured to take next to no time share a message. 1 sends each alone, and only to a thread that is free. Default
+   * 100.
    */
   batchSize?: number;
   /** Node options of the threads, such as a loader: `['--import', 'tsx']`. Default: those of the process. */

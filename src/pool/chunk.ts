@@ -101,8 +101,11 @@ export class Chunk {
     return ends.length > 0;
   }
 
-  /** @param first The index of the task that the first answer is of. */
-  answered(first: number, answers: readonly Answer[]): void {
+  /**
+   * @param first The index of the task that the first answer is of.
+   * @returns whether these are the last ones: the thread is through with the chunk.
+   */
+  answered(first: number, answers: readonly Answer[]): boolean {
     const ends: End[] = [];
     for (const [i, answer] of answers.entries()) {
       const place = this.#places[first + i];
@@ -110,6 +113,7 @@ export class Chunk {
       ends.push({ place, outcome: outcomeOf(answer, place.task, place.stop) });
     }
     this.#settle(ends);
+    return first + answers.length === this.#places.length;
   }
 
   /** The task's own code threw where no promise catches it. Its handler may go on until the thread has gone. */

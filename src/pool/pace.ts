@@ -1,6 +1,7 @@
 /**
  * How long the handlers of each job type take, as far as was measured. It decides which jobs are tiny: only those
- * share a message to a thread, or wait behind others there, for of each it is expected that it is soon over.
+ * share a message to a thread, for of each it is expected that it is soon over. And it tells when a thread will be
+ * through with what it does.
  */
 
 /** On average; a type that takes longer runs alone. */
@@ -33,9 +34,15 @@ export class Pace {
     type.meanMs += (tookMs - type.meanMs) * weight;
   }
 
-  /** What a job of the type is expected to take, or `undefined`: it is slow, or not known yet. */
-  tinyMs(name: string): number | undefined {
+  /** What a job of the type is expected to take, or `undefined`: it is not known yet. */
+  expectedMs(name: string): number | undefined {
     const type = this.#types.get(name);
-    return type && type.samples >= MIN_SAMPLES && type.meanMs <= TINY_MS ? type.meanMs : undefined;
+    return type && type.samples >= MIN_SAMPLES ? type.meanMs : undefined;
+  }
+
+  /** What a job of a tiny type is expected to take; `undefined` of all others. */
+  tinyMs(name: string): number | undefined {
+    const expectedMs = this.expectedMs(name);
+    return expectedMs !== undefined && expectedMs <= TINY_MS ? expectedMs : undefined;
   }
 }

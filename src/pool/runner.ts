@@ -74,14 +74,16 @@ export class Runner {
       const now = performance.now();
       answers.push({ answer, tookMs: now - endedAt });
       endedAt = now;
-      if (index < tasks.length - 1 && now - sentAt < ANSWER_EVERY_MS) continue;
+      const isLast = index === tasks.length - 1;
+      if (!isLast && now - sentAt < ANSWER_EVERY_MS) continue;
+      // The engine may use the slot for another chunk as soon as it has the last answer.
+      if (isLast) slot.leave();
       const bytes = encodeAnswers(answers);
       this.#send({ kind: 'answers', first: { slot: number, index: first }, bytes }, [bytes.buffer]);
       answers = [];
       first = index + 1;
       sentAt = now;
     }
-    slot.leave();
   }
 
   /** An error that no promise of a handler caught. */

@@ -2,8 +2,9 @@
  * The threads that thread jobs run in: as many as asked for, each replaced when it has ended. A thread counts as
  * free only once it is ready, so a pool that cannot start threads takes no jobs, and burns none.
  *
- * A job mostly has a thread for itself. Jobs that are known to be tiny share: several go in one message, and a
- * second message waits in the thread while it works on the first.
+ * A job has a thread for itself. Two things keep threads from waiting for the next one. Jobs that are known to be tiny
+ * share: several go in one message, and a second message waits in the thread while it works on the first. And where a
+ * thread is expected to be through in a moment, the next job is sent already; if it is not, that job is taken back.
  */
 import type { Clock, Timer } from '../clock.js';
 import { MillraceError } from '../errors.js';
@@ -30,6 +31,12 @@ class Load implements Seat {
   /** What its jobs are expected to take together. */
   expectedMs = 0;
   seats = 0;
+  /** The thread is expected to be through with it in a moment. */
+  isEnding = false;
+  /** Until then. */
+  timer: Timer | undefined;
+  /** Of its first job. */
+  name: string | undefined;
   readonly #onEmpty: (load: Load) => void;
 
   constructor(thread: Thread, isTiny: boolean, onEmpty: (load: Load) => void) {
@@ -45,6 +52,8 @@ class Load implements Seat {
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 30_000;
+/** So long before a thread is expected to be through, the next job is sent: a claim and a message take about that. */
+const AHEAD_MS = 3;
 /** What the jobs of one message may take together, so that nobody waits for long behind them. */
 const MAX_EXPECTED_MS = 5;
 
@@ -109,7 +118,7 @@ export class ThreadPool implements Pool {
 
   hasRoom(name: string, isLimited: boolean): boolean {
     const tinyMs = isLimited ? undefined : this.#pace.tinyMs(name);
-    return this.#fits(tinyMs) || this.#freeThread(tinyMs !== undefined) !== undefined;
+    return this.#fits(tinyMs) || this.#freeThread(tinyMs !== undefined, isLimited) !== undefined;
   }
 
   /** A thread's tasks are settled when it has answered, or has gone. */
@@ -119,7 +128,7 @@ export class ThreadPool implements Pool {
 
   reserve(name: string, isLimited: boolean): Seat {
     const tinyMs = isLimited ? undefined : this.#pace.tinyMs(name);
-    const load = this.#fits(tinyMs) ? this.#forming : this.#newLoad(tinyMs !== undefined);
+    const load = this.#fits(tinyMs) ? this.#forming : this.#newLoad(tinyMs !== undefined, isLimited);
     if (!load) throw new Error(`There is no room for a job of type ${name}: hasRoom() says so`);
     load.seats++;
     load.expectedMs += tinyMs ?? 0;
@@ -136,7 +145,7 @@ export class ThreadPool implements Pool {
       else tasksOf.set(load, [task]);
     }
     for (const [load, tasks] of tasksOf) {
-      if (load.thread.isReady) load.thread.run(tasks, () => this.#through(load));
+      if (load.thread.isReady) this.#send(load, tasks);
       // The thread whose room was reserved has died since.
       else this.#events.settled(tasks.map((task) => ({ task, outcome: { kind: 'released' } })));
     }
@@ -161,20 +170,21 @@ export class ThreadPool implements Pool {
     return load.seats < this.#settings.batchSize && load.expectedMs + tinyMs <= MAX_EXPECTED_MS;
   }
 
-  /** One without work, or, for tiny jobs, one that has only a message of tiny ones. */
-  #freeThread(isTiny: boolean): Thread | undefined {
+  /** One without work, or one that will soon be without. */
+  #freeThread(isTiny: boolean, isLimited: boolean): Thread | undefined {
     let second: Thread | undefined;
     for (const thread of this.#live) {
       if (!thread.isReady) continue;
       const [first, next] = this.#loads.get(thread) ?? [];
       if (!first) return thread;
-      if (isTiny && first.isTiny && !next && this.#settings.batchSize > 1) second ??= thread;
+      const isSoonThrough = first.isEnding || (isTiny && first.isTiny);
+      if (isSoonThrough && !next && !isLimited && this.#settings.batchSize > 1) second ??= thread;
     }
     return second;
   }
 
-  #newLoad(isTiny: boolean): Load | undefined {
-    const thread = this.#freeThread(isTiny);
+  #newLoad(isTiny: boolean, isLimited: boolean): Load | undefined {
+    const thread = this.#freeThread(isTiny, isLimited);
     if (!thread) return undefined;
     const load = new Load(thread, isTiny, (empty) => this.#unload(empty));
     this.#loads.get(thread)?.push(load);
@@ -188,13 +198,35 @@ export class ThreadPool implements Pool {
     return load;
   }
 
+  #send(load: Load, tasks: readonly Task[]): void {
+    load.name = tasks[0]?.name;
+    if (this.#loads.get(load.thread)?.[0] === load) this.#expectEnd(load);
+    load.thread.run(tasks, () => this.#through(load));
+  }
+
+  /** The load's turn in its thread has come. */
+  #expectEnd(load: Load): void {
+    const expectedMs = load.isTiny || load.name === undefined ? undefined : this.#pace.expectedMs(load.name);
+    if (expectedMs === undefined) return;
+    load.timer = this.#clock.setTimer(
+      () => {
+        load.isEnding = true;
+        this.#events.available();
+      },
+      Math.max(0, expectedMs - AHEAD_MS),
+    );
+  }
+
   #through(load: Load): void {
     this.#failures = 0;
     this.#unload(load);
+    const next = this.#loads.get(load.thread)?.[0];
+    if (next) this.#expectEnd(next);
     this.#events.available();
   }
 
   #unload(load: Load): void {
+    load.timer?.cancel();
     const loads = this.#loads.get(load.thread);
     const at = loads?.indexOf(load) ?? -1;
     if (at >= 0) loads?.splice(at, 1);
@@ -206,6 +238,10 @@ export class ThreadPool implements Pool {
       stopping: (task) => pool.stopping(task),
       settled: (ends) => pool.settled(ends),
       took: ({ name }, tookMs) => this.#pace.note(name, tookMs),
+      stalled: (stalling) => {
+        const first = this.#loads.get(stalling)?.[0];
+        if (first) first.isEnding = false;
+      },
       progress: (task, value) => pool.progress(task, value),
       log: (task, line) => pool.log(task, line),
       warning: (error) => pool.warning(error),
@@ -223,6 +259,7 @@ export class ThreadPool implements Pool {
 
   #leave(thread: Thread): void {
     this.#live.delete(thread);
+    for (const load of this.#loads.get(thread) ?? []) load.timer?.cancel();
     this.#loads.delete(thread);
     this.#ending.add(thread);
     if (thread.isProven) this.fill();

@@ -37,6 +37,8 @@ export interface ThreadEvents extends Pick<
   PoolEvents,
   'stopping' | 'settled' | 'progress' | 'log' | 'warning'
 > {
+  /** What it does takes longer than expected; whatever waited behind it was taken back. */
+  stalled(thread: Thread): void;
   /** How long a task took: its turn in the thread, its handler's time most of all. */
   took(task: Task, tookMs: number): void;
   /** It takes no more chunks; its exit is still to come. */
@@ -58,6 +60,8 @@ export class Thread {
   #port: MessagePort | undefined;
   /** By the number of the slot that they use. */
   readonly #chunks: (Chunk | undefined)[] = [];
+  /** By the same number: called when the chunk is through. */
+  readonly #onThrough: (() => void)[] = [];
   /** The slots of the chunks that are not through, in their order. */
   #order: number[] = [];
   #state: 'starting' | 'ready' | 'ending' | 'gone' = 'starting';
@@ -86,6 +90,8 @@ export class Thread {
       idleTimeout: Infinity,
       // Waiting on atomics would keep the thread's event loop, and with it our port, from turning.
       atomics: 'disabled',
+      // One more than there are chunks: its reply to one that is through may still be on its way.
+      concurrentTasksPerWorker: CHUNKS_PER_THREAD + 1,
       recordTiming: false,
       niceIncrement: settings.nice,
       workerData,
@@ -156,18 +162,17 @@ export class Thread {
     const slot = this.#slots.findIndex((_slot, number) => !this.#chunks[number]);
     const chunk = this.#newChunk(tasks, slot);
     this.#chunks[slot] = chunk;
+    this.#onThrough[slot] = onThrough;
     this.#order.push(slot);
     if (this.#order.length === 1) chunk.begin();
     else this.#head()?.hurry();
     const bytes = encodeTasks(tasks);
-    this.#request({ kind: 'chunk', slot, tasks: bytes }, [bytes.buffer]).then(
-      () => this.#finished(slot, onThrough),
+    // Its last answer says that it is through, and comes before Piscina's reply.
+    this.#request({ kind: 'chunk', slot, tasks: bytes }, [bytes.buffer]).catch((thrown: unknown) => {
       // Mostly the thread has died, and its exit settles what is left; one that lives on is of no use.
-      (thrown: unknown) => {
-        this.#fatal ??= asError(thrown);
-        void this.#piscina.threads[0]?.terminate();
-      },
-    );
+      this.#fatal ??= asError(thrown);
+      void this.#piscina.threads[0]?.terminate();
+    });
   }
 
   /** Whether the task was one of this thread's. */
@@ -207,7 +212,10 @@ export class Thread {
         this.#port?.postMessage({ slot, index } satisfies TaskRef);
         this.#events.stopping(task);
       },
-      stalled: () => this.#withdraw(),
+      stalled: () => {
+        this.#events.stalled(this);
+        this.#withdraw();
+      },
       mustEnd: () => this.end(),
     });
   }
@@ -283,7 +291,7 @@ export class Thread {
       const task = chunk.open(index + i);
       if (task) this.#events.took(task, took);
     }
-    chunk.answered(index, answers);
+    if (chunk.answered(index, answers)) this.#finished(slot);
   }
 
   #strayed({ of, jobId, error }: Extract<ThreadMessage, { kind: 'stray' }>): void {
@@ -302,15 +310,14 @@ export class Thread {
     if (this.#state === 'ready' && this.#order.length === 0) this.end();
   }
 
-  #finished(slot: number, onThrough: () => void): void {
-    this.#drain();
+  #finished(slot: number): void {
     if (this.#state !== 'ready') return;
     this.#chunks[slot]?.dispose();
     this.#chunks[slot] = undefined;
     this.#order = this.#order.filter((one) => one !== slot);
     this.#head()?.begin();
     if (this.#isTainted && this.#order.length === 0) this.end();
-    else onThrough();
+    else this.#onThrough[slot]?.();
   }
 
   #ending(): void {

@@ -249,7 +249,8 @@ export class Executor {
       const next = settled(status, outcome, policy, now, random());
       attempt.isSettling = true;
       change.move(spec, status, next);
-      if (spec.durability === 'fsync') change.withSync();
+      // A release that a power cut takes back is made again by recovery.
+      if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
       if (this.#leaves(status.claim)) change.endClaim(status.claim);
       return { spec, status: next };
     });

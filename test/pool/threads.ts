@@ -13,10 +13,11 @@ class Hasty extends Pace {
   }
 }
 
-/** @param settings By default one thread, with scripted.ts as the handler of jobs named `scripted`. */
+/** @param settings By default one thread, with scripted.ts as the handler of jobs named `scripted`; all jobs are tiny. */
 export function threads(
   settings: Partial<ThreadPoolSettings> = {},
   clock: Clock = systemClock,
+  pace: Pace = new Hasty(),
 ): Promise<PoolBench<ThreadPool>> {
   return poolBench(async (events, given) => {
     const handlers = { scripted: scriptedUrl };
@@ -24,7 +25,7 @@ export function threads(
       { handlers, count: 1, nice: 0, batchSize: 100, ...settings },
       events,
       given,
-      new Hasty(),
+      pace,
     );
     await pool.start();
     pool.fill();
