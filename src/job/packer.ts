@@ -22,10 +22,7 @@ export function pack(value: unknown): Uint8Array {
   if (bytes.byteLength <= SMALL_BYTES && !hasGrown) return bytes;
   const held = bytes.buffer.byteLength;
   hasGrown = held > SCRATCH_BYTES;
-  if (held > MAX_SCRATCH_BYTES) {
-    packr = newPackr();
-    hasGrown = false;
-  }
+  if (held > MAX_SCRATCH_BYTES) packr = newPackr();
   return held > SCRATCH_BYTES ? new Uint8Array(bytes) : bytes;
 }
 

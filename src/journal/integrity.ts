@@ -5,7 +5,7 @@
 import { crc32 } from 'node:zlib';
 import { MillraceError } from '../errors.js';
 
-const CHECKSUM_BYTES = 4;
+export const CHECKSUM_BYTES = 4;
 
 /** The value with its checksum, to be read back by {@link unseal}. */
 export function seal(key: string, value: Uint8Array): Uint8Array {

@@ -10,7 +10,7 @@ import { decodeSpec, decodeStatus, type Job, type JobCounts } from '../job/recor
 import { enqueued } from '../job/transitions.js';
 import { dropMarksOfOtherBoots } from './boot.js';
 import { Counters } from './counters.js';
-import { seal, unseal } from './integrity.js';
+import { CHECKSUM_BYTES, seal, unseal } from './integrity.js';
 import {
   claimOf,
   decodeRoster,
@@ -29,7 +29,9 @@ import type { Store } from './store.js';
 import type { Transaction } from './transaction.js';
 
 /** The layout of keys and values that this version writes. Older ones are migrated, newer ones refused. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
+
+const FORMAT_1 = 0x31;
 
 /** How many sequence numbers an open journal reserves ahead, so that a crash skips some and repeats none. */
 const SEQUENCE_BLOCK = 16_384;
@@ -104,11 +106,16 @@ export class Journal {
    * @throws MillraceError `MILLRACE_JOURNAL_FORMAT`, `MILLRACE_JOURNAL_CORRUPT`
    */
   static async open(store: Store, boot?: string): Promise<Journal> {
-    const [format, sequence] = await readMeta(store, ['format', 'sequence']);
+    const format = await readFormat(store);
     if (format !== undefined && format > FORMAT_VERSION) {
       const message = `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`;
       throw new MillraceError('MILLRACE_JOURNAL_FORMAT', message);
     }
+    if (format !== undefined && format < FORMAT_VERSION) {
+      const message = `The journal has format ${format}, which was never released and cannot be read: finish its jobs with the version that wrote it, or use another directory`;
+      throw new MillraceError('MILLRACE_JOURNAL_FORMAT', message);
+    }
+    const sequence = await readMeta(store, 'sequence');
     if (format === undefined) await writeFormat(store);
     if (boot !== undefined) await dropMarksOfOtherBoots(store, boot);
     const [counters, marks] = await Promise.all([Counters.load(store), Marks.load(store)]);
@@ -373,14 +380,21 @@ function putNumber(batch: { put(key: string, value: Uint8Array): void }, name: s
   batch.put(key, seal(key, Buffer.from(String(value))));
 }
 
-async function readMeta(store: Store, names: readonly string[]): Promise<(number | undefined)[]> {
-  const keys = names.map(metaKey);
-  const values = await store.getMany(keys);
-  return keys.map((key, i) => {
-    const value = values[i];
-    return value && Number(Buffer.from(unseal(key, value)).toString());
-  });
+async function readMeta(store: Store, name: string): Promise<number | undefined> {
+  const key = metaKey(name);
+  const [value] = await store.getMany([key]);
+  return value && numberOf(unseal(key, value));
 }
+
+/** Format 1 had another checksum; what it looks like says enough. */
+async function readFormat(store: Store): Promise<number | undefined> {
+  const key = metaKey('format');
+  const [value] = await store.getMany([key]);
+  if (value?.[0] === FORMAT_1 && value.byteLength === 1 + CHECKSUM_BYTES) return 1;
+  return value && numberOf(unseal(key, value));
+}
+
+const numberOf = (text: Uint8Array): number => Number(Buffer.from(text).toString());
 
 async function writeFormat(store: Store): Promise<void> {
   const batch = store.batch();

@@ -40,6 +40,8 @@ export class Chunk {
   readonly #clock: Clock;
   readonly #events: ChunkEvents;
   #idleSince = 0;
+  /** Something waits behind what is running: in this chunk, or the next one. */
+  #isHurried = false;
   #watch: Timer | undefined;
   #watchAt = 0;
   #grace: { readonly place: Place; readonly timer: Timer } | undefined;
@@ -56,11 +58,13 @@ export class Chunk {
   /** It is this chunk's turn: from here on it is watched. */
   begin(): void {
     this.#idleSince = this.#clock.monotonic();
-    this.#watchFor(this.#places.length > 1 ? STALL_MS : START_TIMEOUT_MS);
+    this.#isHurried ||= this.#places.length > 1;
+    this.#watchFor(this.#lookMs);
   }
 
   /** Something waits behind it: it is looked at more often. */
   hurry(): void {
+    this.#isHurried = true;
     this.#watchFor(STALL_MS);
   }
 
@@ -68,6 +72,11 @@ export class Chunk {
   open(index: number): Task | undefined {
     const place = this.#places[index];
     return place && !place.settled ? place.task : undefined;
+  }
+
+  /** The job types of the tasks that are not settled. */
+  openTypes(): Set<string> {
+    return new Set(this.#places.filter(({ settled }) => !settled).map(({ task }) => task.name));
   }
 
   indexOf(task: Task): number {
@@ -159,6 +168,10 @@ export class Chunk {
     this.#events.settled(ends.map(({ place, outcome }) => ({ task: place.task, outcome })));
   }
 
+  get #lookMs(): number {
+    return this.#isHurried ? STALL_MS : START_TIMEOUT_MS;
+  }
+
   /** Looks again after `delayMs`, or as soon as a task that begins now could be over its time. */
   #watchFor(delayMs: number): void {
     this.#watch?.cancel();
@@ -177,7 +190,7 @@ export class Chunk {
     const place = index === undefined ? undefined : this.#places[index];
     if (index === undefined || !place) {
       if (this.#clock.monotonic() - this.#idleSince >= START_TIMEOUT_MS) this.#events.mustEnd();
-      else this.#watchFor(this.#places.length > 1 ? STALL_MS : START_TIMEOUT_MS);
+      else this.#watchFor(this.#lookMs);
       return;
     }
     this.#idleSince = this.#clock.monotonic();
@@ -185,9 +198,11 @@ export class Chunk {
     const leftMs = (place.task.timeoutMs ?? Infinity) - elapsedMs;
     if (place.stop) this.#endAfterGrace(index, place);
     else if (leftMs <= 0) this.stop(index, 'timedOut');
-    if (elapsedMs >= STALL_MS) this.#events.stalled();
-    const nextMs = elapsedMs < STALL_MS ? STALL_MS : START_TIMEOUT_MS;
-    this.#watchFor(leftMs <= 0 ? nextMs : Math.min(leftMs, nextMs));
+    if (elapsedMs >= STALL_MS && this.#isHurried) {
+      this.#isHurried = false;
+      this.#events.stalled();
+    }
+    this.#watchFor(leftMs <= 0 ? this.#lookMs : Math.min(leftMs, this.#lookMs));
   }
 
   #endAfterGrace(index: number, place: Place): void {

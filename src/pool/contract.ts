@@ -47,6 +47,15 @@ export interface PoolEvents {
   available(): void;
 }
 
+/** What a job needs of a pool. */
+export interface Need {
+  readonly name: string;
+  /** How many of its kind run at once is limited: it must really run as soon as it is claimed. */
+  readonly isLimited: boolean;
+  /** Whether it may wait behind others in a thread; not where a job that needs a thread for itself waits, too. */
+  readonly mayQueue: boolean;
+}
+
 /** Room for one job, held until it is run or given back. */
 export interface Seat {
   /** Gives the room back: the job does not run. */
@@ -60,15 +69,12 @@ export interface Ride {
 }
 
 export interface Pool {
-  /**
-   * Whether a job of this type could start now, reservations counted.
-   * @param isLimited How many run at once is limited: each must really run as soon as it is claimed.
-   */
-  hasRoom(name: string, isLimited: boolean): boolean;
+  /** Whether such a job could start now, reservations counted. */
+  hasRoom(need: Need): boolean;
   /** Whether an attempt of this job, though settled, may still be going on: it must not get another one yet. */
   isLingering(id: string): boolean;
   /** Holds the room for one job. To be called while there is room. */
-  reserve(name: string, isLimited: boolean): Seat;
+  reserve(need: Need): Seat;
   /** Starts tasks of this pool's seats, all that were reserved in one turn at once. */
   run(rides: readonly Ride[]): void;
   /** Asks a task to stop; after its grace it is ended, where it can be. Of several reasons the first counts. */

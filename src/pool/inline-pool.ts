@@ -12,6 +12,7 @@ import type { Outcome } from '../job/outcome.js';
 import { errorAnswer, lostOutcome, outcomeOf, type Answer } from './answer.js';
 import {
   stopError,
+  type Need,
   type Pool,
   type PoolEvents,
   type Ride,
@@ -59,7 +60,7 @@ export class InlinePool implements Pool {
     }
   }
 
-  hasRoom(name: string): boolean {
+  hasRoom({ name }: Pick<Need, 'name'>): boolean {
     const line = this.#lines.get(name);
     return line !== undefined && line.queue.pending + line.reserved < line.queue.concurrency;
   }
@@ -68,7 +69,7 @@ export class InlinePool implements Pool {
     return this.#lingering.has(id);
   }
 
-  reserve(name: string): Seat {
+  reserve({ name }: Pick<Need, 'name'>): Seat {
     const line = this.#line(name);
     line.reserved++;
     return { release: () => void line.reserved-- };

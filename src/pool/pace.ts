@@ -14,6 +14,9 @@ const MIN_SAMPLES = 5;
  */
 const NEWEST = 0.02;
 
+/** What is taken for its time where a thread did not live. */
+const DISTRUSTED_MS = 100;
+
 interface Measured {
   samples: number;
   meanMs: number;
@@ -32,6 +35,11 @@ export class Pace {
     type.samples++;
     const weight = Math.max(NEWEST, 1 / type.samples);
     type.meanMs += (tookMs - type.meanMs) * weight;
+  }
+
+  /** The thread of such a job did not live: for its next few hundred attempts the type is not tiny. */
+  distrust(name: string): void {
+    this.note(name, DISTRUSTED_MS / NEWEST);
   }
 
   /** What a job of the type is expected to take, or `undefined`: it is not known yet. */

@@ -27,8 +27,49 @@ interface Attempt {
   live: boolean;
 }
 
-/** Answers are sent after so long at the latest, so that a thread that is ended takes few finished ones along. */
-const ANSWER_EVERY_MS = 5;
+/**
+ * How long an answer may wait for others, so that a thread that is ended takes few finished jobs along: it is sent
+ * before the next handler starts, or, while that awaits something, by a timer. Only what was finished so shortly before
+ * a handler that blocks the thread waits for its end.
+ */
+const ANSWER_WITHIN_MS = 1;
+
+/** The answers of a chunk that are still to be sent. */
+class Outbox {
+  readonly #slot: number;
+  readonly #port: MessagePort;
+  #answers: Timed[] = [];
+  #first = 0;
+  #sentAt: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(slot: number, port: MessagePort, now: number) {
+    this.#slot = slot;
+    this.#sentAt = now;
+    this.#port = port;
+  }
+
+  add(answer: Timed): void {
+    this.#answers.push(answer);
+    this.#timer ??= setTimeout(() => this.send(performance.now()), ANSWER_WITHIN_MS).unref();
+  }
+
+  sendIfDue(now: number): void {
+    if (now - this.#sentAt >= ANSWER_WITHIN_MS) this.send(now);
+  }
+
+  send(now: number): void {
+    this.#sentAt = now;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#answers.length === 0) return;
+    const bytes = encodeAnswers(this.#answers);
+    const first: TaskRef = { slot: this.#slot, index: this.#first };
+    this.#port.postMessage({ kind: 'answers', first, bytes } satisfies ThreadMessage, [bytes.buffer]);
+    this.#first += this.#answers.length;
+    this.#answers = [];
+  }
+}
 
 export class Runner {
   readonly #modules: HandlerModules;
@@ -62,28 +103,21 @@ export class Runner {
   async #runTasks(number: number, tasks: readonly ThreadTask[]): Promise<void> {
     const slot = this.#slots[number];
     if (!slot) throw new Error(`There is no slot ${number}`);
-    let answers: Timed[] = [];
-    let first = 0;
-    let sentAt = performance.now();
-    let endedAt = sentAt;
+    let endedAt = performance.now();
+    const outbox = new Outbox(number, this.#port, endedAt);
     for (const [index, task] of tasks.entries()) {
+      outbox.sendIfDue(endedAt);
       // From here until its answer is sent, what ends the thread is this task's doing.
       const answer: Answer = slot.take(index)
         ? await this.#runTask(task, { slot: number, index }, slot)
         : ['stopped'];
       const now = performance.now();
-      answers.push({ answer, tookMs: now - endedAt });
+      outbox.add({ answer, tookMs: now - endedAt });
       endedAt = now;
-      const isLast = index === tasks.length - 1;
-      if (!isLast && now - sentAt < ANSWER_EVERY_MS) continue;
-      // The engine may use the slot for another chunk as soon as it has the last answer.
-      if (isLast) slot.leave();
-      const bytes = encodeAnswers(answers);
-      this.#send({ kind: 'answers', first: { slot: number, index: first }, bytes }, [bytes.buffer]);
-      answers = [];
-      first = index + 1;
-      sentAt = now;
     }
+    // The engine may use the slot for another chunk as soon as it has the last answer.
+    slot.leave();
+    outbox.send(endedAt);
   }
 
   /** An error that no promise of a handler caught. */

@@ -9,7 +9,7 @@
 import type { Clock, Timer } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
-import type { Pool, PoolEvents, Ride, Seat, StopReason, Task } from './contract.js';
+import type { Need, Pool, PoolEvents, Ride, Seat, StopReason, Task } from './contract.js';
 import { Pace } from './pace.js';
 import type { LoadFailure, LoadReport } from './protocol.js';
 import { Thread, type ThreadEvents, type ThreadSettings } from './thread.js';
@@ -33,6 +33,8 @@ class Load implements Seat {
   seats = 0;
   /** The thread is expected to be through with it in a moment. */
   isEnding = false;
+  /** It takes longer than expected. */
+  isStalled = false;
   /** Until then. */
   timer: Timer | undefined;
   /** Of its first job. */
@@ -116,9 +118,9 @@ export class ThreadPool implements Pool {
     }
   }
 
-  hasRoom(name: string, isLimited: boolean): boolean {
-    const tinyMs = isLimited ? undefined : this.#pace.tinyMs(name);
-    return this.#fits(tinyMs) || this.#freeThread(tinyMs !== undefined, isLimited) !== undefined;
+  hasRoom(need: Need): boolean {
+    const tinyMs = this.#tinyMs(need);
+    return this.#fits(tinyMs) || this.#freeThread(need, tinyMs !== undefined) !== undefined;
   }
 
   /** A thread's tasks are settled when it has answered, or has gone. */
@@ -126,10 +128,10 @@ export class ThreadPool implements Pool {
     return false;
   }
 
-  reserve(name: string, isLimited: boolean): Seat {
-    const tinyMs = isLimited ? undefined : this.#pace.tinyMs(name);
-    const load = this.#fits(tinyMs) ? this.#forming : this.#newLoad(tinyMs !== undefined, isLimited);
-    if (!load) throw new Error(`There is no room for a job of type ${name}: hasRoom() says so`);
+  reserve(need: Need): Seat {
+    const tinyMs = this.#tinyMs(need);
+    const load = this.#fits(tinyMs) ? this.#forming : this.#newLoad(need, tinyMs !== undefined);
+    if (!load) throw new Error(`There is no room for a job of type ${need.name}: hasRoom() says so`);
     load.seats++;
     load.expectedMs += tinyMs ?? 0;
     return load;
@@ -170,21 +172,26 @@ export class ThreadPool implements Pool {
     return load.seats < this.#settings.batchSize && load.expectedMs + tinyMs <= MAX_EXPECTED_MS;
   }
 
+  #tinyMs({ name, isLimited }: Need): number | undefined {
+    return isLimited ? undefined : this.#pace.tinyMs(name);
+  }
+
   /** One without work, or one that will soon be without. */
-  #freeThread(isTiny: boolean, isLimited: boolean): Thread | undefined {
+  #freeThread({ isLimited, mayQueue }: Need, isTiny: boolean): Thread | undefined {
+    const canQueue = mayQueue && !isLimited && this.#settings.batchSize > 1;
     let second: Thread | undefined;
     for (const thread of this.#live) {
       if (!thread.isReady) continue;
       const [first, next] = this.#loads.get(thread) ?? [];
       if (!first) return thread;
-      const isSoonThrough = first.isEnding || (isTiny && first.isTiny);
-      if (isSoonThrough && !next && !isLimited && this.#settings.batchSize > 1) second ??= thread;
+      const isSoonThrough = first.isEnding || (isTiny && first.isTiny && !first.isStalled);
+      if (canQueue && isSoonThrough && !next) second ??= thread;
     }
     return second;
   }
 
-  #newLoad(isTiny: boolean, isLimited: boolean): Load | undefined {
-    const thread = this.#freeThread(isTiny, isLimited);
+  #newLoad(need: Need, isTiny: boolean): Load | undefined {
+    const thread = this.#freeThread(need, isTiny);
     if (!thread) return undefined;
     const load = new Load(thread, isTiny, (empty) => this.#unload(empty));
     this.#loads.get(thread)?.push(load);
@@ -240,8 +247,11 @@ export class ThreadPool implements Pool {
       took: ({ name }, tookMs) => this.#pace.note(name, tookMs),
       stalled: (stalling) => {
         const first = this.#loads.get(stalling)?.[0];
-        if (first) first.isEnding = false;
+        if (!first) return;
+        first.isEnding = false;
+        first.isStalled = true;
       },
+      distrust: (name) => this.#pace.distrust(name),
       progress: (task, value) => pool.progress(task, value),
       log: (task, line) => pool.log(task, line),
       warning: (error) => pool.warning(error),

@@ -39,6 +39,8 @@ export interface ThreadEvents extends Pick<
 > {
   /** What it does takes longer than expected; whatever waited behind it was taken back. */
   stalled(thread: Thread): void;
+  /** A thread did not outlive a job of this type, or one beside it. */
+  distrust(name: string): void;
   /** How long a task took: its turn in the thread, its handler's time most of all. */
   took(task: Task, tookMs: number): void;
   /** It takes no more chunks; its exit is still to come. */
@@ -101,9 +103,7 @@ export class Thread {
       }),
     });
     // An 'error' event without a listener would be thrown; what it tells comes with the thread's own events, too.
-    this.#piscina.on('error', (error: unknown) => {
-      this.#fatal ??= asError(error);
-    });
+    this.#piscina.on('error', (error: unknown) => this.#broke(error));
     this.#piscina.on('message', (message: { [PORT]?: unknown } | null | undefined) => {
       // What a handler, or a preloaded module, posts to its thread's parent is for nobody.
       const port = message?.[PORT];
@@ -170,7 +170,7 @@ export class Thread {
     // Its last answer says that it is through, and comes before Piscina's reply.
     this.#request({ kind: 'chunk', slot, tasks: bytes }, [bytes.buffer]).catch((thrown: unknown) => {
       // Mostly the thread has died, and its exit settles what is left; one that lives on is of no use.
-      this.#fatal ??= asError(thrown);
+      this.#broke(thrown);
       void this.#piscina.threads[0]?.terminate();
     });
   }
@@ -239,9 +239,16 @@ export class Thread {
     const worker = this.#piscina.threads[0];
     worker?.once('error', (error: unknown) => {
       this.#fatal = asError(error);
+      this.#isTainted = true;
     });
     worker?.once('exit', (code) => this.#exited(code));
     return this.whenGone();
+  }
+
+  /** Piscina has dropped the thread by now, which may take a while to exit: another chunk would start another one. */
+  #broke(thrown: unknown): void {
+    this.#fatal ??= asError(thrown);
+    this.#isTainted = true;
   }
 
   #listen(port: MessagePort): void {
@@ -322,6 +329,9 @@ export class Thread {
 
   #ending(): void {
     this.#state = 'ending';
+    for (const slot of this.#order) {
+      for (const name of this.#chunks[slot]?.openTypes() ?? []) this.#events.distrust(name);
+    }
     this.#events.ending(this);
   }
 

@@ -1,10 +1,8 @@
 /** Tasks and answers on their way to a thread and back: one buffer for a chunk, handed over instead of copied. */
-import { Packr } from 'msgpackr/pack';
+import { pack, unpack } from '../job/packer.js';
 import type { Answer } from './answer.js';
 import type { Task } from './contract.js';
 import type { ThreadTask } from './protocol.js';
-
-const packr = new Packr({ useRecords: false, moreTypes: false });
 
 /** Tuples instead of objects, for the names of the fields would take longer than their values. */
 type TaskTuple = readonly [
@@ -19,7 +17,7 @@ type TaskTuple = readonly [
 
 export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
   return ownBytes(
-    packr.pack(
+    pack(
       tasks.map(({ id, name, queue, attempt, maxAttempts, payload, timeoutMs }): TaskTuple => [
         id,
         name,
@@ -35,7 +33,7 @@ export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
 
 export function decodeTasks(bytes: Uint8Array): ThreadTask[] {
   // The casts here are safe: both sides are of the same version of this file.
-  const tuples = packr.unpack(bytes) as TaskTuple[];
+  const tuples = unpack(bytes) as TaskTuple[];
   return tuples.map(([id, name, queue, attempt, maxAttempts, payload, timeoutMs]) => ({
     id,
     name,
@@ -54,14 +52,16 @@ export interface Timed {
 }
 
 export const encodeAnswers = (answers: readonly Timed[]): Uint8Array<ArrayBuffer> =>
-  ownBytes(packr.pack([answers.map(({ answer }) => answer), answers.map(({ tookMs }) => tookMs)]));
+  ownBytes(pack([answers.map(({ answer }) => answer), answers.map(({ tookMs }) => tookMs)]));
 
 export function decodeAnswers(bytes: Uint8Array): { answers: Answer[]; tookMs: number[] } {
-  const [answers, tookMs] = packr.unpack(bytes) as [Answer[], number[]];
+  const [answers, tookMs] = unpack(bytes) as [Answer[], number[]];
   return { answers, tookMs };
 }
 
-/** msgpackr packs into a buffer that it goes on using; a buffer to hand over must be its own. */
+/** A buffer that is handed over must be its own; a small value is a part of one that the packer goes on using. */
 function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes);
+  const { buffer, byteLength } = bytes;
+  const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+  return isOwn ? new Uint8Array(buffer) : new Uint8Array(bytes);
 }

@@ -158,6 +158,18 @@ export class Backlog {
     return choice;
   }
 
+  /** Whether a job that no limit holds back waits in a lane for which `isStuck` says yes. */
+  hasStuck(isStuck: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): boolean {
+    for (const line of this.#lines.values()) {
+      if (!this.#queueLimits.allows(line.name)) continue;
+      for (const lane of line.lanes.values()) {
+        if (lane.retry || !this.#allows(lane.name) || !isStuck(lane)) continue;
+        if (lane.window.first(accepts)) return true;
+      }
+    }
+    return false;
+  }
+
   /** The job that was chosen does not run any more. */
   end({ name, queue }: Choice): void {
     this.#queueLimits.end(queue);
@@ -181,11 +193,12 @@ export class Backlog {
   }
 
   /** The entry stays in the journal after all: a job that was chosen and could not be read. */
-  giveBack({ queue, isLimited: _lanes, ...entry }: Choice): void {
-    const lane = this.#lane({ queue, name: entry.name });
+  giveBack({ queue, key, id, name, job }: Choice): void {
+    const lane = this.#lane({ queue, name });
     if (!lane) return;
-    lane.window.giveBack(entry);
+    lane.window.giveBack({ key, id, name, job });
     this.#retryLater(lane);
+    this.#options.onRefill();
   }
 
   #lane({ queue, name }: { readonly queue: string; readonly name: string }): Lane | undefined {
@@ -247,8 +260,8 @@ export class Backlog {
       const message = `The waiting ${lane.name} jobs of queue ${lane.queue} could not be read, and are tried again: ${cause.message}`;
       this.#options.onWarning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
       this.#retryLater(lane);
-      return;
     }
+    // Also where it failed: the lane rests, and others that had to wait for its first entry go on.
     onRefill();
   }
 

@@ -2,7 +2,7 @@
 import { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
 import type { Job, JobSpec } from '../job/record.js';
-import { claimed, gaveUp } from '../job/transitions.js';
+import { claimed, gaveUp, orphaned } from '../job/transitions.js';
 import type { JobRead } from '../journal/journal.js';
 import { placeOf, rankOf } from '../journal/keys.js';
 import type { Transaction } from '../journal/transaction.js';
@@ -10,7 +10,7 @@ import type { Choice } from './backlog.js';
 
 export type Claim =
   | { readonly kind: 'claimed'; readonly job: Job }
-  /** Its record cannot be read: it fails, and says why. */
+  /** It ends here, and says why: its record cannot be read, or it was being cancelled. */
   | { readonly kind: 'damaged'; readonly before: Job; readonly job: Job; readonly error: MillraceError }
   /** The entry does not belong to the job's state; only the entry goes. */
   | { readonly kind: 'stale'; readonly error: MillraceError };
@@ -31,12 +31,22 @@ export function claimOne(
   if (read !== choice.job && placeOf(read) !== choice.key) {
     // After a power cut an older write may be lost, and with it the removal of this entry.
     change.forget(choice.key);
+    if (status.state === 'running') return cancelOrphan(change, read, now);
     const message = `Job ${choice.id} is ${status.state}, and was still listed as available; it is left as it is`;
     return { kind: 'stale', error: new MillraceError('MILLRACE_JOURNAL_CORRUPT', message) };
   }
   const job = { spec, status: claimed(status, claim, now) };
   change.move(spec, status, job.status);
   return { kind: 'claimed', job };
+}
+
+/** A power cut has taken the claim and left the request to cancel, which was acknowledged: it holds. */
+function cancelOrphan(change: Transaction, before: Job, now: number): Claim {
+  const { spec } = before;
+  const job = { spec, status: orphaned(before.status, now) };
+  change.move(spec, before.status, job.status).withSync();
+  const message = `Job ${spec.id} was running, and its claim is lost; it is ${job.status.state}`;
+  return { kind: 'damaged', before, job, error: new MillraceError('MILLRACE_JOURNAL_CORRUPT', message) };
 }
 
 /** What the entry tells of the job is all there is. */

@@ -39,23 +39,34 @@ export class Dispatcher {
   #pass(): void {
     const { backlog, executor, mayClaim, onPass } = this.#links;
     const starts: Start[] = [];
+    // A job that needs a thread for itself gets none while jobs that need less keep all of them going.
+    const mayQueue = !backlog.hasStuck(
+      (lane) => this.#isStuck(lane),
+      (entry) => this.#accepts(entry),
+    );
     while (mayClaim()) {
       const choice = backlog.next(
-        (lane) => this.#hasRoom(lane),
+        (lane) => this.#hasRoom(lane, mayQueue),
         (entry) => this.#accepts(entry),
       );
       const type = choice && this.#links.types.get(choice.name);
       if (!choice || !type) break;
       const pool = this.#links.pools[type.kind];
-      starts.push({ choice, type, pool, seat: pool.reserve(choice.name, choice.isLimited) });
+      const { name, isLimited } = choice;
+      starts.push({ choice, type, pool, seat: pool.reserve({ name, isLimited, mayQueue }) });
     }
     if (starts.length > 0) void executor.start(starts);
     onPass();
   }
 
-  #hasRoom({ name, isLimited }: LaneInfo): boolean {
+  #hasRoom({ name, isLimited }: LaneInfo, mayQueue: boolean): boolean {
     const type = this.#links.types.get(name);
-    return type !== undefined && this.#links.pools[type.kind].hasRoom(name, isLimited);
+    return type !== undefined && this.#links.pools[type.kind].hasRoom({ name, isLimited, mayQueue });
+  }
+
+  /** Only threads are shared; inline jobs have places of their own. */
+  #isStuck(lane: LaneInfo): boolean {
+    return this.#links.types.get(lane.name)?.kind === 'thread' && !this.#hasRoom(lane, true);
   }
 
   #accepts({ id, name }: ReadyEntry): boolean {

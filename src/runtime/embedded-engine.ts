@@ -85,7 +85,14 @@ export class EmbeddedEngine {
       backlog: this.#backlog,
       onSettled: placed,
     });
-    this.#stager = new Stager({ journal, clock, isHeld, onPromoted: placed, onWarning });
+    this.#stager = new Stager({
+      journal,
+      clock,
+      // After a power cut a job may be listed as available as well, and be about to be claimed for that.
+      isHeld: (id) => isHeld(id) || this.executor.has(id),
+      onPromoted: placed,
+      onWarning,
+    });
     this.#dispatcher = new Dispatcher({
       backlog: this.#backlog,
       executor: this.executor,

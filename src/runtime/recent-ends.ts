@@ -8,9 +8,16 @@ const SIZE = 1_000;
 /** A job with more payload and result than this is read from the journal, so that this stays small. */
 const MAX_KEPT_BYTES = 4_096;
 
+interface End {
+  /** Which end it was. */
+  readonly number: number;
+  /** Absent where the job is too large to be kept. */
+  readonly job: Job | undefined;
+}
+
 export class RecentEnds {
   readonly #ids: string[] = [];
-  readonly #jobs = new Map<string, Job | undefined>();
+  readonly #ends = new Map<string, End>();
   #count = 0;
 
   /** How many ends there were: says later what happened since. */
@@ -19,13 +26,13 @@ export class RecentEnds {
   }
 
   add(job: Job): void {
-    const { spec, status } = job;
-    const at = this.#count++ % SIZE;
+    const number = this.#count++;
+    const at = number % SIZE;
     const oldest = this.#ids[at];
-    if (oldest !== undefined) this.#jobs.delete(oldest);
-    this.#ids[at] = spec.id;
-    const bytes = spec.payload.byteLength + (status.result?.byteLength ?? 0);
-    this.#jobs.set(spec.id, bytes <= MAX_KEPT_BYTES ? job : undefined);
+    // A job can end twice, and its later end is younger.
+    if (oldest !== undefined && this.#ends.get(oldest)?.number === number - SIZE) this.#ends.delete(oldest);
+    this.#ids[at] = job.spec.id;
+    this.#ends.set(job.spec.id, { number, job: kept(job) });
   }
 
   /**
@@ -34,6 +41,16 @@ export class RecentEnds {
    */
   since(count: number, id: string): Job | 'open' | undefined {
     if (this.#count - count > SIZE) return undefined;
-    return this.#jobs.has(id) ? this.#jobs.get(id) : 'open';
+    const end = this.#ends.get(id);
+    return end ? end.job : 'open';
   }
+}
+
+/** The job with a result of its own: that of a thread is a view of all answers of a message. */
+function kept(job: Job): Job | undefined {
+  const { spec, status } = job;
+  const { result, errors } = status;
+  if (errors || spec.payload.byteLength + (result?.byteLength ?? 0) > MAX_KEPT_BYTES) return undefined;
+  if (!result || result.buffer.byteLength <= MAX_KEPT_BYTES) return job;
+  return { spec, status: { ...status, result: new Uint8Array(result) } };
 }

@@ -16,12 +16,19 @@ export interface Recovered {
   readonly damaged: readonly MillraceError[];
 }
 
+interface Draft {
+  readonly jobs: Job[];
+  readonly damaged: MillraceError[];
+  /** The jobs that are recovered: a power cut can leave a job on two rosters. */
+  readonly ids: Set<string>;
+}
+
 /** How many claims are recovered in one commit. */
 const PAGE = 100;
 
 /** @param now Epoch milliseconds. */
 export async function recover(journal: Journal, now: number): Promise<Recovered> {
-  const recovered = { jobs: [] as Job[], damaged: [] as MillraceError[] };
+  const recovered: Draft = { jobs: [], damaged: [], ids: new Set() };
   let after: string | undefined;
   do {
     const { rosters, next } = await journal.running(after, PAGE);
@@ -38,7 +45,7 @@ export async function recover(journal: Journal, now: number): Promise<Recovered>
   } while (after !== undefined);
   // Every claim so far has a lower number than the next one.
   journal.raiseMark(RUNNING_SPAN.from, runningKey(journal.nextSequence()));
-  return recovered;
+  return { jobs: recovered.jobs, damaged: recovered.damaged };
 }
 
 /** @returns the ids of the jobs that cannot be read. */
@@ -47,11 +54,13 @@ function release(
   { claim, ids }: Roster,
   reads: readonly JobRead[],
   now: number,
-  { jobs, damaged }: { jobs: Job[]; damaged: MillraceError[] },
+  { jobs, damaged, ids: released }: Draft,
 ): string[] {
   const unread: string[] = [];
   for (const [i, id] of ids.entries()) {
-    const read = reads[i] ?? missing(id);
+    const read = reads[i];
+    // It ended while others of its claim went on, and was removed since.
+    if (read === undefined || released.has(id)) continue;
     if (read instanceof MillraceError) {
       damaged.push(read);
       unread.push(id);
@@ -65,10 +74,7 @@ function release(
     // A release that a power cut takes back is made again; an end that somebody hears of must stay.
     if (hasEnded(next)) change.withSync();
     jobs.push({ spec, status: next });
+    released.add(id);
   }
   return unread;
-}
-
-function missing(id: string): MillraceError {
-  return new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of the running job ${id} is missing`);
 }

@@ -176,6 +176,29 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     expect(await next.journal.running(undefined, 10)).toStrictEqual({ rosters: [] });
   });
 
+  test(`${name}: a job that a power cut left on two rosters is released once`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const [job = jobOf(1)] = await enqueue(journal, specOf(1));
+    await claim(journal, job);
+    const again = claimed(job.status, journal.nextSequence(), NOW);
+    await journal.commit(new Transaction().keepClaim(again.claim ?? 0, ['job-1']));
+    const next = await openOn(await disk.afterKill());
+    const { jobs } = await recover(next.journal, NOW);
+    expect(jobs.map(({ spec }) => spec.id)).toStrictEqual(['job-1']);
+    expect(next.journal.counts()).toMatchObject({ available: 1, running: 0 });
+  });
+
+  test(`${name}: a job that is no longer kept is not missed on its claim's roster`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const number = journal.nextSequence();
+    await journal.commit(new Transaction().keepClaim(number, ['removed']));
+    const next = await openOn(await disk.afterKill());
+    expect(await recover(next.journal, NOW)).toStrictEqual({ jobs: [], damaged: [] });
+    expect(await next.journal.running(undefined, 10)).toStrictEqual({ rosters: [] });
+  });
+
   test(`${name}: a roster keeps the orphan that cannot be read, and lets the others go`, async () => {
     const disk = await createDisk();
     const { journal } = await openOn(disk);

@@ -4,7 +4,7 @@ import { Pace } from '../../src/pool/pace.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
-import { resultOf, run, task } from './news.js';
+import { needOf, resultOf, run, task } from './news.js';
 import { threads } from './threads.js';
 
 /** Expects every job to take a tenth of a second. */
@@ -28,12 +28,12 @@ async function busy(batchSize = 100) {
 test('there is room for one job more a moment before the thread is expected to be through', async () => {
   const { clock, pool, news, gate, first } = await busy();
   await clock.advance(96);
-  expect(pool.hasRoom('scripted', false)).toBe(false);
+  expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
   await clock.advance(1);
   const second = task({ do: 'return', value: 2 });
-  expect(pool.hasRoom('scripted', false)).toBe(true);
+  expect(pool.hasRoom(needOf('scripted', false))).toBe(true);
   run(pool, second);
-  expect(pool.hasRoom('scripted', false)).toBe(false);
+  expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
   gate.open('first');
   expect(resultOf(await news.outcome(second))).toBe(2);
   expect((await news.outcome(first)).kind).toBe('completed');
@@ -49,7 +49,7 @@ test('a job that was sent too early is taken back, and there is no room before t
   while (performance.now() - startedAt < 11);
   await clock.advance(10);
   expect(await news.outcome(second)).toEqual({ kind: 'released' });
-  expect(pool.hasRoom('scripted', false)).toBe(false);
+  expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
   gate.open('first');
   expect((await news.outcome(first)).kind).toBe('completed');
   await news.room(pool);
@@ -59,13 +59,13 @@ test('a job that was sent too early is taken back, and there is no room before t
 test('a job that is limited never waits behind another', async () => {
   const { clock, pool, gate } = await busy();
   await clock.advance(100);
-  expect(pool.hasRoom('scripted', true)).toBe(false);
+  expect(pool.hasRoom(needOf('scripted', true))).toBe(false);
   gate.open('first');
 });
 
 test('where each job is sent alone, none is sent ahead', async () => {
   const { clock, pool, gate } = await busy(1);
   await clock.advance(100);
-  expect(pool.hasRoom('scripted', false)).toBe(false);
+  expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
   gate.open('first');
 });

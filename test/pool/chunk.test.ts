@@ -179,3 +179,15 @@ test('a task that was told to stop has that outcome, whatever ends its thread', 
   chunk.lost(died());
   expect(tasks.map((one) => outcomes.get(one)?.kind)).toEqual(['released', 'cancelled', 'timedOut']);
 });
+
+test('a chunk that something waits behind is looked at closely, also when that came before it had begun', async () => {
+  const { chunk, clock, slot, stalled } = chunkOf(task({ do: 'loop' }));
+  chunk.hurry();
+  await clock.advance(10);
+  start(slot, 0);
+  spin(11);
+  await clock.advance(10);
+  expect(stalled()).toBe(1);
+  await clock.advance(29_000);
+  expect(stalled()).toBe(1);
+});

@@ -5,7 +5,7 @@ import { InlinePool, type InlineHandler } from '../../src/pool/inline-pool.js';
 import type { Task } from '../../src/pool/contract.js';
 import { deferred } from '../fixtures/deferred.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
-import { poolBench, resultOf, run, task } from './news.js';
+import { needOf, poolBench, resultOf, run, task } from './news.js';
 
 /** A handler that a test ends by hand. */
 function heldHandler() {
@@ -33,7 +33,7 @@ test('a handler that goes on after its grace keeps its place, and its job linger
   expect(pool.isLingering(one.id)).toBe(true);
 
   run(pool, named());
-  expect(pool.hasRoom('scripted')).toBe(false);
+  expect(pool.hasRoom(needOf('scripted'))).toBe(false);
 });
 
 test('a result that comes too late is ignored, and then the job lingers no more', async () => {
@@ -48,7 +48,7 @@ test('a result that comes too late is ignored, and then the job lingers no more'
   await news.all.until((news) => news.kind === 'available');
   expect(news.story()).toEqual([`${one.id} timedOut`]);
   expect(pool.isLingering(one.id)).toBe(false);
-  expect(pool.hasRoom('scripted')).toBe(true);
+  expect(pool.hasRoom(needOf('scripted'))).toBe(true);
 });
 
 test('each job type has its own number of places', async () => {
@@ -59,10 +59,10 @@ test('each job type has its own number of places', async () => {
   };
   const { pool } = await inline(handlers, new FakeClock());
   run(pool, named({ name: 'first' }));
-  expect(pool.hasRoom('first')).toBe(false);
+  expect(pool.hasRoom(needOf('first'))).toBe(false);
   run(pool, named({ name: 'second' }));
-  expect(pool.hasRoom('second')).toBe(true);
-  expect(pool.hasRoom('unknown')).toBe(false);
+  expect(pool.hasRoom(needOf('second'))).toBe(true);
+  expect(pool.hasRoom(needOf('unknown'))).toBe(false);
 });
 
 test('a timeout may be longer than a timer can be set for', async () => {

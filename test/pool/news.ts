@@ -5,7 +5,7 @@ import { systemClock, type Clock } from '../../src/clock.js';
 import { decode, encode } from '../../src/job/codec.js';
 import { decodeError, type ErrorData } from '../../src/job/error-data.js';
 import type { Outcome } from '../../src/job/outcome.js';
-import type { LogLine, Pool, PoolEvents, Settled, Task } from '../../src/pool/contract.js';
+import type { LogLine, Need, Pool, PoolEvents, Settled, Task } from '../../src/pool/contract.js';
 import { Recorder } from '../fixtures/recorder.js';
 import type { Script } from '../fixtures/scripted.js';
 
@@ -64,7 +64,7 @@ export class PoolNews implements PoolEvents {
 
   /** Resolves once the pool, told of room, has room. */
   async room(pool: Pool): Promise<void> {
-    const isFree = (): boolean => pool.hasRoom('scripted', false);
+    const isFree = (): boolean => pool.hasRoom(needOf('scripted', false));
     if (!isFree()) await this.all.until((one) => one === this.all.all.at(-1) && isFree());
   }
 
@@ -95,12 +95,19 @@ export function task(script: Script, limits: Partial<Task> = {}): Task {
   };
 }
 
+/** What a job of a type needs, as the runtime would say it. */
+export const needOf = (name: string, isLimited = false, mayQueue = true): Need => ({
+  name,
+  isLimited,
+  mayQueue,
+});
+
 /** Runs the tasks in one place, as the runtime would: asking first, then reserving. */
 export function run(pool: Pool, ...tasks: Task[]): void {
   for (const { name } of tasks.slice(0, 1)) {
-    if (!pool.hasRoom(name, false)) throw new Error('The pool has no room for the task');
+    if (!pool.hasRoom(needOf(name))) throw new Error('The pool has no room for the task');
   }
-  pool.run(tasks.map((task) => ({ seat: pool.reserve(task.name, false), task })));
+  pool.run(tasks.map((task) => ({ seat: pool.reserve(needOf(task.name)), task })));
 }
 
 export interface PoolBench<P extends Pool = Pool> {

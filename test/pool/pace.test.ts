@@ -36,3 +36,12 @@ test('a moment in which the thread did not get the processor does not', () => {
   pace.note('a', 10);
   expect(pace.tinyMs('a')).toBeLessThan(0.5);
 });
+
+test('a type under which a thread did not live is not tiny for its next hundreds of attempts', () => {
+  const pace = paceOf(...Array<number>(1_000).fill(0.02));
+  pace.distrust('a');
+  for (let i = 0; i < 200; i++) pace.note('a', 0.02);
+  expect(pace.tinyMs('a')).toBeUndefined();
+  for (let i = 0; i < 1_000; i++) pace.note('a', 0.02);
+  expect(pace.tinyMs('a')).toBeLessThan(0.1);
+});

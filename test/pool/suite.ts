@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
-import { errorOf, poolBench, resultOf, run, task, type MakePool } from './news.js';
+import { errorOf, needOf, poolBench, resultOf, run, task, type MakePool } from './news.js';
 
 /** @param make A pool of one place at least, with scripted.ts as the handler of jobs named `scripted`. */
 export function poolSuite(name: string, make: MakePool): void {
@@ -187,23 +187,23 @@ export function poolSuite(name: string, make: MakePool): void {
     test('room that is reserved is not given twice, and can be given back', async () => {
       const { pool } = await poolBench(make);
       const seats = [];
-      while (pool.hasRoom('scripted', true)) seats.push(pool.reserve('scripted', true));
+      while (pool.hasRoom(needOf('scripted', true))) seats.push(pool.reserve(needOf('scripted', true)));
       expect(seats.length).toBeGreaterThan(0);
       seats[0]?.release();
-      expect(pool.hasRoom('scripted', true)).toBe(true);
+      expect(pool.hasRoom(needOf('scripted', true))).toBe(true);
     });
 
     test('a full pool takes no more, and says when there is room again', async () => {
       const { pool, news } = await poolBench(make);
       const gate = await Gate.in(await temporaryDirectory());
       const tasks = [];
-      while (pool.hasRoom('scripted', false)) {
+      while (pool.hasRoom(needOf('scripted', false))) {
         const one = task({ do: 'passGate', gate: gate.path, label: 'in' });
         tasks.push(one);
         run(pool, one);
       }
       await gate.arrived('in', tasks.length);
-      expect(pool.hasRoom('scripted', false)).toBe(false);
+      expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
       gate.open('in');
       await news.room(pool);
       const next = task({ do: 'return' });

@@ -1,5 +1,6 @@
 /** Several tasks sent to a thread together, and stops that reach it wherever it is. */
 import { expect, test } from 'vitest';
+import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { errorOf, resultOf, run, task } from './news.js';
@@ -30,8 +31,9 @@ test('a handler that throws does not stop the tasks behind it', async () => {
 });
 
 test('when a thread is ended, answered neighbours keep their outcome and waiting ones are released', async () => {
-  const { pool, news } = await threads();
-  const answered = task({ do: 'spinFor', ms: 10 });
+  // On a clock that stands still, nothing is taken back for waiting too long.
+  const { pool, news } = await threads({}, new FakeClock());
+  const answered = task({ do: 'spinFor', ms: 3 });
   const stuck = task({ do: 'loop' }, { graceMs: 0 });
   const waiting = task({ do: 'report' });
   run(pool, answered, stuck, waiting);
@@ -152,4 +154,16 @@ test('the signal of a job that has ended does not stop the next one', async () =
   pool.stop(first, 'cancelled');
   gate.open('second');
   expect(resultOf(await news.outcome(second))).toBe('unharmed');
+});
+
+test('what is finished is told while a neighbour goes on', async () => {
+  const { pool, news } = await threads({}, new FakeClock());
+  const gate = await Gate.in(await temporaryDirectory());
+  const quick = [1, 2, 3].map((value) => task({ do: 'return', value }));
+  const waits = task({ do: 'passGate', gate: gate.path, label: 'waits' });
+  run(pool, ...quick, waits);
+  for (const [i, one] of quick.entries()) expect(resultOf(await news.outcome(one))).toBe(i + 1);
+  expect(news.story()).not.toContain(`${waits.id} completed`);
+  gate.open('waits');
+  expect((await news.outcome(waits)).kind).toBe('completed');
 });

@@ -7,7 +7,7 @@ import type { MillraceError } from '../../src/errors.js';
 import { ThreadPool } from '../../src/pool/thread-pool.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
-import { PoolNews, resultOf, run, task } from './news.js';
+import { needOf, PoolNews, resultOf, run, task } from './news.js';
 import { scriptedUrl, threads } from './threads.js';
 
 /** A file; a module that throws, and one that exits, while the file exists. */
@@ -60,7 +60,7 @@ test('a pool whose threads cannot start backs off, takes no task, and recovers',
     const warning = await warningNumber(news, i + 1);
     expect(warning?.code).toBe('MILLRACE_THREADS_UNAVAILABLE');
     expect(warning?.message).toMatch(new RegExp(`sick.*the next try is in ${waitMs} ms`));
-    expect(pool.hasRoom('scripted', false)).toBe(false);
+    expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
     await clock.advance(waitMs - 1);
     expect(warnings(news)).toHaveLength(i + 1);
     if (i === waits.length - 1) await sick.heal();
@@ -82,7 +82,7 @@ test('a handler’s module that can no longer be loaded holds the pool up, and c
   const warning = await warningNumber(news, 1);
   expect(warning?.code).toBe('MILLRACE_HANDLER_LOAD_FAILED');
   expect(warning?.message).toMatch(/other.*sick.*No job is lost/);
-  expect(pool.hasRoom('scripted', false)).toBe(false);
+  expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
   await sick.heal();
   await clock.advance(100);
   await news.room(pool);
@@ -124,7 +124,7 @@ test('a system that refuses threads at once is asked again after a while, the lo
     tries.push(clock.now() - before);
   }
   expect(tries).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000]);
-  expect(pool.hasRoom('scripted', false)).toBe(false);
+  expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
 });
 
 test('a closed pool tries no more', async () => {
@@ -137,6 +137,6 @@ test('a closed pool tries no more', async () => {
   await pool.close();
   await sick.heal();
   await clock.advance(3_600_000);
-  expect(pool.hasRoom('scripted', false)).toBe(false);
+  expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
   expect(clock.isIdle).toBe(true);
 });

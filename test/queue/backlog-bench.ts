@@ -6,6 +6,7 @@ import { cancelled, claimed, enqueued } from '../../src/job/transitions.js';
 import { Journal } from '../../src/journal/journal.js';
 import { readyKey } from '../../src/journal/keys.js';
 import { Transaction } from '../../src/journal/transaction.js';
+import type { Selection } from '../../src/queue/selector.js';
 import { Backlog } from '../../src/runtime/backlog.js';
 import { memoryDisk, type Disk } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
@@ -18,6 +19,9 @@ export const always = (): boolean => true;
 export interface BenchOptions {
   /** What reading a page fails with. */
   readonly pageFailure?: Error;
+  /** Only pages of keys that begin so. Default: of all jobs that are available. */
+  readonly pageFailureIn?: string;
+  readonly selection?: Selection;
   readonly types?: Readonly<Record<string, number>>;
   readonly queues?: Readonly<Record<string, number>>;
 }
@@ -42,7 +46,7 @@ export class BacklogBench {
       nativeTypes: new Set(['image']),
       nativeConcurrency: 1,
       queues: Object.entries(queues).map(([name, concurrency]) => ({ name, concurrency, weight: 1 })),
-      selection: 'weighted',
+      selection: options.selection ?? 'weighted',
       typeConcurrency: new Map(Object.entries(types)),
       onRefill: () => this.refills.push(true),
       onWarning: this.warnings.push,
@@ -54,6 +58,7 @@ export class BacklogBench {
     const store = new StoreSpy(await place.open());
     const bench = new BacklogBench(place, store, await Journal.open(store), options);
     store.pageFailure = options.pageFailure;
+    store.pageFailureIn = options.pageFailureIn ?? '';
     onTestFinished(() => bench.close());
     await bench.backlog.load();
     return bench;

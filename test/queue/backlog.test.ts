@@ -91,7 +91,8 @@ test('a page that cannot be read is reported, and read again a little later', as
   next.store.pageFailure = undefined;
   await next.clock.advance(1_000);
   expect(next.backlog.next(always, always)).toBeUndefined();
-  await next.refills.reached(2);
+  // Told when it failed, when it rested enough, and when it was there.
+  await next.refills.reached(3);
   expect(next.backlog.next(always, always)).toMatchObject({ id: job?.spec.id, queue: 'default' });
 });
 
@@ -156,4 +157,32 @@ test('a small job is kept with its entry, a large one is read when it is claimed
   await bench.enqueue(1, { payload: new Uint8Array(10_000) });
   expect(bench.backlog.next(always, always)?.job).toStrictEqual(small);
   expect(bench.backlog.next(always, always)).toHaveProperty('job', undefined);
+});
+
+test.each(['strict', 'weighted'] as const)(
+  'a lane that cannot be read does not hold up the others for ever: %s',
+  async (selection) => {
+    const bench = await Bench.open(undefined, { types: { image: Infinity, resize: Infinity } });
+    await bench.enqueue(1, { name: 'image' });
+    const [job] = await bench.enqueue(1, { name: 'resize' });
+    const next = await Bench.open(bench.disk, {
+      types: { image: Infinity, resize: Infinity },
+      selection,
+      pageFailure: new Error('too many open files'),
+      pageFailureIn: 'r!default!image!',
+    });
+    await next.refills.reached(2);
+    expect(next.backlog.next(always, always)?.id).toBe(job?.spec.id);
+  },
+);
+
+test('a job that needs more room than there is, is told of, unless a limit holds it back', async () => {
+  const bench = await Bench.open(undefined, { types: { image: 1, resize: Infinity } });
+  await bench.enqueue(2, { name: 'image' });
+  await bench.enqueue(1, { name: 'resize' });
+  const isImage = ({ name }: { name: string }): boolean => name === 'image';
+  expect(bench.backlog.hasStuck(isImage, always)).toBe(true);
+  expect(bench.backlog.hasStuck(() => false, always)).toBe(false);
+  expect(bench.backlog.next(isImage, always)?.name).toBe('image');
+  expect(bench.backlog.hasStuck(isImage, always)).toBe(false);
 });
