@@ -104,14 +104,14 @@ export function placeOf({ spec, status }: Job): string | undefined {
       return readyKey(spec);
     case 'scheduled':
     case 'retryable':
-      if (status.runAt === undefined) throw lacksInstant(spec);
+      if (status.runAt === undefined) throw incomplete(spec);
       return dueKey(status.runAt, spec.sequence);
     default:
       return undefined;
   }
 }
 
-export function lacksInstant({ id }: JobSpec): MillraceError {
-  const message = `The status of job ${id} lacks the instant that its state needs`;
+export function incomplete({ id }: JobSpec): MillraceError {
+  const message = `The status of job ${id} lacks what its state needs`;
   return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message);
 }

@@ -11,7 +11,7 @@ import {
   type JobStatus,
 } from '../job/record.js';
 import { seal } from './integrity.js';
-import { encodeRoster, endedKey, lacksInstant, placeOf, runningKey, specKey, statusKey } from './keys.js';
+import { encodeRoster, endedKey, incomplete, placeOf, runningKey, specKey, statusKey } from './keys.js';
 
 /** By how much the number of jobs in each state changes, in the order of {@link JOB_STATES}. */
 export type CountChange = number[];
@@ -121,14 +121,14 @@ export class Transaction {
   }
 
   #claim(spec: JobSpec, { claim }: JobStatus): void {
-    if (claim === undefined) throw lacksInstant(spec);
+    if (claim === undefined) throw incomplete(spec);
     const ids = this.#claims.get(claim);
     if (ids) ids.push(spec.id);
     else this.#claims.set(claim, [spec.id]);
   }
 
   #end(spec: JobSpec, state: EndedState, { finishedAt }: JobStatus): void {
-    if (finishedAt === undefined) throw lacksInstant(spec);
+    if (finishedAt === undefined) throw incomplete(spec);
     const ended = this.#ended.get(state);
     if (ended) ended.ids.push(spec.id);
     else this.#ended.set(state, { finishedAt, sequence: spec.sequence, ids: [spec.id] });
