@@ -1,21 +1,19 @@
 /**
- * The only truth about jobs. It turns steps of jobs into atomic batches, commits what arrives together as one
- * write (group commit), and reads jobs back with their checksums checked.
- *
- * One write is in flight; what arrives meanwhile forms the next. A write syncs if any of its members asks for
- * it; urgent members go ahead of it without. After the first failed write nothing more is written: LevelDB can acknowledge such writes and lose them.
+ * The only truth about jobs. It commits what their steps change (group-commit.ts), and reads jobs and the pages of
+ * their indexes back, with their checksums checked.
  */
-import { asError, MillraceError } from '../errors.js';
+import { MillraceError } from '../errors.js';
 import { decodeSpec, decodeStatus, type Job, type JobCounts } from '../job/record.js';
 import { enqueued } from '../job/transitions.js';
 import { dropMarksOfOtherBoots } from './boot.js';
 import { Counters } from './counters.js';
-import { CHECKSUM_BYTES, seal, unseal } from './integrity.js';
+import { checkFormat } from './format.js';
+import { GroupCommit, type OnCommit } from './group-commit.js';
+import { unseal } from './integrity.js';
 import {
   claimOf,
   decodeRoster,
   DUE_SPAN,
-  metaKey,
   laneOf,
   laneSpan,
   readySpan,
@@ -25,19 +23,9 @@ import {
   type Span,
 } from './keys.js';
 import { Marks } from './marks.js';
+import { readNumber } from './meta.js';
 import type { Store } from './store.js';
 import type { Transaction } from './transaction.js';
-
-/** The layout of keys and values that this version writes. Older ones are migrated, newer ones refused. */
-export const FORMAT_VERSION = 2;
-
-const FORMAT_1 = 0x31;
-
-/** How many sequence numbers an open journal reserves ahead, so that a crash skips some and repeats none. */
-const SEQUENCE_BLOCK = 16_384;
-
-/** How many changes are handed to the store in one go. */
-const SLICE = 4_096;
 
 /** A job, the reason why its record cannot be read, or nothing. */
 export type JobRead = Job | MillraceError | undefined;
@@ -67,29 +55,14 @@ export interface RosterPage {
   readonly next?: string;
 }
 
-/** Called once, when the transaction is committed, or will never be. */
-export type OnCommit = (error: Error | undefined) => void;
-
-interface Waiting {
-  readonly transaction: Transaction;
-  readonly onCommit: OnCommit;
-}
-
 export class Journal {
   readonly #store: Store;
   readonly #counters: Counters;
   readonly #marks: Marks;
-  #sequence: number;
-  #reserved: number;
-  #waiting: Waiting[] = [];
-  #writing = false;
-  #failure: MillraceError | undefined;
+  readonly #commits: GroupCommit;
   #closing: Promise<void> | undefined;
-  #idle: (() => void)[] = [];
   /** Index entries that were reported. */
   readonly #damaged = new Set<string>();
-  /** Called once, when a write has failed and the journal has stopped writing. */
-  onFailure: (error: MillraceError) => void = () => {};
   /** Called for each damaged index entry that a page left out. */
   onCorrupt: (error: MillraceError) => void = () => {};
 
@@ -97,8 +70,7 @@ export class Journal {
     this.#store = store;
     this.#counters = counters;
     this.#marks = marks;
-    this.#sequence = sequence;
-    this.#reserved = sequence;
+    this.#commits = new GroupCommit(store, counters, marks, sequence);
   }
 
   /**
@@ -106,17 +78,8 @@ export class Journal {
    * @throws MillraceError `MILLRACE_JOURNAL_FORMAT`, `MILLRACE_JOURNAL_CORRUPT`
    */
   static async open(store: Store, boot?: string): Promise<Journal> {
-    const format = await readFormat(store);
-    if (format !== undefined && format > FORMAT_VERSION) {
-      const message = `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`;
-      throw new MillraceError('MILLRACE_JOURNAL_FORMAT', message);
-    }
-    if (format !== undefined && format < FORMAT_VERSION) {
-      const message = `The journal has format ${format}, which was never released and cannot be read: finish its jobs with the version that wrote it, or use another directory`;
-      throw new MillraceError('MILLRACE_JOURNAL_FORMAT', message);
-    }
-    const sequence = await readMeta(store, 'sequence');
-    if (format === undefined) await writeFormat(store);
+    await checkFormat(store);
+    const sequence = await readNumber(store, 'sequence');
     if (boot !== undefined) await dropMarksOfOtherBoots(store, boot);
     const [counters, marks] = await Promise.all([Counters.load(store), Marks.load(store)]);
     return new Journal(store, counters, marks, sequence ?? 1);
@@ -124,11 +87,17 @@ export class Journal {
 
   /** A number greater than every one given before, across restarts. */
   nextSequence(): number {
-    return this.#sequence++;
+    return this.#commits.nextSequence();
   }
 
+  /** Why the journal has stopped writing. */
   get failure(): MillraceError | undefined {
-    return this.#failure;
+    return this.#commits.failure;
+  }
+
+  /** Called once, when a write has failed and the journal has stopped writing. */
+  set onFailure(listener: (error: MillraceError) => void) {
+    this.#commits.onFailure = listener;
   }
 
   /**
@@ -147,13 +116,8 @@ export class Journal {
    * changes can join it.
    */
   submit(transaction: Transaction, onCommit: OnCommit): void {
-    const refusal = this.#failure ?? (this.#closing && closedError());
-    if (refusal) {
-      queueMicrotask(() => onCommit(refusal));
-      return;
-    }
-    this.#waiting.push({ transaction, onCommit });
-    if (!this.#writing) this.#begin();
+    if (this.#closing) queueMicrotask(() => onCommit(closedError()));
+    else this.#commits.submit(transaction, onCommit);
   }
 
   counts(queue?: string): JobCounts {
@@ -231,7 +195,7 @@ export class Journal {
 
   /** Writes what is waiting, then lets go of the store. */
   close(): Promise<void> {
-    this.#closing ??= this.#settle().then(() => this.#store.close());
+    this.#closing ??= this.#commits.whenIdle().then(() => this.#store.close());
     return this.#closing;
   }
 
@@ -270,89 +234,8 @@ export class Journal {
     this.pin(key);
   }
 
-  /** The write starts in the next turn of the event loop, so that everything of this turn travels with it. */
-  #begin(): void {
-    this.#writing = true;
-    setImmediate(() => void this.#write());
-  }
-
-  async #write(): Promise<void> {
-    const members = this.#take();
-    try {
-      await this.#writeBatch(members);
-    } catch (thrown) {
-      this.#fail(asError(thrown), members);
-      return;
-    }
-    this.#counters.written();
-    for (const { onCommit } of members) onCommit(undefined);
-    if (this.#waiting.length > 0) {
-      this.#begin();
-      return;
-    }
-    this.#writing = false;
-    for (const idle of this.#idle.splice(0)) idle();
-  }
-
-  /** All that wait; or, where some of them would have to wait for the disk because of others, those first. */
-  #take(): Waiting[] {
-    const waiting = this.#waiting;
-    const urgent = waiting.filter(({ transaction }) => transaction.isUrgent);
-    const hasBoth = urgent.length > 0 && urgent.length < waiting.length;
-    if (hasBoth && waiting.some(({ transaction }) => transaction.sync)) {
-      this.#waiting = waiting.filter(({ transaction }) => !transaction.isUrgent);
-      return urgent;
-    }
-    this.#waiting = [];
-    return waiting;
-  }
-
-  async #writeBatch(members: readonly Waiting[]): Promise<void> {
-    const batch = this.#store.batch();
-    let sync = false;
-    this.#marks.begin();
-    for (const { transaction } of members) {
-      transaction.close();
-      const { keys, values } = transaction;
-      for (const [i, key] of keys.entries()) {
-        const value = values[i];
-        if (value) batch.put(key, value);
-        else batch.del(key);
-        // Thousands of jobs that go in together must not hold up the event loop.
-        if (i % SLICE === SLICE - 1) await new Promise((resolve) => setImmediate(resolve));
-      }
-      this.#counters.change(transaction.counts);
-      for (const place of transaction.places) this.#marks.note(place);
-      sync ||= transaction.sync;
-    }
-    this.#counters.addTo(batch);
-    this.#marks.addTo(batch);
-    if (this.#sequence > this.#reserved) {
-      this.#reserved = this.#sequence + SEQUENCE_BLOCK;
-      putNumber(batch, 'sequence', this.#reserved);
-      // LevelDB does not sync a log that it leaves for a new one, so a later sync need not cover an earlier write.
-      sync = true;
-    }
-    await batch.write(sync);
-  }
-
-  #fail(cause: Error, members: readonly Waiting[]): void {
-    const message = `The journal could not be written: ${cause.message}. Nothing more is written to it; make room or repair the disk, then open it again`;
-    this.#failure = new MillraceError('MILLRACE_JOURNAL_WRITE_FAILED', message, { cause });
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#writing = false;
-    for (const { onCommit } of [...members, ...waiting]) onCommit(this.#failure);
-    this.onFailure(this.#failure);
-    for (const idle of this.#idle.splice(0)) idle();
-  }
-
   #assertOpen(): void {
     if (this.#closing) throw closedError();
-  }
-
-  #settle(): Promise<void> {
-    return this.#writing ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 }
 
@@ -372,32 +255,4 @@ function readJob(id: string, spec: Uint8Array | undefined, status: Uint8Array | 
       cause: thrown,
     });
   }
-}
-
-/** Meta numbers are kept as decimal text. */
-function putNumber(batch: { put(key: string, value: Uint8Array): void }, name: string, value: number): void {
-  const key = metaKey(name);
-  batch.put(key, seal(key, Buffer.from(String(value))));
-}
-
-async function readMeta(store: Store, name: string): Promise<number | undefined> {
-  const key = metaKey(name);
-  const [value] = await store.getMany([key]);
-  return value && numberOf(unseal(key, value));
-}
-
-/** Format 1 had another checksum; what it looks like says enough. */
-async function readFormat(store: Store): Promise<number | undefined> {
-  const key = metaKey('format');
-  const [value] = await store.getMany([key]);
-  if (value?.[0] === FORMAT_1 && value.byteLength === 1 + CHECKSUM_BYTES) return 1;
-  return value && numberOf(unseal(key, value));
-}
-
-const numberOf = (text: Uint8Array): number => Number(Buffer.from(text).toString());
-
-async function writeFormat(store: Store): Promise<void> {
-  const batch = store.batch();
-  putNumber(batch, 'format', FORMAT_VERSION);
-  await batch.write(true);
 }

@@ -9,7 +9,8 @@ import { Piscina } from 'piscina';
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
-import { Chunk, START_TIMEOUT_MS } from './chunk.js';
+import { START_TIMEOUT_MS } from './chunk.js';
+import { ChunkLine } from './chunk-line.js';
 import type { PoolEvents, StopReason, Task } from './contract.js';
 import {
   CHUNKS_PER_THREAD,
@@ -20,7 +21,6 @@ import {
   type ThreadMessage,
   type ThreadRequest,
 } from './protocol.js';
-import { Slot } from './slot.js';
 import { decodeAnswers, encodeTasks } from './wire.js';
 
 export interface ThreadSettings {
@@ -57,15 +57,9 @@ const ENTRY = new URL('./thread-entry.js', import.meta.url).href;
 export class Thread {
   readonly #clock: Clock;
   readonly #events: ThreadEvents;
-  readonly #slots = Array.from({ length: CHUNKS_PER_THREAD }, () => new Slot());
+  readonly #line: ChunkLine;
   readonly #piscina: Piscina;
   #port: MessagePort | undefined;
-  /** By the number of the slot that they use. */
-  readonly #chunks: (Chunk | undefined)[] = [];
-  /** By the same number: called when the chunk is through. */
-  readonly #onThrough: (() => void)[] = [];
-  /** The slots of the chunks that are not through, in their order. */
-  #order: number[] = [];
   #state: 'starting' | 'ready' | 'ending' | 'gone' = 'starting';
   /** Why the thread ended, where it was not the engine that ended it. */
   #fatal: Error | undefined;
@@ -79,11 +73,8 @@ export class Thread {
     this.#clock = clock;
     this.#events = events;
     const { handlers, registrar } = settings;
-    const workerData: ThreadData = {
-      handlers,
-      slots: this.#slots.map(({ buffer }) => buffer),
-      ...(registrar && { registrar }),
-    };
+    this.#line = this.#newLine();
+    const workerData: ThreadData = { handlers, slots: this.#line.buffers, ...(registrar && { registrar }) };
     this.#piscina = new Piscina({
       filename: ENTRY,
       // The one thread comes with the first request, and nobody replaces it behind our back.
@@ -113,7 +104,7 @@ export class Thread {
 
   /** Whether it takes a chunk, to run at once or behind the one that it has. */
   get isReady(): boolean {
-    return this.#state === 'ready' && !this.#isTainted && this.#order.length < CHUNKS_PER_THREAD;
+    return this.#state === 'ready' && !this.#isTainted && !this.#line.isFull;
   }
 
   /** Whether it ever got as far as taking a chunk. */
@@ -159,13 +150,7 @@ export class Thread {
    */
   run(tasks: readonly Task[], onThrough: () => void): void {
     this.#isProven = true;
-    const slot = this.#slots.findIndex((_slot, number) => !this.#chunks[number]);
-    const chunk = this.#newChunk(tasks, slot);
-    this.#chunks[slot] = chunk;
-    this.#onThrough[slot] = onThrough;
-    this.#order.push(slot);
-    if (this.#order.length === 1) chunk.begin();
-    else this.#head()?.hurry();
+    const slot = this.#line.add(tasks, onThrough);
     const bytes = encodeTasks(tasks);
     // Its last answer says that it is through, and comes before Piscina's reply.
     this.#request({ kind: 'chunk', slot, tasks: bytes }, [bytes.buffer]).catch((thrown: unknown) => {
@@ -177,13 +162,7 @@ export class Thread {
 
   /** Whether the task was one of this thread's. */
   stop(task: Task, reason: StopReason): boolean {
-    for (const chunk of this.#chunks) {
-      const index = chunk?.indexOf(task) ?? -1;
-      if (index < 0) continue;
-      chunk?.stop(index, reason);
-      return true;
-    }
-    return false;
+    return this.#line.stop(task, reason);
   }
 
   /** Ends the thread; what native code is doing is waited for, so its exit may take a while. */
@@ -191,7 +170,7 @@ export class Thread {
     if (this.#state === 'ending' || this.#state === 'gone') return;
     this.#ending();
     // What the thread will never begin need not wait for its exit.
-    this.#withdraw();
+    this.#line.withdraw();
     this.#stuck = this.#clock.setTimer(() => {
       const message = `A thread that was ended ${STUCK_AFTER_MS} ms ago is still in native code; its job is not run again before it has gone`;
       this.#events.warning(new MillraceError('MILLRACE_THREAD_STUCK', message));
@@ -204,29 +183,19 @@ export class Thread {
     return this.#state === 'gone' ? Promise.resolve() : new Promise((resolve) => this.#onGone.push(resolve));
   }
 
-  #newChunk(tasks: readonly Task[], slot: number): Chunk {
-    // Safe: run() has found the slot.
-    return new Chunk(tasks, this.#slots[slot] as Slot, this.#clock, {
+  #newLine(): ChunkLine {
+    return new ChunkLine(this.#clock, {
       settled: (ends) => this.#events.settled(ends),
-      stopping: (task, index) => {
-        this.#port?.postMessage({ slot, index } satisfies TaskRef);
+      stopping: (task, ref) => {
+        this.#port?.postMessage(ref);
         this.#events.stopping(task);
       },
       stalled: () => {
         this.#events.stalled(this);
-        this.#withdraw();
+        this.#line.withdraw();
       },
       mustEnd: () => this.end(),
     });
-  }
-
-  #head(): Chunk | undefined {
-    const [first] = this.#order;
-    return first === undefined ? undefined : this.#chunks[first];
-  }
-
-  #withdraw(): void {
-    for (const chunk of this.#chunks) chunk?.withdraw();
   }
 
   #request<Reply>(request: ThreadRequest, transferList: ArrayBuffer[] = []): Promise<Reply> {
@@ -271,7 +240,7 @@ export class Thread {
     switch (message.kind) {
       case 'progress':
       case 'log': {
-        const task = this.#chunks[message.of.slot]?.open(message.of.index);
+        const task = this.#line.open(message.of);
         if (task && message.kind === 'progress') this.#events.progress(task, message.value);
         if (task && message.kind === 'log') this.#events.log(task, message.line);
         return;
@@ -290,22 +259,22 @@ export class Thread {
     }
   }
 
-  #answered({ slot, index }: TaskRef, bytes: Uint8Array): void {
-    const chunk = this.#chunks[slot];
-    if (!chunk) return;
+  #answered(first: TaskRef, bytes: Uint8Array): void {
     const { answers, tookMs } = decodeAnswers(bytes);
     for (const [i, took] of tookMs.entries()) {
-      const task = chunk.open(index + i);
+      const task = this.#line.open({ slot: first.slot, index: first.index + i });
       if (task) this.#events.took(task, took);
     }
-    if (chunk.answered(index, answers)) this.#finished(slot);
+    const onThrough = this.#line.answered(first, answers);
+    if (!onThrough || this.#state !== 'ready') return;
+    if (this.#isTainted && this.#line.isEmpty) this.end();
+    else onThrough();
   }
 
   #strayed({ of, jobId, error }: Extract<ThreadMessage, { kind: 'stray' }>): void {
-    const chunk = of && this.#chunks[of.slot];
-    if (of && chunk?.open(of.index)) {
+    if (of && this.#line.open(of)) {
       // What the handler still does must be over before its job may run again, and only this ends it.
-      chunk.strayed(of.index, error);
+      this.#line.strayed(of, error);
       this.end();
       return;
     }
@@ -314,24 +283,12 @@ export class Thread {
     const origin = jobId === undefined ? 'code that belongs to no job' : `job ${jobId} after it had ended`;
     const message = `A stray error in a thread, from ${origin}: ${cause.message}. The thread is replaced when it is idle`;
     this.#events.warning(new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause }));
-    if (this.#state === 'ready' && this.#order.length === 0) this.end();
-  }
-
-  #finished(slot: number): void {
-    if (this.#state !== 'ready') return;
-    this.#chunks[slot]?.dispose();
-    this.#chunks[slot] = undefined;
-    this.#order = this.#order.filter((one) => one !== slot);
-    this.#head()?.begin();
-    if (this.#isTainted && this.#order.length === 0) this.end();
-    else this.#onThrough[slot]?.();
+    if (this.#state === 'ready' && this.#line.isEmpty) this.end();
   }
 
   #ending(): void {
     this.#state = 'ending';
-    for (const slot of this.#order) {
-      for (const name of this.#chunks[slot]?.openTypes() ?? []) this.#events.distrust(name);
-    }
+    for (const name of this.#line.openTypes()) this.#events.distrust(name);
     this.#events.ending(this);
   }
 
@@ -346,9 +303,7 @@ export class Thread {
     this.#stuck?.cancel();
     this.#port?.close();
     const fault = isOurs ? undefined : faultOf(this.#fatal, code);
-    let isBlamed = false;
-    for (const slot of this.#order) isBlamed = this.#chunks[slot]?.lost(fault) || isBlamed;
-    this.#order = [];
+    const isBlamed = this.#line.lost(fault);
     if (fault && !isBlamed && !isStart) this.#events.warning(fault);
     for (const listener of this.#onGone) listener();
     this.#events.gone(this);

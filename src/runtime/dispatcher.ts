@@ -3,7 +3,8 @@ import type { JobTypeSettings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
 import type { Backlog, LaneInfo } from './backlog.js';
-import type { Executor, Start } from './executor.js';
+import type { Start } from './attempt.js';
+import type { Executor } from './executor.js';
 
 export interface DispatcherLinks {
   readonly backlog: Backlog;
@@ -38,17 +39,13 @@ export class Dispatcher {
 
   #pass(): void {
     const { backlog, executor, mayClaim, onPass } = this.#links;
-    const starts: Start[] = [];
+    const accepts = (entry: ReadyEntry): boolean => this.#accepts(entry);
     // A job that needs a thread for itself gets none while jobs that need less keep all of them going.
-    const mayQueue = !backlog.hasStuck(
-      (lane) => this.#isStuck(lane),
-      (entry) => this.#accepts(entry),
-    );
+    const mayQueue = !backlog.hasStuck((lane) => this.#isStuck(lane), accepts);
+    const hasRoom = (lane: LaneInfo): boolean => this.#hasRoom(lane, mayQueue);
+    const starts: Start[] = [];
     while (mayClaim()) {
-      const choice = backlog.next(
-        (lane) => this.#hasRoom(lane, mayQueue),
-        (entry) => this.#accepts(entry),
-      );
+      const choice = backlog.next(hasRoom, accepts);
       const type = choice && this.#links.types.get(choice.name);
       if (!choice || !type) break;
       const pool = this.#links.pools[type.kind];

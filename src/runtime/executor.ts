@@ -8,52 +8,20 @@
  */
 import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
-import type { Outcome } from '../job/outcome.js';
 import type { Job, JobState } from '../job/record.js';
 import { cancelled, settled } from '../job/transitions.js';
 import type { Journal, JobRead } from '../journal/journal.js';
 import { RUNNING_SPAN, runningKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
-import type { JobTypeSettings } from '../options.js';
-import type { Pool, Ride, Seat, Settled, StopReason, Task } from '../pool/contract.js';
+import type { Pool, Ride, Settled, Task } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
-import type { Backlog, Choice } from './backlog.js';
+import { attemptOf, taskOf, type Attempt, type Ending, type Start } from './attempt.js';
+import type { Backlog } from './backlog.js';
 import { claimOne } from './claim.js';
+import { OpenClaims } from './open-claims.js';
 
 /** How many attempts end before the low-water mark of running jobs is raised. */
 const RAISE_MARK_EVERY = 1_000;
-
-/** A job that was chosen, how it runs and where. */
-export interface Start {
-  readonly choice: Choice;
-  readonly type: JobTypeSettings;
-  readonly pool: Pool;
-  readonly seat: Seat;
-}
-
-/** A chosen job until its outcome is committed. */
-interface Attempt extends Start {
-  /** The job as it runs; absent while it is being claimed. */
-  job: Job | undefined;
-  task: Task | undefined;
-  /** Resolved with the state that resulted, for whoever cancels it. */
-  onEnd: readonly ((state: JobState) => void)[];
-  onAbandon: readonly ((error: unknown) => void)[];
-  /** Its handler was told to stop. */
-  isStopping: boolean;
-  /** The outcome is on its way into the journal. */
-  isSettling: boolean;
-  /** Why it must stop; one that has not started does not start any more. */
-  stopReason: StopReason | undefined;
-}
-
-/** An attempt whose outcome is known. */
-interface Ending {
-  readonly attempt: Attempt;
-  /** The job as it ran. */
-  readonly before: Job;
-  readonly outcome: Outcome;
-}
 
 export interface ExecutorLinks {
   readonly journal: Journal;
@@ -69,9 +37,7 @@ export interface ExecutorLinks {
 export class Executor {
   readonly #links: ExecutorLinks;
   readonly #attempts = new Map<string, Attempt>();
-  readonly #byTask = new Map<Task, Attempt>();
-  /** By its number: how many jobs of a claim have no outcome yet. */
-  readonly #claims = new Map<number, number>();
+  readonly #claims = new OpenClaims();
   #onIdle: (() => void)[] = [];
   #forgotten = 0;
 
@@ -111,15 +77,20 @@ export class Executor {
 
   /** A pool's word that a task was told to stop. */
   stopping(task: Task): void {
-    const attempt = this.#byTask.get(task);
+    const attempt = this.#attemptOf(task);
     if (attempt) attempt.isStopping = true;
+  }
+
+  #attemptOf(task: Task): Attempt | undefined {
+    const attempt = this.#attempts.get(task.id);
+    return attempt?.task === task ? attempt : undefined;
   }
 
   /** A pool's word on what tasks came to. */
   settle(ends: readonly Settled[]): void {
     const running: Ending[] = [];
     for (const { task, outcome } of ends) {
-      const attempt = this.#byTask.get(task);
+      const attempt = this.#attemptOf(task);
       if (attempt?.job) running.push({ attempt, before: attempt.job, outcome });
     }
     this.#settle(running);
@@ -183,7 +154,7 @@ export class Executor {
       return { attempt, claim };
     });
     const claimed = claims.filter(({ claim }) => claim.kind === 'claimed').length;
-    if (claimed > 0) this.#claims.set(number, claimed);
+    this.#claims.open(number, claimed);
     await journal.commit(change);
     for (const { attempt, claim } of claims) {
       backlog.settle(attempt.choice, attempt.choice.key);
@@ -227,7 +198,6 @@ export class Executor {
       }
       const task = taskOf(job, type);
       attempt.task = task;
-      this.#byTask.set(task, attempt);
       this.#links.announcer.started(job);
       const own = rides.get(pool);
       if (own) own.push({ seat, task });
@@ -251,7 +221,7 @@ export class Executor {
       change.move(spec, status, next);
       // A release that a power cut takes back is made again by recovery.
       if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
-      if (this.#leaves(status.claim)) change.endClaim(status.claim);
+      if (this.#claims.leave(status.claim)) change.endClaim(status.claim);
       return { spec, status: next };
     });
     journal.commit(change).then(
@@ -279,15 +249,6 @@ export class Executor {
     if (attempt.task && !attempt.isSettling) attempt.pool.stop(attempt.task, 'cancelled');
   }
 
-  /** A job of the claim has its outcome. @returns whether it is the last one. */
-  #leaves(claim: number | undefined): claim is number {
-    const left = (claim === undefined ? undefined : this.#claims.get(claim)) ?? 0;
-    if (claim === undefined || left === 0) return false;
-    if (left > 1) this.#claims.set(claim, left - 1);
-    else this.#claims.delete(claim);
-    return left === 1;
-  }
-
   #end(attempt: Attempt, before: Job, job: Job): void {
     this.#forget(attempt);
     for (const resolve of attempt.onEnd) resolve(job.status.state);
@@ -304,7 +265,6 @@ export class Executor {
 
   #forget(attempt: Attempt): void {
     this.#attempts.delete(attempt.choice.id);
-    if (attempt.task) this.#byTask.delete(attempt.task);
     this.#links.backlog.end(attempt.choice);
     if (++this.#forgotten % RAISE_MARK_EVERY === 0) this.#raiseMark();
     if (this.#attempts.size === 0) for (const idle of this.#onIdle.splice(0)) idle();
@@ -313,42 +273,9 @@ export class Executor {
   /** Claims are numbered in order: below the lowest that is left there is nothing, and what comes is higher. */
   #raiseMark(): void {
     const { journal } = this.#links;
-    let lowest = journal.nextSequence();
-    for (const claim of this.#claims.keys()) lowest = Math.min(lowest, claim);
+    let lowest = Math.min(journal.nextSequence(), this.#claims.lowest);
     // The key of a claim whose last outcome is being written goes with it.
     for (const { job } of this.#attempts.values()) lowest = Math.min(lowest, job?.status.claim ?? lowest);
     journal.raiseMark(RUNNING_SPAN.from, runningKey(lowest));
   }
-}
-
-const NOBODY: readonly never[] = [];
-
-function attemptOf({ choice, type, pool, seat }: Start): Attempt {
-  return {
-    choice,
-    type,
-    pool,
-    seat,
-    job: undefined,
-    task: undefined,
-    onEnd: NOBODY,
-    onAbandon: NOBODY,
-    isStopping: false,
-    isSettling: false,
-    stopReason: undefined,
-  };
-}
-
-function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
-  const task = {
-    id: spec.id,
-    name: spec.name,
-    queue: spec.queue,
-    attempt: status.attempt,
-    maxAttempts: spec.maxAttempts ?? type.maxAttempts,
-    payload: spec.payload,
-    graceMs: type.graceMs,
-  };
-  const timeoutMs = spec.timeoutMs ?? type.timeoutMs;
-  return timeoutMs === undefined ? task : { ...task, timeoutMs };
 }

@@ -1,0 +1,39 @@
+/** Which layout of keys and values a journal has. Older ones are migrated, newer ones refused. */
+import { MillraceError } from '../errors.js';
+import { CHECKSUM_BYTES, unseal } from './integrity.js';
+import { metaKey } from './keys.js';
+import { numberOf, putNumber } from './meta.js';
+import type { Store } from './store.js';
+
+/** The layout that this version writes. */
+export const FORMAT_VERSION = 2;
+
+/** Format 1 had another checksum; what it looks like says enough. */
+const FORMAT_1 = 0x31;
+
+/**
+ * Makes sure that the journal can be read, and marks a new one.
+ * @throws MillraceError `MILLRACE_JOURNAL_FORMAT`, `MILLRACE_JOURNAL_CORRUPT`
+ */
+export async function checkFormat(store: Store): Promise<void> {
+  const format = await readFormat(store);
+  if (format === FORMAT_VERSION) return;
+  if (format === undefined) {
+    const batch = store.batch();
+    putNumber(batch, 'format', FORMAT_VERSION);
+    await batch.write(true);
+    return;
+  }
+  const message =
+    format > FORMAT_VERSION
+      ? `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`
+      : `The journal has format ${format}, which was never released and cannot be read: finish its jobs with the version that wrote it, or use another directory`;
+  throw new MillraceError('MILLRACE_JOURNAL_FORMAT', message);
+}
+
+async function readFormat(store: Store): Promise<number | undefined> {
+  const key = metaKey('format');
+  const [value] = await store.getMany([key]);
+  if (value?.[0] === FORMAT_1 && value.byteLength === 1 + CHECKSUM_BYTES) return 1;
+  return value && numberOf(unseal(key, value));
+}

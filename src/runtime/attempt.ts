@@ -1,0 +1,71 @@
+/** One attempt of a job, as the executor carries it from step to step. */
+import type { Outcome } from '../job/outcome.js';
+import type { Job, JobState } from '../job/record.js';
+import type { JobTypeSettings } from '../options.js';
+import type { Pool, Seat, StopReason, Task } from '../pool/contract.js';
+import type { Choice } from './backlog.js';
+
+/** A job that was chosen, how it runs and where. */
+export interface Start {
+  readonly choice: Choice;
+  readonly type: JobTypeSettings;
+  readonly pool: Pool;
+  readonly seat: Seat;
+}
+
+/** A chosen job until its outcome is committed. */
+export interface Attempt extends Start {
+  /** The job as it runs; absent while it is being claimed. */
+  job: Job | undefined;
+  task: Task | undefined;
+  /** Resolved with the state that resulted, for whoever cancels it. */
+  onEnd: readonly ((state: JobState) => void)[];
+  onAbandon: readonly ((error: unknown) => void)[];
+  /** Its handler was told to stop. */
+  isStopping: boolean;
+  /** The outcome is on its way into the journal. */
+  isSettling: boolean;
+  /** Why it must stop; one that has not started does not start any more. */
+  stopReason: StopReason | undefined;
+}
+
+/** An attempt whose outcome is known. */
+export interface Ending {
+  readonly attempt: Attempt;
+  /** The job as it ran. */
+  readonly before: Job;
+  readonly outcome: Outcome;
+}
+
+const NOBODY: readonly never[] = [];
+
+export function attemptOf({ choice, type, pool, seat }: Start): Attempt {
+  return {
+    choice,
+    type,
+    pool,
+    seat,
+    job: undefined,
+    task: undefined,
+    onEnd: NOBODY,
+    onAbandon: NOBODY,
+    isStopping: false,
+    isSettling: false,
+    stopReason: undefined,
+  };
+}
+
+/** What a pool gets of it. */
+export function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
+  const task = {
+    id: spec.id,
+    name: spec.name,
+    queue: spec.queue,
+    attempt: status.attempt,
+    maxAttempts: spec.maxAttempts ?? type.maxAttempts,
+    payload: spec.payload,
+    graceMs: type.graceMs,
+  };
+  const timeoutMs = spec.timeoutMs ?? type.timeoutMs;
+  return timeoutMs === undefined ? task : { ...task, timeoutMs };
+}
