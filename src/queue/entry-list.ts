@@ -8,8 +8,8 @@ export interface ReadyEntry {
   readonly key: string;
   readonly id: string;
   readonly name: string;
-  /** The job itself, where it is at hand and small: it saves reading it back. */
-  readonly job?: Job | undefined;
+  /** The job itself, where it is at hand and small: it saves reading it back. It may be found while the entry waits. */
+  job?: Job | undefined;
 }
 
 export class EntryList implements Iterable<ReadyEntry> {

@@ -8,7 +8,7 @@ import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import type { Job, JobSpec } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
-import { laneSpan, orderOf, readyKey } from '../journal/keys.js';
+import { laneSpan, orderOf, placeOf, readyKey } from '../journal/keys.js';
 import type { QueueSettings } from '../options.js';
 import { Limits } from '../queue/limits.js';
 import { selector, type Selection, type Selector } from '../queue/selector.js';
@@ -60,6 +60,8 @@ export interface BacklogOptions {
 
 /** A job with a greater payload is read again when it is claimed, so that windows stay small. */
 const MAX_CACHED_PAYLOAD_BYTES = 4_096;
+/** How many jobs are read at once: enough to be quick, few enough not to be felt on the event loop. */
+const FETCH_SIZE = 200;
 const RAISE_MARK_EVERY = 1_000;
 /** Before what could not be read is tried again. */
 const RETRY_MS = 1_000;
@@ -248,10 +250,11 @@ export class Backlog {
     const { journal, onRefill } = this.#options;
     const after = lane.window.wants;
     if (after === undefined) return;
+    let entries: ReadyEntry[] = [];
     lane.window.beginPage();
     try {
       const page = await journal.ready(lane.queue, lane.name, after === '' ? undefined : after, WINDOW_SIZE);
-      const entries = page.entries.map(({ key, text: id }) => ({ key, id, name: lane.name }));
+      entries = page.entries.map(({ key, text: id }) => ({ key, id, name: lane.name, job: undefined }));
       lane.window.endPage({ ...page, entries });
     } catch (thrown) {
       lane.window.endPage(undefined);
@@ -263,6 +266,25 @@ export class Backlog {
     }
     // Also where it failed: the lane rests, and others that had to wait for its first entry go on.
     onRefill();
+    await this.#fetchJobs(entries);
+  }
+
+  /** Reads the jobs themselves before they are needed: a claim that has to read them takes longer. */
+  async #fetchJobs(entries: readonly ReadyEntry[]): Promise<void> {
+    for (let from = 0; from < entries.length && !this.#isStopped; from += FETCH_SIZE) {
+      const some = entries.slice(from, from + FETCH_SIZE);
+      try {
+        const jobs = await this.#options.journal.jobs(some.map(({ id }) => id));
+        for (const [i, entry] of some.entries()) {
+          const job = jobs[i];
+          // What does not fit here is for the claim to deal with, as is what could not be read.
+          if (!job || job instanceof MillraceError || placeOf(job) !== entry.key) continue;
+          if (job.spec.payload.byteLength <= MAX_CACHED_PAYLOAD_BYTES) entry.job = job;
+        }
+      } catch {
+        return; // The claims read again, and report what keeps them from it.
+      }
+    }
   }
 
   /** A lane that could not be read rests, so that trying again neither stops nor spins. */

@@ -186,3 +186,13 @@ test('a job that needs more room than there is, is told of, unless a limit holds
   expect(bench.backlog.next(isImage, always)?.name).toBe('image');
   expect(bench.backlog.hasStuck(isImage, always)).toBe(false);
 });
+
+test('the small jobs of a page are at hand before they are claimed, each as it is', async () => {
+  const bench = await Bench.open();
+  const jobs = await bench.enqueue(450);
+  await bench.enqueue(1, { payload: new Uint8Array(10_000) });
+  const next = await Bench.open(bench.disk);
+  const picks = Array.from({ length: 451 }, () => next.backlog.next(always, always));
+  expect(structuredClone(picks.slice(0, 450).map((pick) => pick?.job))).toStrictEqual(structuredClone(jobs));
+  expect(picks[450]).toMatchObject({ job: undefined });
+});
