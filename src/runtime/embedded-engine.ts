@@ -222,10 +222,14 @@ export class EmbeddedEngine {
     this.executor.shutDown();
     await this.executor.whenIdle();
     await Promise.all([pools.thread.close(), pools.inline.close(), this.#backlog.stop(), this.#reporting]);
-    const error = closedError();
-    announcer.results.close(error);
-    for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
-    await journal.close();
+    try {
+      await journal.close();
+    } finally {
+      // Last of all: whoever leaves this rejection unhandled ends the process, and by now that does no harm.
+      const error = closedError();
+      announcer.results.close(error);
+      for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
+    }
   }
 
   async #reportUnknown(): Promise<void> {

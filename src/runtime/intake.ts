@@ -75,12 +75,21 @@ export class Intake {
   async enqueueMany(items: readonly EnqueueItem[]): Promise<Accepted[]> {
     const specs: JobSpec[] = [];
     const slices = new Slices();
-    for (const { name, payload, options = NO_OPTIONS } of items) {
-      specs.push(this.#spec(name, payload, options));
+    for (const [i, item] of items.entries()) {
+      specs.push(this.#specOf(item, i));
       if (slices.isOver) await slices.next();
     }
     const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
     return named.size === 0 ? this.#commitAll(specs) : this.#commitAllOnce(specs, named);
+  }
+
+  #specOf({ name, payload, options = NO_OPTIONS }: EnqueueItem, i: number): JobSpec {
+    try {
+      return this.#spec(name, payload, options);
+    } catch (thrown) {
+      if (!(thrown instanceof MillraceError)) throw thrown;
+      throw new MillraceError(thrown.code, `items[${i}]: ${thrown.message}`, { cause: thrown });
+    }
   }
 
   #spec(name: string, payload: unknown, options: EnqueueOptions): JobSpec {

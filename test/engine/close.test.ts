@@ -51,6 +51,17 @@ test.each([
   expect(await second.job(running.id)).toMatchObject({ state: 'completed', attempt: 1 });
 });
 
+test('whoever waits for a result hears of the closing when it is over, so that a crash over it harms nothing', async () => {
+  const { options, closing } = await bench();
+  const jobs = { work: scriptedInline({ grace: 1 }) };
+  const first = closing(await Millrace.open({ ...options, jobs }));
+  const result = (await first.enqueue('work', { do: 'hang' })).result();
+  void first.close({ timeout: 0 });
+  await expect(result).rejects.toMatchObject(closed);
+  // The directory is free by now.
+  closing(await Millrace.open({ ...options, jobs }));
+});
+
 test.each([
   ['a thread job that loops', scriptedThread({ grace: 1 }), 'loop'],
   ['a thread job that hangs', scriptedThread({ grace: 1 }), 'hang'],
