@@ -62,7 +62,7 @@ export async function ask<A>(
   }
 }
 
-/** The same of a copy: opening a journal that was not closed repairs it. */
+/** The same of a copy: the first to open a journal that work or a kill has left sorts its log, and spares others that. */
 export async function askCopy<A>(stage: Stage, directory: string, role: BacklogSetup['role']): Promise<A> {
   const copy = `${directory}-copy`;
   cpSync(directory, copy, { recursive: true });

@@ -41,9 +41,8 @@ async function fillInLine(stage: Stage, wanted: readonly Wanted[], until: number
 }
 
 async function sample(stage: Stage, { name, directory }: Journal, samples: Samples): Promise<void> {
-  const asks = name.endsWith('killed') ? askCopy : ask;
-  samples.levelMs.push((await asks<{ openMs: number }>(stage, directory, 'level')).openMs);
-  const { openMs, rssMB } = await asks<Opened>(stage, directory, 'open');
+  samples.levelMs.push((await askCopy<{ openMs: number }>(stage, directory, 'level')).openMs);
+  const { openMs, rssMB } = await askCopy<Opened>(stage, directory, 'open');
   samples.openMs.push(openMs);
   samples.rssMB.push(rssMB);
   if (HAS_THROUGHPUT.has(name)) {
