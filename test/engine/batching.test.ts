@@ -17,7 +17,7 @@ const tiny = threadJob<typeof import('../fixtures/tiny.js')>(
 );
 const threads = { count: 1 };
 
-test('tiny jobs complete each with its own result, and run in order', async () => {
+test('tiny jobs complete once each, with its own result', async () => {
   const { options, closing } = await bench();
   const mill = closing(await Millrace.open({ ...options, jobs: { tiny }, threads, durability: 'os' }));
   const completed: number[] = [];
@@ -25,7 +25,8 @@ test('tiny jobs complete each with its own result, and run in order', async () =
   const numbers = Array.from({ length: 3_000 }, (_, i) => i);
   const handles = await mill.enqueueMany(numbers.map((payload) => ({ name: 'tiny', payload }) as const));
   expect(await Promise.all(handles.map((handle) => handle.result()))).toEqual(numbers);
-  expect(completed).toEqual(numbers);
+  // Mostly in order; what was taken back from a thread that was held up for a moment may be overtaken.
+  expect(completed.toSorted((x, y) => x - y)).toEqual(numbers);
   expect(await mill.counts()).toMatchObject({ completed: 3_000, running: 0, available: 0 });
 });
 
