@@ -73,8 +73,8 @@ export class Millrace<
     checkMany(items);
     const accepted = await this.#engine.enqueueMany(items);
     // Safe: there is one handle for each item, of its name.
-    return items.map(
-      ({ name }, i) => new Handle(this.#engine, name, accepted[i]?.id ?? '', accepted[i]?.endsBefore),
+    return accepted.map(
+      ({ id, endsBefore }, i) => new Handle(this.#engine, (items[i] as Items[number]).name, id, endsBefore),
     ) as JobHandles<Jobs, Items>;
   }
 

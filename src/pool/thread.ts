@@ -63,7 +63,7 @@ export class Thread {
   #state: 'starting' | 'ready' | 'ending' | 'gone' = 'starting';
   /** Why the thread ended, where it was not the engine that ended it. */
   #fatal: Error | undefined;
-  /** A stray error left the thread in a state that nobody knows: it gets no further chunk. */
+  /** A stray error left the thread in a state that nobody knows, or Piscina dropped it: it gets no further chunk. */
   #isTainted = false;
   #isProven = false;
   #stuck: Timer | undefined;

@@ -41,7 +41,7 @@ export class Dispatcher {
     const { backlog, executor, mayClaim, onPass } = this.#links;
     const accepts = (entry: ReadyEntry): boolean => this.#accepts(entry);
     // A job that needs a thread for itself gets none while jobs that need less keep all of them going.
-    const mayQueue = !backlog.hasStuck((lane) => this.#isStuck(lane), accepts);
+    const mayQueue = mayClaim() && !backlog.hasStuck((lane) => this.#isStuck(lane), accepts);
     const hasRoom = (lane: LaneInfo): boolean => this.#hasRoom(lane, mayQueue);
     const starts: Start[] = [];
     while (mayClaim()) {

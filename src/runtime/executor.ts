@@ -77,11 +77,11 @@ export class Executor {
 
   /** A pool's word that a task was told to stop. */
   stopping(task: Task): void {
-    const attempt = this.#attemptOf(task);
+    const attempt = this.#byTask(task);
     if (attempt) attempt.isStopping = true;
   }
 
-  #attemptOf(task: Task): Attempt | undefined {
+  #byTask(task: Task): Attempt | undefined {
     const attempt = this.#attempts.get(task.id);
     return attempt?.task === task ? attempt : undefined;
   }
@@ -90,7 +90,7 @@ export class Executor {
   settle(ends: readonly Settled[]): void {
     const running: Ending[] = [];
     for (const { task, outcome } of ends) {
-      const attempt = this.#attemptOf(task);
+      const attempt = this.#byTask(task);
       if (attempt?.job) running.push({ attempt, before: attempt.job, outcome });
     }
     this.#settle(running);

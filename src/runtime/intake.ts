@@ -160,25 +160,35 @@ export class Intake {
     return specs.map(({ id }) => ({ id, endsBefore }));
   }
 
-  /** @param named Those whose ids their caller chose: of jobs that exist, or are named twice, no second one is made. */
+  async #commitOnce(spec: JobSpec): Promise<Accepted> {
+    const [accepted] = await this.#commitAllOnce([spec], new Set([spec]));
+    // Safe: there is one for each spec.
+    return accepted as Accepted;
+  }
+
+  /**
+   * Of several enqueues with one id, at once or over the years, the first makes the job.
+   * @param named Those whose ids their caller chose.
+   */
   async #commitAllOnce(specs: readonly JobSpec[], named: ReadonlySet<JobSpec>): Promise<Accepted[]> {
     const ids = [...new Set(Array.from(named, ({ id }) => id))];
+    // Whether the one before us made it shows in the journal; its error is its caller's.
     for (let busy = this.#busy(ids); busy; busy = this.#busy(ids)) await busy.catch(() => {});
     const arriving = this.#commitNew(specs, named, ids);
     for (const id of ids) this.#named.set(id, arriving);
     try {
-      await arriving;
+      const made = new Map((await arriving).map((accepted) => [accepted.id, accepted]));
+      return specs.map(({ id }) => made.get(id) ?? { id, endsBefore: undefined });
     } finally {
       for (const id of ids) this.#named.delete(id);
     }
-    return specs.map(({ id }) => ({ id, endsBefore: undefined }));
   }
 
   async #commitNew(
     specs: readonly JobSpec[],
     named: ReadonlySet<JobSpec>,
     ids: readonly string[],
-  ): Promise<void> {
+  ): Promise<Accepted[]> {
     const reads = await this.#links.journal.jobs(ids);
     const existing = new Map(ids.map((id, i) => [id, reads[i]]));
     const firsts = new Map<string, JobSpec>();
@@ -189,31 +199,12 @@ export class Intake {
       firsts.set(spec.id, spec);
       return true;
     });
-    if (fresh.length > 0) await this.#commitAll(fresh);
+    return fresh.length > 0 ? this.#commitAll(fresh) : [];
   }
 
   #busy(ids: readonly string[]): Promise<unknown> | undefined {
     const id = ids.find((one) => this.#named.has(one));
     return id === undefined ? undefined : this.#named.get(id);
-  }
-
-  /** Of several enqueues with one id, at once or over the years, the first makes the job. */
-  async #commitOnce(spec: JobSpec): Promise<Accepted> {
-    const { id } = spec;
-    // Whether the one before us made it shows in the journal; its error is its caller's.
-    while (this.#named.has(id)) await this.#named.get(id)?.catch(() => {});
-    const arriving = this.#commitIfNew(spec);
-    this.#named.set(id, arriving);
-    try {
-      return await arriving;
-    } finally {
-      this.#named.delete(id);
-    }
-  }
-
-  async #commitIfNew(spec: JobSpec): Promise<Accepted> {
-    const existing = await this.#links.journal.job(spec.id);
-    return sameJob(existing, spec) ? { id: spec.id, endsBefore: undefined } : this.#commit(spec);
   }
 }
 
