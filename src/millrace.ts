@@ -12,7 +12,6 @@ import type {
 } from './engine.js';
 import { MillraceError } from './errors.js';
 import type { Listener, MillraceEvents } from './events.js';
-import { Handle } from './handle.js';
 import { toMs, type Duration } from './job/duration.js';
 import { decodeError, fromErrorData } from './job/error-data.js';
 import type { JobCounts, JobState } from './job/record.js';
@@ -28,6 +27,12 @@ import { EmbeddedEngine } from './runtime/embedded-engine.js';
 
 /** The queues of an app: those that `queues` names, or `default` alone. */
 type QueueNames<Queue extends string> = [Queue] extends [never] ? 'default' : Queue;
+
+/** The engine's handles know no types: a job's result was encoded by the handler of its name, whose result this is. */
+type HandleOf<Jobs extends JobCatalogue, Name extends keyof Jobs & string> = JobHandle<
+  Name,
+  JobResult<Jobs[Name]>
+>;
 
 /** An open engine. Keep one per app, and `close()` it before the process ends. */
 export class Millrace<
@@ -59,27 +64,22 @@ export class Millrace<
     return new Millrace<Jobs, QueueNames<Queue>>(engine, announcer);
   }
 
-  async enqueue<Name extends keyof Jobs & string>(
+  enqueue<Name extends keyof Jobs & string>(
     name: Name,
     ...[payload, options]: EnqueueArguments<JobPayload<Jobs[Name]>, Queue>
-  ): Promise<JobHandle<Name, JobResult<Jobs[Name]>>> {
-    const { id, endsBefore } = await this.#engine.enqueue(name, payload, options);
-    return new Handle(this.#engine, name, id, endsBefore);
+  ): Promise<HandleOf<Jobs, Name>> {
+    return this.#engine.enqueue(name, payload, options) as unknown as Promise<HandleOf<Jobs, Name>>;
   }
 
   async enqueueMany<const Items extends readonly EnqueueItem<Jobs, Queue>[]>(
     items: Items,
   ): Promise<JobHandles<Jobs, Items>> {
     checkMany(items);
-    const accepted = await this.#engine.enqueueMany(items);
-    // Safe: there is one handle for each item, of its name.
-    return accepted.map(
-      ({ id, endsBefore }, i) => new Handle(this.#engine, (items[i] as Items[number]).name, id, endsBefore),
-    ) as JobHandles<Jobs, Items>;
+    return (await this.#engine.enqueueMany(items)) as JobHandles<Jobs, Items>;
   }
 
-  handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>> {
-    return new Handle(this.#engine, name, id);
+  handle<Name extends keyof Jobs & string>(name: Name, id: string): HandleOf<Jobs, Name> {
+    return this.#engine.handle(name, id) as unknown as HandleOf<Jobs, Name>;
   }
 
   job(id: string): Promise<JobSnapshot | undefined> {

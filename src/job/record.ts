@@ -1,9 +1,7 @@
 /**
  * What is kept of a job. The spec is fixed by `enqueue()` and written once, payload included; the status is
- * written anew by each transition. Both are encoded here, and nowhere else.
+ * written anew by each transition.
  */
-import { MillraceError } from '../errors.js';
-import { pack, unpack } from './packer.js';
 
 /** Where a job is in its life; the README's words. */
 export type JobState =
@@ -83,124 +81,6 @@ export const MIN_PRIORITY = -0x8000;
 
 /** How many errored attempts a job keeps. */
 export const MAX_ERRORS = 10;
-
-/**
- * Records are tuples: names of fields would take longer to write than their values. `null` is what is absent; a new
- * field goes to the end, and is absent in older records.
- */
-type Absent<Value> = Value | null | undefined;
-
-type SpecTuple = [
-  name: string,
-  queue: string,
-  priority: number,
-  sequence: number,
-  enqueuedAt: number,
-  isSynced: boolean,
-  payload: Uint8Array,
-  runAt: Absent<number>,
-  maxAttempts: Absent<number>,
-  timeoutMs: Absent<number>,
-];
-
-type StatusTuple = [
-  state: number,
-  attempt: number,
-  claim: Absent<number>,
-  startedAt: Absent<number>,
-  finishedAt: Absent<number>,
-  result: Absent<Uint8Array>,
-  runAt: Absent<number>,
-  cancelRequestedAt: Absent<number>,
-  errors: Absent<AttemptTuple[]>,
-];
-
-type AttemptTuple = [attempt: number, startedAt: number, endedAt: number, error: Uint8Array];
-
-/** The id is the record's key and is not repeated in it. */
-export function encodeSpec(spec: JobSpec): Uint8Array {
-  const { name, queue, priority, sequence, enqueuedAt, durability, payload } = spec;
-  const { runAt = null, maxAttempts = null, timeoutMs = null } = spec;
-  const isSynced = durability === 'fsync';
-  return pack([
-    name,
-    queue,
-    priority,
-    sequence,
-    enqueuedAt,
-    isSynced,
-    payload,
-    runAt,
-    maxAttempts,
-    timeoutMs,
-  ] satisfies SpecTuple);
-}
-
-/** The cast is safe for bytes whose checksum held: {@link encodeSpec} made them. */
-export function decodeSpec(id: string, bytes: Uint8Array): JobSpec {
-  const [name, queue, priority, sequence, enqueuedAt, isSynced, payload, runAt, maxAttempts, timeoutMs] =
-    unpack(bytes) as SpecTuple;
-  return {
-    id,
-    name,
-    queue,
-    priority,
-    sequence,
-    enqueuedAt,
-    durability: isSynced ? 'fsync' : 'os',
-    payload,
-    ...(isPresent(runAt) && { runAt }),
-    ...(isPresent(maxAttempts) && { maxAttempts }),
-    ...(isPresent(timeoutMs) && { timeoutMs }),
-  };
-}
-
-export function encodeStatus(status: JobStatus): Uint8Array {
-  const { state, attempt, claim = null, startedAt = null, finishedAt = null, result = null } = status;
-  const { runAt = null, cancelRequestedAt = null, errors } = status;
-  const attempts = errors
-    ? errors.map((one): AttemptTuple => [one.attempt, one.startedAt, one.endedAt, one.error])
-    : null;
-  return pack([
-    JOB_STATES.indexOf(state),
-    attempt,
-    claim,
-    startedAt,
-    finishedAt,
-    result,
-    runAt,
-    cancelRequestedAt,
-    attempts,
-  ] satisfies StatusTuple);
-}
-
-/** The cast is safe for bytes whose checksum held: {@link encodeStatus} made them. */
-export function decodeStatus(bytes: Uint8Array): JobStatus {
-  const [number, attempt, claim, startedAt, finishedAt, result, runAt, cancelRequestedAt, errors] = unpack(
-    bytes,
-  ) as StatusTuple;
-  const state = JOB_STATES[number];
-  if (!state) throw new MillraceError('MILLRACE_JOURNAL_CORRUPT', `There is no job state ${number}`);
-  return {
-    state,
-    attempt,
-    ...(isPresent(claim) && { claim }),
-    ...(isPresent(startedAt) && { startedAt }),
-    ...(isPresent(finishedAt) && { finishedAt }),
-    ...(isPresent(result) && { result }),
-    ...(isPresent(runAt) && { runAt }),
-    ...(isPresent(cancelRequestedAt) && { cancelRequestedAt }),
-    ...(isPresent(errors) && { errors: errors.map(attemptOf) }),
-  };
-}
-
-function attemptOf([attempt, startedAt, endedAt, error]: AttemptTuple): AttemptRecord {
-  return { attempt, startedAt, endedAt, error };
-}
-
-function isPresent<Value>(value: Absent<Value>): value is Value {
-  return value !== null && value !== undefined;
-}
 
 export function isEnd(state: JobState): state is EndedState {
   return state === 'completed' || state === 'failed' || state === 'cancelled';

@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { seal } from './integrity.js';
+import { sealText } from './integrity.js';
 import { MARKS_SPAN, metaKey } from './keys.js';
 import type { Store } from './store.js';
 
@@ -22,7 +22,7 @@ export function currentBoot(): string {
 /** Drops the marks of another start of the machine; the first pages after that walk over what was deleted. */
 export async function dropMarksOfOtherBoots(store: Store, boot: string): Promise<void> {
   const key = metaKey('boot');
-  const sealed = seal(key, Buffer.from(boot));
+  const sealed = sealText(key, boot);
   const [stored] = await store.getMany([key]);
   if (stored && Buffer.compare(stored, sealed) === 0) return;
   const batch = store.batch();

@@ -1,7 +1,7 @@
 /** How many jobs each queue has in each state: exact, because a change travels in the batch of what it counts. */
 import { Packr } from 'msgpackr/pack';
 import { JOB_STATES, type JobCounts } from '../job/record.js';
-import { seal, unseal } from './integrity.js';
+import { sealBytes, unsealBytes } from './integrity.js';
 import { COUNTERS_SPAN, countersKey } from './keys.js';
 import type { Store, StoreBatch } from './store.js';
 import type { CountChange } from './transaction.js';
@@ -20,7 +20,7 @@ export class Counters {
     const entries = await store.page({ ...COUNTERS_SPAN, limit: Number.MAX_SAFE_INTEGER });
     for (const { key, value } of entries) {
       // Safe for bytes whose checksum held: addTo() made them.
-      const counts = packr.unpack(unseal(key, value)) as JobCounts;
+      const counts = packr.unpack(unsealBytes(key, value)) as JobCounts;
       counters.#committed.set(key.slice(COUNTERS_SPAN.from.length), counts);
     }
     return counters;
@@ -42,7 +42,7 @@ export class Counters {
   addTo(batch: StoreBatch): void {
     for (const [queue, counts] of this.#writing) {
       const key = countersKey(queue);
-      batch.put(key, seal(key, packr.pack(counts)));
+      batch.put(key, sealBytes(key, packr.pack(counts)));
     }
   }
 

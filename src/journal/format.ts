@@ -1,15 +1,17 @@
 /** Which layout of keys and values a journal has. Older ones are migrated, newer ones refused. */
 import { MillraceError } from '../errors.js';
-import { CHECKSUM_BYTES, unseal } from './integrity.js';
+import { CHECKSUM_BYTES } from '../job/record-format.js';
+import { unsealText } from './integrity.js';
 import { metaKey } from './keys.js';
-import { numberOf, putNumber } from './meta.js';
+import { putNumber } from './meta.js';
 import type { Store } from './store.js';
 
 /** The layout that this version writes. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
-/** Format 1 had another checksum; what it looks like says enough. */
-const FORMAT_1 = 0x31;
+/** Formats 1 and 2 had other checksums, behind the value: the digit comes first. */
+const OLD_FORMATS: readonly number[] = [0x31, 0x32];
+const ZERO = 0x30;
 
 /**
  * Makes sure that the journal can be read, and marks a new one.
@@ -34,6 +36,7 @@ export async function checkFormat(store: Store): Promise<void> {
 async function readFormat(store: Store): Promise<number | undefined> {
   const key = metaKey('format');
   const [value] = await store.getMany([key]);
-  if (value?.[0] === FORMAT_1 && value.byteLength === 1 + CHECKSUM_BYTES) return 1;
-  return value && numberOf(unseal(key, value));
+  const [first = 0] = value ?? [];
+  if (value?.byteLength === 1 + CHECKSUM_BYTES && OLD_FORMATS.includes(first)) return first - ZERO;
+  return value && Number(unsealText(key, value));
 }

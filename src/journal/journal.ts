@@ -3,16 +3,16 @@
  * their indexes back, with their checksums checked.
  */
 import { MillraceError } from '../errors.js';
-import { decodeSpec, decodeStatus, type Job, type JobCounts } from '../job/record.js';
+import type { Job, JobCounts } from '../job/record.js';
+import { decodeSpec, decodeStatus } from '../job/record-format.js';
 import { enqueued } from '../job/transitions.js';
 import { dropMarksOfOtherBoots } from './boot.js';
 import { Counters } from './counters.js';
 import { checkFormat } from './format.js';
 import { GroupCommit, type OnCommit } from './group-commit.js';
-import { unseal } from './integrity.js';
+import { unseal, unsealText } from './integrity.js';
 import {
   claimOf,
-  decodeRoster,
   DUE_SPAN,
   laneOf,
   laneSpan,
@@ -24,6 +24,7 @@ import {
 } from './keys.js';
 import { Marks } from './marks.js';
 import { readNumber } from './meta.js';
+import { unsealRoster } from './roster.js';
 import type { Store } from './store.js';
 import type { Transaction } from './transaction.js';
 
@@ -178,7 +179,7 @@ export class Journal {
 
   /** The claims whose jobs have not all left them, in their order, behind the key `after`. */
   async running(after: string | undefined, limit: number): Promise<RosterPage> {
-    const { entries, last } = await this.#read(RUNNING_SPAN, after, limit, decodeRoster);
+    const { entries, last } = await this.#read(RUNNING_SPAN, after, limit, unsealRoster);
     const rosters = entries.map(({ key, value }) => ({ key, claim: claimOf(key), ids: value }));
     return last === undefined ? { rosters } : { rosters, next: last };
   }
@@ -200,7 +201,7 @@ export class Journal {
   }
 
   async #page(span: Span, after: string | undefined, limit: number): Promise<IndexPage> {
-    const { entries, last } = await this.#read(span, after, limit, (bytes) => Buffer.from(bytes).toString());
+    const { entries, last } = await this.#read(span, after, limit, unsealText);
     const texts = entries.map(({ key, value }) => ({ key, text: value }));
     return last === undefined ? { entries: texts } : { entries: texts, next: last };
   }
@@ -210,22 +211,22 @@ export class Journal {
     span: Span,
     after: string | undefined,
     limit: number,
-    decode: (bytes: Uint8Array) => Value,
+    read: (key: string, record: Uint8Array) => Value,
   ): Promise<{ entries: { key: string; value: Value }[]; last: string | undefined }> {
     this.#assertOpen();
     const range =
       after === undefined ? { from: this.#marks.startOf(span.from) } : { from: after, after: true };
-    const read = await this.#store.page({ ...range, to: span.to, limit });
+    const page = await this.#store.page({ ...range, to: span.to, limit });
     const entries: { key: string; value: Value }[] = [];
-    for (const { key, value } of read) {
+    for (const { key, value } of page) {
       try {
-        entries.push({ key, value: decode(unseal(key, value)) });
+        entries.push({ key, value: read(key, value) });
       } catch (thrown) {
-        // unseal() throws nothing else, and what it lets pass can be decoded.
+        // It throws nothing else, for what its checksum lets pass can be decoded.
         this.#reportDamage(key, thrown as MillraceError);
       }
     }
-    return { entries, last: read.length === limit ? read.at(-1)?.key : undefined };
+    return { entries, last: page.length === limit ? page.at(-1)?.key : undefined };
   }
 
   #reportDamage(key: string, error: MillraceError): void {

@@ -19,7 +19,6 @@
  */
 import { MillraceError } from '../errors.js';
 import { MAX_PRIORITY, type EndedState, type Job, type JobSpec } from '../job/record.js';
-import { pack, unpack } from '../job/packer.js';
 
 /** Behind every key that starts with the same prefix: `"` follows `!`. */
 const END = '"';
@@ -92,10 +91,6 @@ export function rankOf(key: string): { priority: number; sequence: number } {
   const rank = Number.parseInt(key.slice(at, at + PRIORITY_WIDTH), 16);
   return { priority: MAX_PRIORITY - rank, sequence: numberAt(key, at + PRIORITY_WIDTH) };
 }
-
-export const encodeRoster = (ids: readonly string[]): Uint8Array => pack(ids);
-/** The cast is safe for bytes whose checksum held: {@link encodeRoster} made them. */
-export const decodeRoster = (bytes: Uint8Array): string[] => unpack(bytes) as string[];
 
 /** The key of its own of a job that waits: for a thread, or for a time. */
 export function placeOf({ spec, status }: Job): string | undefined {

@@ -6,7 +6,7 @@
  * it. A raise never passes a key that is being written at that moment and that the raiser cannot know of yet.
  */
 import { MARKS_SPAN, markKey, spanStartOf } from './keys.js';
-import { seal, unseal } from './integrity.js';
+import { sealText, unsealText } from './integrity.js';
 import type { Store, StoreBatch } from './store.js';
 
 export class Marks {
@@ -19,7 +19,7 @@ export class Marks {
     const marks = new Marks();
     const entries = await store.page({ ...MARKS_SPAN, limit: Number.MAX_SAFE_INTEGER });
     for (const { key, value } of entries) {
-      marks.#marks.set(key.slice(MARKS_SPAN.from.length), Buffer.from(unseal(key, value)).toString());
+      marks.#marks.set(key.slice(MARKS_SPAN.from.length), unsealText(key, value));
     }
     return marks;
   }
@@ -66,7 +66,7 @@ export class Marks {
   addTo(batch: StoreBatch): void {
     for (const from of this.#dirty) {
       const key = markKey(from);
-      batch.put(key, seal(key, Buffer.from(this.startOf(from))));
+      batch.put(key, sealText(key, this.startOf(from)));
     }
     this.#dirty.clear();
   }

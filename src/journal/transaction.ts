@@ -1,7 +1,6 @@
 /** The changes that one step of a job, or of several, makes to the journal: all of them or none. */
+import { encodeSpec, encodeStatus } from '../job/record-format.js';
 import {
-  encodeSpec,
-  encodeStatus,
   JOB_STATES,
   isEnd,
   type EndedState,
@@ -10,8 +9,9 @@ import {
   type JobState,
   type JobStatus,
 } from '../job/record.js';
-import { seal } from './integrity.js';
-import { encodeRoster, endedKey, incomplete, placeOf, runningKey, specKey, statusKey } from './keys.js';
+import { seal, sealText } from './integrity.js';
+import { endedKey, incomplete, placeOf, runningKey, specKey, statusKey } from './keys.js';
+import { sealRoster } from './roster.js';
 
 /** By how much the number of jobs in each state changes, in the order of {@link JOB_STATES}. */
 export type CountChange = number[];
@@ -66,7 +66,7 @@ export class Transaction {
 
   /** A new job, in the status that follows from its spec. */
   enqueue(spec: JobSpec, status: JobStatus): this {
-    this.#put(specKey(spec.id), encodeSpec(spec));
+    this.#putRecord(specKey(spec.id), encodeSpec(spec));
     this.#place({ spec, status });
     this.#count(spec.queue, status.state, 1);
     if (spec.durability === 'fsync') this.withSync();
@@ -85,7 +85,7 @@ export class Transaction {
       this.#place({ spec, status: to });
     }
     if (to.state === 'running' && from.state !== 'running') this.#claim(spec, to);
-    else this.#put(statusKey(spec.id), encodeStatus(to));
+    else this.#putRecord(statusKey(spec.id), encodeStatus(to));
     if (from.state === to.state) return this;
     if (isEnd(to.state)) this.#end(spec, to.state, to);
     this.#count(spec.queue, from.state, -1);
@@ -100,8 +100,9 @@ export class Transaction {
 
   /** The jobs of the claim that have not left it, where others have. */
   keepClaim(claim: number, ids: readonly string[]): this {
-    this.#put(runningKey(claim), encodeRoster(ids));
-    this.places.push(runningKey(claim));
+    const key = runningKey(claim);
+    this.#put(key, sealRoster(key, ids));
+    this.places.push(key);
     return this;
   }
 
@@ -116,8 +117,10 @@ export class Transaction {
   close(): void {
     this.#isClosed = true;
     for (const [claim, ids] of this.#claims) this.keepClaim(claim, ids);
-    for (const [state, { finishedAt, sequence, ids }] of this.#ended)
-      this.#put(endedKey(state, finishedAt, sequence), encodeRoster(ids));
+    for (const [state, { finishedAt, sequence, ids }] of this.#ended) {
+      const key = endedKey(state, finishedAt, sequence);
+      this.#put(key, sealRoster(key, ids));
+    }
   }
 
   #claim(spec: JobSpec, { claim }: JobStatus): void {
@@ -137,13 +140,17 @@ export class Transaction {
   #place(job: Job): void {
     const place = placeOf(job);
     if (place === undefined) return;
-    this.#put(place, Buffer.from(job.spec.id));
+    this.#put(place, sealText(place, job.spec.id));
     this.places.push(place);
+  }
+
+  #putRecord(key: string, record: Uint8Array): void {
+    this.#put(key, seal(key, record));
   }
 
   #put(key: string, value: Uint8Array): void {
     this.keys.push(key);
-    this.values.push(seal(key, value));
+    this.values.push(value);
   }
 
   #count(queue: string, state: JobState, by: 1 | -1): void {

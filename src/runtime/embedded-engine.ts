@@ -15,7 +15,8 @@ import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { Executor } from './executor.js';
 import { Holds } from './holds.js';
-import { Intake, type Accepted, type EnqueueItem } from './intake.js';
+import { Handle, type JobAccess } from './handle.js';
+import { Intake, type EnqueueItem } from './intake.js';
 import { recover } from './recovery.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
@@ -40,7 +41,7 @@ interface DrainWaiter {
   reject(error: MillraceError): void;
 }
 
-export class EmbeddedEngine {
+export class EmbeddedEngine implements JobAccess {
   readonly executor: Executor;
   readonly #parts: EngineParts;
   readonly #holds = new Holds();
@@ -106,7 +107,10 @@ export class EmbeddedEngine {
       announcer.enqueued(job);
       this.#placed(job);
     };
-    this.#intake = new Intake({ journal, clock, settings, onAccepted, recent: announcer.results.recent });
+    const { recent } = announcer.results;
+    const handleOf = (name: string, id: string, endsBefore?: number): Handle =>
+      new Handle(this, name, id, endsBefore);
+    this.#intake = new Intake({ journal, clock, settings, onAccepted, recent, handleOf });
     this.#control = new Control({
       journal,
       clock,
@@ -149,17 +153,21 @@ export class EmbeddedEngine {
     this.#dispatcher.wake();
   }
 
-  enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<Accepted> {
-    this.#assertOpen();
+  enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<Handle> {
+    if (this.#closing) return Promise.reject(closedError());
     return this.#intake.enqueue(name, payload, options);
   }
 
-  enqueueMany(items: readonly EnqueueItem[]): Promise<Accepted[]> {
+  enqueueMany(items: readonly EnqueueItem[]): Promise<Handle[]> {
     this.#assertOpen();
     return this.#intake.enqueueMany(items);
   }
 
-  /** @param endsBefore Of the job's {@link Accepted}, where this engine took it. */
+  handle(name: string, id: string): Handle {
+    return new Handle(this, name, id);
+  }
+
+  /** @param endsBefore See {@link Handle}. */
   result(id: string, signal?: AbortSignal, endsBefore?: number): Promise<unknown> {
     const { announcer, journal } = this.#parts;
     const isAsUsual = !this.#closing && !journal.failure;

@@ -7,6 +7,7 @@ import { enqueued } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
+import type { Handle } from './handle.js';
 import { JobIds } from './job-ids.js';
 import { Slices } from './slices.js';
 import type { RecentEnds } from './recent-ends.js';
@@ -18,13 +19,8 @@ export interface IntakeLinks {
   readonly recent: RecentEnds;
   /** A job was committed. */
   readonly onAccepted: (job: Job) => void;
-}
-
-/** A job that is in the journal. */
-export interface Accepted {
-  readonly id: string;
-  /** How many jobs had ended before this one could; absent where it may have ended long ago. */
-  readonly endsBefore: number | undefined;
+  /** @param endsBefore See {@link Handle}. */
+  readonly handleOf: (name: string, id: string, endsBefore?: number) => Handle;
 }
 
 const NO_OPTIONS: EnqueueOptions = {};
@@ -34,7 +30,7 @@ type Draft = { -readonly [Field in keyof JobSpec]: JobSpec[Field] };
 /** A job on its way into the journal, and who waits for that. */
 interface Arrival {
   readonly job: Job;
-  readonly resolve: (accepted: Accepted) => void;
+  readonly resolve: (handle: Handle) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -62,17 +58,21 @@ export class Intake {
     this.#links = links;
   }
 
-  /** Resolves once the job is committed. @throws MillraceError at once, where the job is refused. */
-  enqueue(name: string, payload: unknown, options: EnqueueOptions = NO_OPTIONS): Promise<Accepted> {
-    const spec = this.#spec(name, payload, options);
-    return options.id === undefined ? this.#commit(spec) : this.#commitOnce(spec);
+  /** Resolves once the job is committed. @throws MillraceError where the job is refused. */
+  enqueue(name: string, payload: unknown, options: EnqueueOptions = NO_OPTIONS): Promise<Handle> {
+    // What is thrown in here rejects it.
+    return new Promise((resolve, reject) => {
+      const spec = this.#spec(name, payload, options);
+      if (options.id === undefined) this.#join(spec, resolve, reject);
+      else resolve(this.#commitOnce(spec));
+    });
   }
 
   /**
    * Resolves once all jobs are committed, in one write: all of them or none.
    * @throws MillraceError where one of them is refused.
    */
-  async enqueueMany(items: readonly EnqueueItem[]): Promise<Accepted[]> {
+  async enqueueMany(items: readonly EnqueueItem[]): Promise<Handle[]> {
     const specs: JobSpec[] = [];
     const slices = new Slices();
     for (const [i, item] of items.entries()) {
@@ -115,11 +115,11 @@ export class Intake {
     return spec;
   }
 
-  #commit(spec: JobSpec): Promise<Accepted> {
+  #join(spec: JobSpec, resolve: Arrival['resolve'], reject: Arrival['reject']): void {
     const job = { spec, status: enqueued(spec) };
     const { transaction, arrivals } = this.#joined();
     transaction.enqueue(spec, job.status);
-    return new Promise((resolve, reject) => arrivals.push({ job, resolve, reject }));
+    arrivals.push({ job, resolve, reject });
   }
 
   #joined(): Batch {
@@ -131,7 +131,7 @@ export class Intake {
   }
 
   #arrived(batch: Batch, error: Error | undefined): void {
-    const { recent, onAccepted } = this.#links;
+    const { recent, onAccepted, handleOf } = this.#links;
     if (this.#batch === batch) this.#batch = undefined;
     for (const { job, resolve, reject } of batch.arrivals) {
       if (error) {
@@ -139,12 +139,12 @@ export class Intake {
         continue;
       }
       onAccepted(job);
-      resolve({ id: job.spec.id, endsBefore: recent.count });
+      resolve(handleOf(job.spec.name, job.spec.id, recent.count));
     }
   }
 
-  async #commitAll(specs: readonly JobSpec[]): Promise<Accepted[]> {
-    const { journal, recent, onAccepted } = this.#links;
+  async #commitAll(specs: readonly JobSpec[]): Promise<Handle[]> {
+    const { journal, recent, onAccepted, handleOf } = this.#links;
     const transaction = new Transaction();
     const jobs: Job[] = [];
     const slices = new Slices();
@@ -157,28 +157,28 @@ export class Intake {
     await journal.commit(transaction);
     const endsBefore = recent.count;
     for (const job of jobs) onAccepted(job);
-    return specs.map(({ id }) => ({ id, endsBefore }));
+    return specs.map(({ name, id }) => handleOf(name, id, endsBefore));
   }
 
-  async #commitOnce(spec: JobSpec): Promise<Accepted> {
-    const [accepted] = await this.#commitAllOnce([spec], new Set([spec]));
+  async #commitOnce(spec: JobSpec): Promise<Handle> {
+    const [handle] = await this.#commitAllOnce([spec], new Set([spec]));
     // Safe: there is one for each spec.
-    return accepted as Accepted;
+    return handle as Handle;
   }
 
   /**
    * Of several enqueues with one id, at once or over the years, the first makes the job.
    * @param named Those whose ids their caller chose.
    */
-  async #commitAllOnce(specs: readonly JobSpec[], named: ReadonlySet<JobSpec>): Promise<Accepted[]> {
+  async #commitAllOnce(specs: readonly JobSpec[], named: ReadonlySet<JobSpec>): Promise<Handle[]> {
     const ids = [...new Set(Array.from(named, ({ id }) => id))];
     // Whether the one before us made it shows in the journal; its error is its caller's.
     for (let busy = this.#busy(ids); busy; busy = this.#busy(ids)) await busy.catch(() => {});
     const arriving = this.#commitNew(specs, named, ids);
     for (const id of ids) this.#named.set(id, arriving);
     try {
-      const made = new Map((await arriving).map((accepted) => [accepted.id, accepted]));
-      return specs.map(({ id }) => made.get(id) ?? { id, endsBefore: undefined });
+      const made = new Map((await arriving).map((handle) => [handle.id, handle]));
+      return specs.map(({ name, id }) => made.get(id) ?? this.#links.handleOf(name, id));
     } finally {
       for (const id of ids) this.#named.delete(id);
     }
@@ -188,7 +188,7 @@ export class Intake {
     specs: readonly JobSpec[],
     named: ReadonlySet<JobSpec>,
     ids: readonly string[],
-  ): Promise<Accepted[]> {
+  ): Promise<Handle[]> {
     const reads = await this.#links.journal.jobs(ids);
     const existing = new Map(ids.map((id, i) => [id, reads[i]]));
     const firsts = new Map<string, JobSpec>();

@@ -8,8 +8,8 @@ import { ProgressQueue } from './progress-queue.js';
 import { RecentEnds } from './recent-ends.js';
 
 interface Waiter {
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** Reads a job from the journal; rejects where there is none. */
@@ -22,21 +22,21 @@ export class Results {
   readonly recent = new RecentEnds();
 
   /**
-   * Resolves with a job's result. Listens first and reads then, so that no end is missed in between.
+   * Resolves with a job's result.
    * @param endsBefore What {@link RecentEnds.count} was when the job had certainly not ended.
    */
   wait(id: string, read: ReadJob, signal?: AbortSignal, endsBefore?: number): Promise<unknown> {
-    const known = endsBefore === undefined ? undefined : this.recent.since(endsBefore, id);
-    const result = known === 'open' && !signal ? this.#next(id) : this.#wait(id, known ?? read, signal);
-    // A caller that looks at it later, or never, must not be ended by an unhandled rejection.
-    result.catch(() => {});
+    const isOpen = endsBefore !== undefined && this.recent.isOpen(endsBefore, id);
+    if (isOpen && !signal) return this.#next(id);
+    const result = this.#wait(id, read, signal);
+    result.catch(ignore);
     return result;
   }
 
   /** The job has ended, and that is committed. */
   ended(job: Job): void {
     const { id } = job.spec;
-    this.recent.add(job);
+    this.recent.add(id);
     for (const waiter of takeAll(this.#waiters, id)) settle(waiter, job);
     for (const queue of takeAll(this.#watchers, id)) queue.end();
   }
@@ -68,11 +68,20 @@ export class Results {
 
   /** The result of a job that has not ended. */
   #next(id: string): Promise<unknown> {
-    return new Promise((resolve, reject) => insert(this.#waiters, id, { resolve, reject }));
+    const result = new Promise((resolve, reject: (error: unknown) => void) =>
+      insert(this.#waiters, id, {
+        resolve,
+        reject: (error) => {
+          result.catch(ignore);
+          reject(error);
+        },
+      }),
+    );
+    return result;
   }
 
-  /** @param known What is known of the job, or how to read it. */
-  async #wait(id: string, known: Job | 'open' | ReadJob, signal: AbortSignal | undefined): Promise<unknown> {
+  /** Listens first and reads then, so that no end is missed in between. */
+  async #wait(id: string, read: ReadJob, signal: AbortSignal | undefined): Promise<unknown> {
     signal?.throwIfAborted();
     let waiter: Waiter | undefined;
     let stopListening: (() => void) | undefined;
@@ -81,12 +90,7 @@ export class Results {
         waiter = { resolve, reject };
         insert(this.#waiters, id, waiter);
         stopListening = signal && this.#aborts.on(signal, () => reject(signal.reason));
-        if (known === 'open') return;
-        if (typeof known === 'object') {
-          settle({ resolve, reject }, known);
-          return;
-        }
-        known()
+        read()
           .then((job) => hasEnded(job.status) && settle({ resolve, reject }, job))
           .catch(reject);
       });
@@ -96,6 +100,9 @@ export class Results {
     }
   }
 }
+
+/** A caller that looks at a result later, or never, must not be ended by an unhandled rejection. */
+function ignore(): void {}
 
 function settle(waiter: Waiter, { spec, status }: Job): void {
   // Each waiter gets a value of its own: what one does to it, no other sees.

@@ -3,7 +3,7 @@ import { Level } from 'level';
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace, threadJob } from '../../src/index.js';
 import { cancelled, claimed, enqueued } from '../../src/job/transitions.js';
-import { encodeStatus } from '../../src/job/record.js';
+import { encodeStatus } from '../../src/job/record-format.js';
 import { seal } from '../../src/journal/integrity.js';
 import { readyKey, statusKey } from '../../src/journal/keys.js';
 import { bench, record } from '../fixtures/engine.js';

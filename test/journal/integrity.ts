@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MillraceError } from '../../src/errors.js';
 import { cancelled } from '../../src/job/transitions.js';
-import { seal } from '../../src/journal/integrity.js';
+import { sealBytes, sealText } from '../../src/journal/integrity.js';
 import { FORMAT_VERSION } from '../../src/journal/format.js';
 import type { Journal } from '../../src/journal/journal.js';
 import { metaKey, statusKey } from '../../src/journal/keys.js';
@@ -124,7 +124,7 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
   test(`${name}: a record whose checksum holds and that makes no sense is corrupt`, async () => {
     const disk = await createDisk();
     await fill(disk);
-    await tamper(disk, (key) => (key === 'j!job-1' ? seal(key, Uint8Array.of(0xc1, 0xc1)) : undefined));
+    await tamper(disk, (key) => (key === 'j!job-1' ? sealBytes(key, Uint8Array.of(0xc1, 0xc1)) : undefined));
     const { journal } = await openOn(disk);
     expect(await journal.job('job-1')).toMatchObject(CORRUPT);
   });
@@ -166,7 +166,7 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
     await fill(disk);
     const key = metaKey('format');
     const write = (version: number): Promise<void> =>
-      tamper(disk, (other) => (other === key ? seal(key, Buffer.from(String(version))) : undefined));
+      tamper(disk, (other) => (other === key ? sealText(key, String(version)) : undefined));
     await write(FORMAT_VERSION + 1);
     await expect(openOn(disk)).rejects.toMatchObject({ code: 'MILLRACE_JOURNAL_FORMAT' });
     await write(FORMAT_VERSION);

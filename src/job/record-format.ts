@@ -1,0 +1,182 @@
+/**
+ * Specs and statuses as bytes. What every job has lies at fixed places, so that writing a record costs little more
+ * than copying it; what few jobs have follows as MessagePack, and a new field goes to the end of that, where it is
+ * absent in older records. A record begins with room for the checksum of whoever stores it.
+ */
+import { MillraceError } from '../errors.js';
+import { pack, unpack } from './packer.js';
+import { JOB_STATES, type AttemptRecord, type JobSpec, type JobStatus } from './record.js';
+
+/** How much room a record begins with. */
+export const CHECKSUM_BYTES = 4;
+
+/** `null` is what is absent. */
+type Absent<Value> = Value | null | undefined;
+
+type RareSpec = [runAt: Absent<number>, maxAttempts: Absent<number>, timeoutMs: Absent<number>];
+type RareStatus = [runAt: Absent<number>, cancelRequestedAt: Absent<number>, errors: Absent<AttemptTuple[]>];
+type AttemptTuple = [attempt: number, startedAt: number, endedAt: number, error: Uint8Array];
+
+const IS_SYNCED = 1;
+const HAS_RARE = 2;
+const HAS_RESULT = 4;
+
+/*
+ * Offsets. Behind those of a spec: name, queue, the length of its rare fields and those where it has them, payload.
+ * Behind those of a status: the rare fields likewise, result. Numbers that are absent are NaN.
+ */
+const FLAGS = CHECKSUM_BYTES;
+const PRIORITY = FLAGS + 1;
+const SEQUENCE = PRIORITY + 2;
+const ENQUEUED_AT = SEQUENCE + 8;
+const NAME_LENGTH = ENQUEUED_AT + 8;
+const QUEUE_LENGTH = NAME_LENGTH + 1;
+const SPEC_HEAD = QUEUE_LENGTH + 1;
+
+const STATE = FLAGS + 1;
+const ATTEMPT = STATE + 1;
+const CLAIM = ATTEMPT + 4;
+const STARTED_AT = CLAIM + 8;
+const FINISHED_AT = STARTED_AT + 8;
+const STATUS_HEAD = FINISHED_AT + 8;
+
+const LENGTH_BYTES = 4;
+
+/** The id is the record's key and is not repeated in it. */
+export function encodeSpec(spec: JobSpec): Uint8Array {
+  const { name, queue, priority, sequence, enqueuedAt, durability, payload } = spec;
+  const rare = rareOfSpec(spec);
+  const record = Buffer.allocUnsafe(
+    SPEC_HEAD + name.length + queue.length + rareBytes(rare) + payload.byteLength,
+  );
+  record[FLAGS] = (durability === 'fsync' ? IS_SYNCED : 0) | (rare ? HAS_RARE : 0);
+  record.writeInt16LE(priority, PRIORITY);
+  record.writeDoubleLE(sequence, SEQUENCE);
+  record.writeDoubleLE(enqueuedAt, ENQUEUED_AT);
+  record[NAME_LENGTH] = name.length;
+  record[QUEUE_LENGTH] = queue.length;
+  let at = writeAscii(record, name, SPEC_HEAD);
+  at = writeAscii(record, queue, at);
+  at = writeRare(record, rare, at);
+  record.set(payload, at);
+  return record;
+}
+
+/** @param record Bytes whose checksum held: {@link encodeSpec} made them. */
+export function decodeSpec(id: string, record: Uint8Array): JobSpec {
+  const bytes = bufferOf(record);
+  const flags = bytes.readUInt8(FLAGS);
+  const queueAt = SPEC_HEAD + bytes.readUInt8(NAME_LENGTH);
+  const rareAt = queueAt + bytes.readUInt8(QUEUE_LENGTH);
+  const payloadAt = flags & HAS_RARE ? endOfRare(bytes, rareAt) : rareAt;
+  const spec: Draft<JobSpec> = {
+    id,
+    name: bytes.toString('latin1', SPEC_HEAD, queueAt),
+    queue: bytes.toString('latin1', queueAt, rareAt),
+    priority: bytes.readInt16LE(PRIORITY),
+    sequence: bytes.readDoubleLE(SEQUENCE),
+    enqueuedAt: bytes.readDoubleLE(ENQUEUED_AT),
+    durability: flags & IS_SYNCED ? 'fsync' : 'os',
+    payload: record.subarray(payloadAt),
+  };
+  if (flags & HAS_RARE) {
+    // Safe for bytes whose checksum held.
+    const [runAt, maxAttempts, timeoutMs] = readRare(record, rareAt, payloadAt) as RareSpec;
+    if (isPresent(runAt)) spec.runAt = runAt;
+    if (isPresent(maxAttempts)) spec.maxAttempts = maxAttempts;
+    if (isPresent(timeoutMs)) spec.timeoutMs = timeoutMs;
+  }
+  return spec;
+}
+
+export function encodeStatus(status: JobStatus): Uint8Array {
+  const { state, attempt, claim, startedAt, finishedAt, result } = status;
+  const rare = rareOfStatus(status);
+  const record = Buffer.allocUnsafe(STATUS_HEAD + rareBytes(rare) + (result?.byteLength ?? 0));
+  record[FLAGS] = (rare ? HAS_RARE : 0) | (result ? HAS_RESULT : 0);
+  record[STATE] = JOB_STATES.indexOf(state);
+  record.writeUInt32LE(attempt, ATTEMPT);
+  record.writeDoubleLE(claim ?? NaN, CLAIM);
+  record.writeDoubleLE(startedAt ?? NaN, STARTED_AT);
+  record.writeDoubleLE(finishedAt ?? NaN, FINISHED_AT);
+  const at = writeRare(record, rare, STATUS_HEAD);
+  if (result) record.set(result, at);
+  return record;
+}
+
+/** @param record Bytes whose checksum held: {@link encodeStatus} made them. */
+export function decodeStatus(record: Uint8Array): JobStatus {
+  const bytes = bufferOf(record);
+  const flags = bytes.readUInt8(FLAGS);
+  const number = bytes.readUInt8(STATE);
+  const state = JOB_STATES[number];
+  if (!state) throw new MillraceError('MILLRACE_JOURNAL_CORRUPT', `There is no job state ${number}`);
+  const status: Draft<JobStatus> = { state, attempt: bytes.readUInt32LE(ATTEMPT) };
+  const [claim, startedAt, finishedAt] = [CLAIM, STARTED_AT, FINISHED_AT].map((at) => bytes.readDoubleLE(at));
+  if (isNumber(claim)) status.claim = claim;
+  if (isNumber(startedAt)) status.startedAt = startedAt;
+  if (isNumber(finishedAt)) status.finishedAt = finishedAt;
+  const resultAt = flags & HAS_RARE ? endOfRare(bytes, STATUS_HEAD) : STATUS_HEAD;
+  if (flags & HAS_RESULT) status.result = record.subarray(resultAt);
+  if (flags & HAS_RARE) {
+    // Safe for bytes whose checksum held.
+    const [runAt, cancelRequestedAt, errors] = readRare(record, STATUS_HEAD, resultAt) as RareStatus;
+    if (isPresent(runAt)) status.runAt = runAt;
+    if (isPresent(cancelRequestedAt)) status.cancelRequestedAt = cancelRequestedAt;
+    if (isPresent(errors)) status.errors = errors.map(attemptOf);
+  }
+  return status;
+}
+
+type Draft<Record> = { -readonly [Field in keyof Record]: Record[Field] };
+
+function rareOfSpec({ runAt, maxAttempts, timeoutMs }: JobSpec): Uint8Array | undefined {
+  if (runAt === undefined && maxAttempts === undefined && timeoutMs === undefined) return undefined;
+  return pack([runAt ?? null, maxAttempts ?? null, timeoutMs ?? null] satisfies RareSpec);
+}
+
+function rareOfStatus({ runAt, cancelRequestedAt, errors }: JobStatus): Uint8Array | undefined {
+  if (runAt === undefined && cancelRequestedAt === undefined && errors === undefined) return undefined;
+  const attempts = errors?.map(({ attempt, startedAt, endedAt, error }): AttemptTuple => [
+    attempt,
+    startedAt,
+    endedAt,
+    error,
+  ]);
+  return pack([runAt ?? null, cancelRequestedAt ?? null, attempts ?? null] satisfies RareStatus);
+}
+
+function attemptOf([attempt, startedAt, endedAt, error]: AttemptTuple): AttemptRecord {
+  return { attempt, startedAt, endedAt, error };
+}
+
+const rareBytes = (rare: Uint8Array | undefined): number => (rare ? LENGTH_BYTES + rare.byteLength : 0);
+
+/** @returns where the next part goes. */
+function writeRare(record: Buffer, rare: Uint8Array | undefined, at: number): number {
+  if (!rare) return at;
+  record.writeUInt32LE(rare.byteLength, at);
+  record.set(rare, at + LENGTH_BYTES);
+  return at + rareBytes(rare);
+}
+
+const endOfRare = (bytes: Buffer, at: number): number => at + LENGTH_BYTES + bytes.readUInt32LE(at);
+
+const readRare = (record: Uint8Array, at: number, end: number): unknown =>
+  unpack(record.subarray(at + LENGTH_BYTES, end));
+
+/** Names are short and of ASCII characters (options.ts): a call out of JavaScript would take longer. */
+function writeAscii(record: Uint8Array, text: string, at: number): number {
+  for (let i = 0; i < text.length; i++) record[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+const isNumber = (value: number | undefined): value is number => value !== undefined && !Number.isNaN(value);
+
+function isPresent<Value>(value: Absent<Value>): value is Value {
+  return value !== null && value !== undefined;
+}
