@@ -142,12 +142,14 @@ class Survey {
 
   #visitPlain(object: object, depth: number): Refusal | undefined {
     if (Object.getOwnPropertySymbols(object).length > 0) return { found: 'a symbol as a key', path: '' };
-    const entries = Object.entries(object);
-    if (entries.length > MAX_PACKED_KEYS) this.rich = true;
-    for (const [key, child] of entries) {
+    // Not its entries: they would be an array of arrays.
+    const keys = Object.keys(object);
+    if (keys.length > MAX_PACKED_KEYS) this.rich = true;
+    for (const key of keys) {
       if (key === '__proto__') return { found: 'a key named __proto__', path: '' };
       if (!key.isWellFormed()) this.rich = true;
-      const refusal = this.visit(child, depth + 1);
+      // Safe: the key is one of its own.
+      const refusal = this.visit((object as Record<string, unknown>)[key], depth + 1);
       if (refusal)
         return within(
           refusal,

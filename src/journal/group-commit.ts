@@ -76,6 +76,7 @@ export class GroupCommit {
   }
 
   async #write(): Promise<void> {
+    this.#writing = true;
     const members = this.#take();
     try {
       await this.#writeBatch(members);
@@ -84,13 +85,11 @@ export class GroupCommit {
       return;
     }
     this.#counters.written();
-    for (const { onCommit } of members) onCommit(undefined);
-    if (this.#waiting.length > 0) {
-      this.#begin();
-      return;
-    }
     this.#writing = false;
-    for (const idle of this.#idle.splice(0)) idle();
+    // Before the news of this one, which keep the main thread busy: meanwhile the disk is, too.
+    if (this.#waiting.length > 0) void this.#write();
+    for (const { onCommit } of members) onCommit(undefined);
+    if (!this.#writing) for (const idle of this.#idle.splice(0)) idle();
   }
 
   /** All that wait; or, where some of them would have to wait for the disk because of others, those first. */
@@ -113,7 +112,9 @@ export class GroupCommit {
     for (const { transaction } of members) {
       transaction.close();
       const { keys, values } = transaction;
-      for (const [i, key] of keys.entries()) {
+      for (let i = 0; i < keys.length; i++) {
+        // Safe: there is a value for each key.
+        const key = keys[i] as string;
         const value = values[i];
         if (value) batch.put(key, value);
         else batch.del(key);

@@ -14,6 +14,11 @@ export class Marks {
   readonly #dirty = new Set<string>();
   /** The lowest key per span in the batch that is being written. */
   #writing = new Map<string, string>();
+  /** And in the one before it, which whoever raises a mark may not have heard of. */
+  #written: ReadonlyMap<string, string> = new Map();
+  /** The span and key that were noted last. */
+  #lastFrom = '';
+  #lastKey = '';
 
   static async load(store: Store): Promise<Marks> {
     const marks = new Marks();
@@ -35,7 +40,7 @@ export class Marks {
   /** Says that nothing lives below `key` in the span, as far as the caller can know. */
   raise(from: string, key: string): void {
     let bound = key;
-    for (const limit of [this.#writing.get(from), this.#pinned.get(from)]) {
+    for (const limit of [this.#writing.get(from), this.#written.get(from), this.#pinned.get(from)]) {
       if (limit !== undefined && limit < bound) bound = limit;
     }
     if (bound > this.startOf(from)) this.#set(from, bound);
@@ -46,17 +51,20 @@ export class Marks {
     lower(this.#pinned, spanStartOf(key), key);
   }
 
-  /**
-   * A batch is going to be made. The keys of the one before are known by now: whoever waited for it has gone on
-   * before the event loop turned.
-   */
+  /** A batch is going to be made. The keys of the last but one are known: its write ended in an earlier turn. */
   begin(): void {
+    this.#written = this.#writing;
     this.#writing = new Map();
+    this.#lastFrom = '';
   }
 
   /** To be called with each place key of a batch, while the batch is made. */
   note(key: string): void {
+    // Most keys of a batch are of one span, in their order: the first has said all.
+    if (this.#lastFrom !== '' && key > this.#lastKey && key.startsWith(this.#lastFrom)) return;
     const from = spanStartOf(key);
+    this.#lastFrom = from;
+    this.#lastKey = key;
     lower(this.#writing, from, key);
     const mark = this.#marks.get(from);
     if (mark !== undefined && key < mark) this.#set(from, key);

@@ -4,7 +4,6 @@ import {
   JOB_STATES,
   isEnd,
   type EndedState,
-  type Job,
   type JobSpec,
   type JobState,
   type JobStatus,
@@ -64,10 +63,10 @@ export class Transaction {
     return this;
   }
 
-  /** A new job, in the status that follows from its spec. */
-  enqueue(spec: JobSpec, status: JobStatus): this {
+  /** A new job, in the status that follows from its spec. @param place The key of its own that it has in this status. */
+  enqueue(spec: JobSpec, status: JobStatus, place = placeOf({ spec, status })): this {
     this.#putRecord(specKey(spec.id), encodeSpec(spec));
-    this.#place({ spec, status });
+    this.#place(spec.id, place);
     this.#count(spec.queue, status.state, 1);
     if (spec.durability === 'fsync') this.withSync();
     return this;
@@ -76,13 +75,12 @@ export class Transaction {
   /**
    * A job's next status. A claim puts the job on the claim's roster and leaves its stored status alone: who is on a
    * roster, and has no status of that claim, is an orphan when the journal opens.
+   * @param left The key of its own that it had until now.
    */
-  move(spec: JobSpec, from: JobStatus, to: JobStatus): this {
-    const hasMoved = from.state !== to.state || from.runAt !== to.runAt;
-    if (hasMoved) {
-      const left = placeOf({ spec, status: from });
+  move(spec: JobSpec, from: JobStatus, to: JobStatus, left = placeOf({ spec, status: from })): this {
+    if (from.state !== to.state || from.runAt !== to.runAt) {
       if (left !== undefined) this.forget(left);
-      this.#place({ spec, status: to });
+      this.#place(spec.id, placeOf({ spec, status: to }));
     }
     if (to.state === 'running' && from.state !== 'running') this.#claim(spec, to);
     else this.#putRecord(statusKey(spec.id), encodeStatus(to));
@@ -137,10 +135,9 @@ export class Transaction {
     else this.#ended.set(state, { finishedAt, sequence: spec.sequence, ids: [spec.id] });
   }
 
-  #place(job: Job): void {
-    const place = placeOf(job);
+  #place(id: string, place: string | undefined): void {
     if (place === undefined) return;
-    this.#put(place, sealText(place, job.spec.id));
+    this.#put(place, sealText(place, id));
     this.places.push(place);
   }
 

@@ -1,11 +1,11 @@
 /** The chunks that a thread has, one behind the other, each with a slot of the shared memory. */
 import type { Clock } from '../clock.js';
 import type { MillraceError } from '../errors.js';
-import type { Answer } from './answer.js';
 import { Chunk, type ChunkEvents } from './chunk.js';
 import type { StopReason, Task } from './contract.js';
 import { CHUNKS_PER_THREAD, type TaskRef } from './protocol.js';
 import { Slot } from './slot.js';
+import type { Timed } from './wire.js';
 
 export interface ChunkLineEvents extends Omit<ChunkEvents, 'stopping'> {
   /** The task should stop; its handler may be awaiting something, and not look into the shared memory. */
@@ -71,7 +71,7 @@ export class ChunkLine {
    * @param first The task that the first answer is of.
    * @returns what to call when these were the last answers of their chunk, which is gone from here by then.
    */
-  answered({ slot, index }: TaskRef, answers: readonly Answer[]): (() => void) | undefined {
+  answered({ slot, index }: TaskRef, answers: readonly Timed[]): (() => void) | undefined {
     const member = this.#find(slot);
     if (!member?.chunk.answered(index, answers)) return undefined;
     member.chunk.dispose();

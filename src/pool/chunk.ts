@@ -6,12 +6,15 @@
 import type { Clock, Timer } from '../clock.js';
 import type { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
-import { lostOutcome, outcomeOf, type Answer } from './answer.js';
+import { lostOutcome, outcomeOf } from './answer.js';
 import type { Settled, StopReason, Task } from './contract.js';
 import type { Slot } from './slot.js';
+import type { Timed } from './wire.js';
 
 export interface ChunkEvents {
   settled(ends: readonly Settled[]): void;
+  /** How long a task took: its turn in the thread, its handler's time most of all. */
+  took(task: Task, tookMs: number): void;
   /** The task should stop. It is marked in the shared memory, but a handler that awaits does not look there. */
   stopping(task: Task, index: number): void;
   /** The handler that is running takes so long that nothing should wait behind it. */
@@ -114,11 +117,14 @@ export class Chunk {
    * @param first The index of the task that the first answer is of.
    * @returns whether these are the last ones: the thread is through with the chunk.
    */
-  answered(first: number, answers: readonly Answer[]): boolean {
+  answered(first: number, answers: readonly Timed[]): boolean {
     const ends: End[] = [];
-    for (const [i, answer] of answers.entries()) {
-      const place = this.#places[first + i];
-      if (!place || place.settled || place.stray) continue;
+    let index = first;
+    for (const [answer, tookMs] of answers) {
+      const place = this.#places[index++];
+      if (!place || place.settled) continue;
+      this.#events.took(place.task, tookMs);
+      if (place.stray) continue;
       ends.push({ place, outcome: outcomeOf(answer, place.task, place.stop) });
     }
     this.#settle(ends);

@@ -112,7 +112,7 @@ export class Runner {
         ? await this.#runTask(task, { slot: number, index }, slot)
         : ['stopped'];
       const now = performance.now();
-      outbox.add({ answer, tookMs: now - endedAt });
+      outbox.add([answer, now - endedAt]);
       endedAt = now;
     }
     // The engine may use the slot for another chunk as soon as it has the last answer.

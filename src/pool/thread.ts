@@ -186,6 +186,7 @@ export class Thread {
   #newLine(): ChunkLine {
     return new ChunkLine(this.#clock, {
       settled: (ends) => this.#events.settled(ends),
+      took: (task, tookMs) => this.#events.took(task, tookMs),
       stopping: (task, ref) => {
         this.#port?.postMessage(ref);
         this.#events.stopping(task);
@@ -260,12 +261,7 @@ export class Thread {
   }
 
   #answered(first: TaskRef, bytes: Uint8Array): void {
-    const { answers, tookMs } = decodeAnswers(bytes);
-    for (const [i, took] of tookMs.entries()) {
-      const task = this.#line.open({ slot: first.slot, index: first.index + i });
-      if (task) this.#events.took(task, took);
-    }
-    const onThrough = this.#line.answered(first, answers);
+    const onThrough = this.#line.answered(first, decodeAnswers(bytes));
     if (!onThrough || this.#state !== 'ready') return;
     if (this.#isTainted && this.#line.isEmpty) this.end();
     else onThrough();

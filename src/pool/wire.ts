@@ -46,18 +46,10 @@ export function decodeTasks(bytes: Uint8Array): ThreadTask[] {
 }
 
 /** An answer, and how long its task took. */
-export interface Timed {
-  readonly answer: Answer;
-  readonly tookMs: number;
-}
+export type Timed = readonly [answer: Answer, tookMs: number];
 
-export const encodeAnswers = (answers: readonly Timed[]): Uint8Array<ArrayBuffer> =>
-  ownBytes(pack([answers.map(({ answer }) => answer), answers.map(({ tookMs }) => tookMs)]));
-
-export function decodeAnswers(bytes: Uint8Array): { answers: Answer[]; tookMs: number[] } {
-  const [answers, tookMs] = unpack(bytes) as [Answer[], number[]];
-  return { answers, tookMs };
-}
+export const encodeAnswers = (answers: readonly Timed[]): Uint8Array<ArrayBuffer> => ownBytes(pack(answers));
+export const decodeAnswers = (bytes: Uint8Array): Timed[] => unpack(bytes) as Timed[];
 
 /** A buffer that is handed over must be its own; a small value is a part of one that the packer goes on using. */
 function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -125,11 +125,11 @@ export class Backlog {
   }
 
   /** A committed, available job. */
-  add(job: Job): void {
+  add(job: Job, key = readyKey(job.spec)): void {
     const { spec } = job;
     const { id, name, payload } = spec;
     const isSmall = payload.byteLength <= MAX_CACHED_PAYLOAD_BYTES;
-    this.#lane(spec)?.window.add({ key: readyKey(spec), id, name, job: isSmall ? job : undefined });
+    this.#lane(spec)?.window.add({ key, id, name, job: isSmall ? job : undefined });
   }
 
   /**

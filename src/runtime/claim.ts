@@ -36,7 +36,7 @@ export function claimOne(
     return { kind: 'stale', error: new MillraceError('MILLRACE_JOURNAL_CORRUPT', message) };
   }
   const job = { spec, status: claimed(status, claim, now) };
-  change.move(spec, status, job.status);
+  change.move(spec, status, job.status, choice.key);
   return { kind: 'claimed', job };
 }
 

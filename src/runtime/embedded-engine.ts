@@ -103,14 +103,14 @@ export class EmbeddedEngine implements JobAccess {
       mayClaim: () => this.#hasBegun && !this.#closing && !journal.failure,
       onPass: () => this.#checkDrained(),
     });
-    const onAccepted = (job: Job): void => {
+    const onAccepted = (job: Job, place: string | undefined): void => {
       announcer.enqueued(job);
-      this.#placed(job);
+      this.#placed(job, place);
     };
-    const { recent } = announcer.results;
+    const { results } = announcer;
     const handleOf = (name: string, id: string, endsBefore?: number): Handle =>
       new Handle(this, name, id, endsBefore);
-    this.#intake = new Intake({ journal, clock, settings, onAccepted, recent, handleOf });
+    this.#intake = new Intake({ journal, clock, settings, onAccepted, results, handleOf });
     this.#control = new Control({
       journal,
       clock,
@@ -232,6 +232,8 @@ export class EmbeddedEngine implements JobAccess {
     await Promise.all([pools.thread.close(), pools.inline.close(), this.#backlog.stop(), this.#reporting]);
     try {
       await journal.close();
+      // Who awaits what is committed hears of that, and not that the engine is closed.
+      await announcer.results.deliveries.whenIdle();
     } finally {
       // Last of all: whoever leaves this rejection unhandled ends the process, and by now that does no harm.
       const error = closedError();
@@ -258,11 +260,11 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   /** A committed job that is not running: from here on somebody looks after it. */
-  #placed(job: Job): void {
+  #placed(job: Job, place?: string): void {
     const { state, runAt } = job.status;
     if (state === 'available') {
       this.#wasActive = true;
-      this.#backlog.add(job);
+      this.#backlog.add(job, place);
     } else if (runAt !== undefined) this.#stager.notice(runAt);
     this.wake();
   }

@@ -226,10 +226,10 @@ export class Executor {
     });
     journal.commit(change).then(
       () => {
-        for (const [i, job] of jobs.entries()) {
+        let i = 0;
+        for (const { attempt, before } of ends) {
           // Safe: there is one job for each.
-          const { attempt, before } = ends[i] as Ending;
-          this.#end(attempt, before, job);
+          this.#end(attempt, before, jobs[i++] as Job);
         }
       },
       (thrown: unknown) => {

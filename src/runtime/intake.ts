@@ -5,20 +5,21 @@ import { encode } from '../job/codec.js';
 import type { Job, JobSpec } from '../job/record.js';
 import { enqueued } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
+import { placeOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
 import type { Handle } from './handle.js';
 import { JobIds } from './job-ids.js';
 import { Slices } from './slices.js';
-import type { RecentEnds } from './recent-ends.js';
+import type { Results } from './results.js';
 
 export interface IntakeLinks {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly settings: Settings;
-  readonly recent: RecentEnds;
-  /** A job was committed. */
-  readonly onAccepted: (job: Job) => void;
+  readonly results: Results;
+  /** A job was committed. @param place The key of its own that it has in the journal. */
+  readonly onAccepted: (job: Job, place: string | undefined) => void;
   /** @param endsBefore See {@link Handle}. */
   readonly handleOf: (name: string, id: string, endsBefore?: number) => Handle;
 }
@@ -30,6 +31,8 @@ type Draft = { -readonly [Field in keyof JobSpec]: JobSpec[Field] };
 /** A job on its way into the journal, and who waits for that. */
 interface Arrival {
   readonly job: Job;
+  /** The key of its own that it has there. */
+  readonly place: string | undefined;
   readonly resolve: (handle: Handle) => void;
   readonly reject: (error: Error) => void;
 }
@@ -117,9 +120,10 @@ export class Intake {
 
   #join(spec: JobSpec, resolve: Arrival['resolve'], reject: Arrival['reject']): void {
     const job = { spec, status: enqueued(spec) };
+    const place = placeOf(job);
     const { transaction, arrivals } = this.#joined();
-    transaction.enqueue(spec, job.status);
-    arrivals.push({ job, resolve, reject });
+    transaction.enqueue(spec, job.status, place);
+    arrivals.push({ job, place, resolve, reject });
   }
 
   #joined(): Batch {
@@ -131,32 +135,34 @@ export class Intake {
   }
 
   #arrived(batch: Batch, error: Error | undefined): void {
-    const { recent, onAccepted, handleOf } = this.#links;
+    const { results, onAccepted, handleOf } = this.#links;
     if (this.#batch === batch) this.#batch = undefined;
-    for (const { job, resolve, reject } of batch.arrivals) {
+    for (const { job, place, resolve, reject } of batch.arrivals) {
       if (error) {
         reject(error);
         continue;
       }
-      onAccepted(job);
-      resolve(handleOf(job.spec.name, job.spec.id, recent.count));
+      onAccepted(job, place);
+      const handle = handleOf(job.spec.name, job.spec.id, results.recent.count);
+      results.deliveries.add(() => resolve(handle));
     }
   }
 
   async #commitAll(specs: readonly JobSpec[]): Promise<Handle[]> {
-    const { journal, recent, onAccepted, handleOf } = this.#links;
+    const { journal, results, onAccepted, handleOf } = this.#links;
     const transaction = new Transaction();
-    const jobs: Job[] = [];
+    const jobs: { readonly job: Job; readonly place: string | undefined }[] = [];
     const slices = new Slices();
     for (const spec of specs) {
       const job = { spec, status: enqueued(spec) };
-      jobs.push(job);
-      transaction.enqueue(spec, job.status);
+      const place = placeOf(job);
+      jobs.push({ job, place });
+      transaction.enqueue(spec, job.status, place);
       if (slices.isOver) await slices.next();
     }
     await journal.commit(transaction);
-    const endsBefore = recent.count;
-    for (const job of jobs) onAccepted(job);
+    const endsBefore = results.recent.count;
+    for (const { job, place } of jobs) onAccepted(job, place);
     return specs.map(({ name, id }) => handleOf(name, id, endsBefore));
   }
 

@@ -12,6 +12,8 @@ export class JobIds {
   /** Random bytes for many ids: asking the system for each takes longer than all the rest of an id. */
   readonly #random = Buffer.alloc(256 * UUID_BYTES);
   #used = this.#random.length;
+  /** Those of the next id: a copy, for a view of a part would take longer to make. */
+  readonly #own = Buffer.alloc(UUID_BYTES);
   readonly #bytes = Buffer.alloc(UUID_BYTES);
   readonly #text = Buffer.alloc(TEXT_LENGTH, '-');
 
@@ -21,16 +23,16 @@ export class JobIds {
       randomFillSync(this.#random);
       this.#used = 0;
     }
-    const random = this.#random.subarray(this.#used, this.#used + UUID_BYTES);
-    this.#used += UUID_BYTES;
-    uuidv7({ random, msecs: now, seq: sequence % 2 ** 32 }, this.#bytes);
+    for (let i = 0; i < UUID_BYTES; i++) this.#own[i] = this.#random[this.#used++] ?? 0;
+    uuidv7({ random: this.#own, msecs: now, seq: sequence % 2 ** 32 }, this.#bytes);
     return this.#format();
   }
 
   /** In one piece: a text that is put together from parts is copied wherever it becomes a part of a key. */
   #format(): string {
     let at = 0;
-    for (const byte of this.#bytes) {
+    for (let i = 0; i < UUID_BYTES; i++) {
+      const byte = this.#bytes[i] ?? 0;
       if (DASHES.has(at)) at++;
       this.#text[at++] = HEX[byte >>> 4] ?? 0;
       this.#text[at++] = HEX[byte & 15] ?? 0;

@@ -4,6 +4,7 @@ import { decode } from '../job/codec.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
 import { hasEnded, type Job } from '../job/record.js';
 import { Aborts } from './aborts.js';
+import { Deliveries } from './deliveries.js';
 import { ProgressQueue } from './progress-queue.js';
 import { RecentEnds } from './recent-ends.js';
 
@@ -20,6 +21,7 @@ export class Results {
   readonly #watchers = new Map<string, ProgressQueue[]>();
   readonly #aborts = new Aborts();
   readonly recent = new RecentEnds();
+  readonly deliveries = new Deliveries();
 
   /**
    * Resolves with a job's result.
@@ -37,7 +39,7 @@ export class Results {
   ended(job: Job): void {
     const { id } = job.spec;
     this.recent.add(id);
-    for (const waiter of takeAll(this.#waiters, id)) settle(waiter, job);
+    for (const waiter of takeAll(this.#waiters, id)) this.deliveries.add(() => settle(waiter, job));
     for (const queue of takeAll(this.#watchers, id)) queue.end();
   }
 

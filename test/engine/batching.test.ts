@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { inlineJob, Millrace, threadJob } from '../../src/index.js';
 import { cancelled, claimed, enqueued } from '../../src/job/transitions.js';
 import { encodeStatus } from '../../src/job/record-format.js';
-import { seal } from '../../src/journal/integrity.js';
+import { seal, sealText } from '../../src/journal/integrity.js';
 import { readyKey, statusKey } from '../../src/journal/keys.js';
 import { bench, record } from '../fixtures/engine.js';
 import { jobOf } from '../fixtures/jobs.js';
@@ -90,7 +90,7 @@ test('a cancel that was acknowledged holds, although a power cut has taken the c
   const asked = cancelled(claimed(enqueued(spec), 5, 1), 2);
   const level = new Level<string, Uint8Array>(options.directory, { valueEncoding: 'view' });
   const ready = readyKey({ queue: 'default', name: 'echo', priority: 0, sequence: 1 });
-  await level.put(ready, seal(ready, Buffer.from(scheduled.id)));
+  await level.put(ready, sealText(ready, scheduled.id));
   const status = statusKey(scheduled.id);
   await level.put(status, seal(status, encodeStatus(asked)));
   await level.close();

@@ -2,7 +2,7 @@
 import { Level } from 'level';
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace } from '../../src/index.js';
-import { seal } from '../../src/journal/integrity.js';
+import { sealText } from '../../src/journal/integrity.js';
 import { readyKey } from '../../src/journal/keys.js';
 import type { MillraceError } from '../../src/index.js';
 import { bench } from '../fixtures/engine.js';
@@ -62,7 +62,7 @@ test('an entry of a job that is not available any more is dropped with a warning
   // As a power cut can leave it: the claim that removed the entry is lost, the outcome is not.
   const key = readyKey({ queue: 'default', name: 'echo', priority: 0, sequence: 1 });
   const level = new Level<string, Uint8Array>(options.directory, { valueEncoding: 'view' });
-  await level.put(key, seal(key, Buffer.from(done.id)));
+  await level.put(key, sealText(key, done.id));
   await level.close();
 
   const second = closing(await Millrace.open({ ...options, jobs: { echo } }));

@@ -12,8 +12,8 @@ async function lostClaim(boot: string): Promise<MemoryDisk> {
   const disk = new MemoryDisk();
   const journal = await Journal.open(openMemoryStore(disk), boot);
   await enqueue(journal, specOf(1), specOf(2));
-  // A mark never passes what was written last.
-  await enqueue(journal, specOf(3, { queue: 'other' }));
+  // A mark never passes what the last two writes have put.
+  for (const sequence of [3, 4]) await enqueue(journal, specOf(sequence, { queue: 'other' }));
   journal.raiseMark(laneSpan('default', 'resize').from, readyKey(specOf(9)));
   await enqueue(journal, specOf(10));
   await journal.close();

@@ -150,6 +150,8 @@ export function markSuite(name: string, createDisk: DiskFactory): void {
     await enqueue(journal, specOf(8, later), specOf(9));
     const [running = jobOf(1)] = await enqueue(journal, specOf(1));
     const claimed = await claim(journal, running);
+    // A mark never passes what the last two writes have put.
+    await enqueue(journal, specOf(11, { queue: 'other' }));
     journal.raiseMark(FROM, readyKey(specOf(9)));
     journal.raiseMark(DUE_SPAN.from, dueKey(later.runAt, 8));
     journal.raiseMark(RUNNING_SPAN.from, runningKey(claimed.status.claim ?? 0));

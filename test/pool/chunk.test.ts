@@ -6,6 +6,7 @@ import type { Outcome } from '../../src/job/outcome.js';
 import { Chunk } from '../../src/pool/chunk.js';
 import type { Task } from '../../src/pool/contract.js';
 import { Slot } from '../../src/pool/slot.js';
+import type { Timed } from '../../src/pool/wire.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { errorOf, task } from './news.js';
 
@@ -20,6 +21,7 @@ function chunkOf(...tasks: Task[]) {
     settled: (ends) => {
       for (const { task, outcome } of ends) outcomes.set(task, outcome);
     },
+    took: () => {},
     stalled: () => void stalled++,
     stopping: (_task, index) => told.push(index),
     mustEnd: () => void ended++,
@@ -28,7 +30,8 @@ function chunkOf(...tasks: Task[]) {
   return { chunk, clock, slot, told, outcomes, ended: () => ended, stalled: () => stalled };
 }
 
-const done = ['completed', encode('done')] as const;
+const done: Timed = [['completed', encode('done')], 1];
+const withheld: Timed = [['stopped'], 0];
 const died = (): MillraceError => new MillraceError('MILLRACE_HANDLER_EXITED', 'it exited');
 
 /** The time that a handler takes is real, for it is the thread that measures its start. */
@@ -77,7 +80,7 @@ test('tasks that wait are taken back when the one before them does not come to i
   expect(chunk.withdraw()).toBe(true);
   expect(tasks.map((one) => outcomes.get(one)?.kind)).toEqual([undefined, 'released', 'released']);
   expect(chunk.withdraw()).toBe(false);
-  chunk.answered(0, [done, ['stopped'], ['stopped']]);
+  chunk.answered(0, [done, withheld, withheld]);
   expect(outcomes.get(tasks[0])?.kind).toBe('completed');
   expect(outcomes.size).toBe(3);
 });
