@@ -63,10 +63,14 @@ export class Transaction {
     return this;
   }
 
-  /** A new job, in the status that follows from its spec. @param place The key of its own that it has in this status. */
+  /**
+   * A new job, in the status that follows from its spec, or claimed at once.
+   * @param place The key of its own that it has in this status.
+   */
   enqueue(spec: JobSpec, status: JobStatus, place = placeOf({ spec, status })): this {
     this.#putRecord(specKey(spec.id), encodeSpec(spec));
     this.#place(spec.id, place);
+    if (status.state === 'running') this.#claim(spec, status);
     this.#count(spec.queue, status.state, 1);
     if (spec.durability === 'fsync') this.withSync();
     return this;

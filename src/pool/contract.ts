@@ -54,6 +54,8 @@ export interface Need {
   readonly isLimited: boolean;
   /** Whether it may wait behind others in a thread; not where a job that needs a thread for itself waits, too. */
   readonly mayQueue: boolean;
+  /** Whether others may go in its message to a thread: those that are claimed with it. */
+  readonly mayShare: boolean;
 }
 
 /** Room for one job, held until it is run or given back. */

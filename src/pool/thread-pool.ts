@@ -120,7 +120,7 @@ export class ThreadPool implements Pool {
 
   hasRoom(need: Need): boolean {
     const tinyMs = this.#tinyMs(need);
-    return this.#fits(tinyMs) || this.#freeThread(need, tinyMs !== undefined) !== undefined;
+    return this.#fits(need, tinyMs) || this.#freeThread(need, tinyMs !== undefined) !== undefined;
   }
 
   /** A thread's tasks are settled when it has answered, or has gone. */
@@ -130,7 +130,7 @@ export class ThreadPool implements Pool {
 
   reserve(need: Need): Seat {
     const tinyMs = this.#tinyMs(need);
-    const load = this.#fits(tinyMs) ? this.#forming : this.#newLoad(need, tinyMs !== undefined);
+    const load = this.#fits(need, tinyMs) ? this.#forming : this.#newLoad(need, tinyMs !== undefined);
     if (!load) throw new Error(`There is no room for a job of type ${need.name}: hasRoom() says so`);
     load.seats++;
     load.expectedMs += tinyMs ?? 0;
@@ -166,9 +166,9 @@ export class ThreadPool implements Pool {
   }
 
   /** Whether a job that takes so long still goes into the message of this turn. */
-  #fits(tinyMs: number | undefined): boolean {
+  #fits({ mayShare }: Need, tinyMs: number | undefined): boolean {
     const load = this.#forming;
-    if (!load || tinyMs === undefined) return false;
+    if (!load || !mayShare || tinyMs === undefined) return false;
     return load.seats < this.#settings.batchSize && load.expectedMs + tinyMs <= MAX_EXPECTED_MS;
   }
 
@@ -195,7 +195,7 @@ export class ThreadPool implements Pool {
     if (!thread) return undefined;
     const load = new Load(thread, isTiny, (empty) => this.#unload(empty));
     this.#loads.get(thread)?.push(load);
-    if (isTiny) {
+    if (isTiny && need.mayShare) {
       this.#forming = load;
       // What is reserved later is claimed later, and does not hold this one up.
       queueMicrotask(() => {

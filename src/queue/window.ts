@@ -57,6 +57,11 @@ export class Window {
     return this.#end !== undefined && this.#entries.length === 0;
   }
 
+  /** Nothing waits: neither here nor in the journal. */
+  get isExhausted(): boolean {
+    return this.#end === undefined && this.#entries.length === 0;
+  }
+
   /** The first entry for which `accepts` says yes. */
   first(accepts: (entry: ReadyEntry) => boolean): ReadyEntry | undefined {
     return this.#entries.find(accepts);

@@ -133,6 +133,21 @@ export class Backlog {
   }
 
   /**
+   * Chooses a job that is not in the journal yet, where nothing waits that could come before it and no limit holds it
+   * back; it counts in its limits until {@link end}.
+   */
+  chooseNew(job: Job): Choice | undefined {
+    const { id, name, queue } = job.spec;
+    const lane = this.#lane(job.spec);
+    if (!lane || !this.#queueLimits.allows(queue) || !this.#allows(name)) return undefined;
+    for (const { lanes } of this.#lines.values())
+      for (const { window } of lanes.values()) if (!window.isExhausted) return undefined;
+    const choice: Choice = { key: readyKey(job.spec), id, name, job, queue, isLimited: lane.isLimited };
+    this.#start(choice);
+    return choice;
+  }
+
+  /**
    * The next job that can run now; it is hidden until {@link settle}, and counts in its limits until {@link end}.
    * @param hasRoom Whether a job of that type could start.
    * @param accepts Whether this very job could.

@@ -1,4 +1,5 @@
 /** Hands jobs to pools: as many as there is room for, and never more. */
+import type { Job } from '../job/record.js';
 import type { JobTypeSettings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
@@ -37,6 +38,22 @@ export class Dispatcher {
     });
   }
 
+  /**
+   * A thread, or a place on the event loop, for a job that is not in the journal yet, where nothing waits that could
+   * come before it: it can be claimed by the write that brings it there.
+   */
+  startNew(job: Job): Start | undefined {
+    const { backlog, types, pools, mayClaim } = this.#links;
+    const { name } = job.spec;
+    const type = types.get(name);
+    if (!type || !mayClaim()) return undefined;
+    const pool = pools[type.kind];
+    // It is claimed with no other, and for a thread that has nothing to do.
+    const need = { name, isLimited: false, mayQueue: false, mayShare: false };
+    const choice = pool.hasRoom(need) ? backlog.chooseNew(job) : undefined;
+    return choice && { choice, type, pool, seat: pool.reserve({ ...need, isLimited: choice.isLimited }) };
+  }
+
   #pass(): void {
     const { backlog, executor, mayClaim, onPass } = this.#links;
     const accepts = (entry: ReadyEntry): boolean => this.#accepts(entry);
@@ -50,7 +67,7 @@ export class Dispatcher {
       if (!choice || !type) break;
       const pool = this.#links.pools[type.kind];
       const { name, isLimited } = choice;
-      starts.push({ choice, type, pool, seat: pool.reserve({ name, isLimited, mayQueue }) });
+      starts.push({ choice, type, pool, seat: pool.reserve({ name, isLimited, mayQueue, mayShare: true }) });
     }
     if (starts.length > 0) void executor.start(starts);
     onPass();
@@ -58,7 +75,8 @@ export class Dispatcher {
 
   #hasRoom({ name, isLimited }: LaneInfo, mayQueue: boolean): boolean {
     const type = this.#links.types.get(name);
-    return type !== undefined && this.#links.pools[type.kind].hasRoom({ name, isLimited, mayQueue });
+    if (!type) return false;
+    return this.#links.pools[type.kind].hasRoom({ name, isLimited, mayQueue, mayShare: true });
   }
 
   /** Only threads are shared; inline jobs have places of their own. */

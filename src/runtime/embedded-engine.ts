@@ -7,13 +7,14 @@ import type { JobSnapshot } from '../engine.js';
 import { asError, MillraceError } from '../errors.js';
 import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
+import type { Transaction } from '../journal/transaction.js';
 import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
 import { Backlog } from './backlog.js';
 import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
-import { Executor } from './executor.js';
+import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
 import { Handle, type JobAccess } from './handle.js';
 import { Intake, type EnqueueItem } from './intake.js';
@@ -110,7 +111,11 @@ export class EmbeddedEngine implements JobAccess {
     const { results } = announcer;
     const handleOf = (name: string, id: string, endsBefore?: number): Handle =>
       new Handle(this, name, id, endsBefore);
-    this.#intake = new Intake({ journal, clock, settings, onAccepted, results, handleOf });
+    const claimNew = (job: Job, change: Transaction): NewClaim | undefined => {
+      const start = this.#dispatcher.startNew(job);
+      return start && this.executor.claimNew(start, job, change);
+    };
+    this.#intake = new Intake({ journal, clock, settings, onAccepted, claimNew, results, handleOf });
     this.#control = new Control({
       journal,
       clock,
@@ -262,10 +267,9 @@ export class EmbeddedEngine implements JobAccess {
   /** A committed job that is not running: from here on somebody looks after it. */
   #placed(job: Job, place?: string): void {
     const { state, runAt } = job.status;
-    if (state === 'available') {
-      this.#wasActive = true;
-      this.#backlog.add(job, place);
-    } else if (runAt !== undefined) this.#stager.notice(runAt);
+    if (state === 'available' || state === 'running') this.#wasActive = true;
+    if (state === 'available') this.#backlog.add(job, place);
+    else if (runAt !== undefined) this.#stager.notice(runAt);
     this.wake();
   }
 

@@ -9,7 +9,7 @@
 import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import type { Job, JobState } from '../job/record.js';
-import { cancelled, settled } from '../job/transitions.js';
+import { cancelled, claimed, settled } from '../job/transitions.js';
 import type { Journal, JobRead } from '../journal/journal.js';
 import { RUNNING_SPAN, runningKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
@@ -32,6 +32,15 @@ export interface ExecutorLinks {
   readonly random: () => number;
   /** An attempt is over, and the job is now this. */
   readonly onSettled: (job: Job) => void;
+}
+
+/** A job that was claimed on its way into the journal. */
+export interface NewClaim {
+  readonly job: Job;
+  /** It is there. */
+  readonly start: () => void;
+  /** It never gets there. */
+  readonly abandon: (error: Error) => void;
 }
 
 export class Executor {
@@ -73,6 +82,26 @@ export class Executor {
       return;
     }
     this.#run(attempts);
+  }
+
+  /**
+   * Claims a job that is not in the journal yet, in the transaction that brings it there: should the process die, it is
+   * an orphan like any other.
+   */
+  claimNew(start: Start, { spec, status }: Job, change: Transaction): NewClaim {
+    const { journal, clock } = this.#links;
+    const attempt = attemptOf(start);
+    const claim = journal.nextSequence();
+    const job = { spec, status: claimed(status, claim, clock.now()) };
+    attempt.job = job;
+    this.#attempts.set(spec.id, attempt);
+    this.#claims.open(claim, 1);
+    change.enqueue(spec, job.status);
+    return {
+      job,
+      start: () => this.#run([attempt]),
+      abandon: (error) => this.#abandon(attempt, error),
+    };
   }
 
   /** A pool's word that a task was told to stop. */
@@ -153,8 +182,7 @@ export class Executor {
       if (claim.kind === 'claimed') attempt.job = claim.job;
       return { attempt, claim };
     });
-    const claimed = claims.filter(({ claim }) => claim.kind === 'claimed').length;
-    this.#claims.open(number, claimed);
+    this.#claims.open(number, claims.filter(({ claim }) => claim.kind === 'claimed').length);
     await journal.commit(change);
     for (const { attempt, claim } of claims) {
       backlog.settle(attempt.choice, attempt.choice.key);

@@ -8,6 +8,7 @@ import type { Journal } from '../journal/journal.js';
 import { placeOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
+import type { NewClaim } from './executor.js';
 import type { Handle } from './handle.js';
 import { JobIds } from './job-ids.js';
 import { Slices } from './slices.js';
@@ -20,6 +21,8 @@ export interface IntakeLinks {
   readonly results: Results;
   /** A job was committed. @param place The key of its own that it has in the journal. */
   readonly onAccepted: (job: Job, place: string | undefined) => void;
+  /** Claims a job with its enqueue, where nothing stands between it and its start. */
+  readonly claimNew: (job: Job, change: Transaction) => NewClaim | undefined;
   /** @param endsBefore See {@link Handle}. */
   readonly handleOf: (name: string, id: string, endsBefore?: number) => Handle;
 }
@@ -33,6 +36,8 @@ interface Arrival {
   readonly job: Job;
   /** The key of its own that it has there. */
   readonly place: string | undefined;
+  /** Where it is claimed at once. */
+  readonly claim: NewClaim | undefined;
   readonly resolve: (handle: Handle) => void;
   readonly reject: (error: Error) => void;
 }
@@ -56,6 +61,8 @@ export class Intake {
   /** Ids that callers chose and that are on their way into the journal. */
   readonly #named = new Map<string, Promise<unknown>>();
   #batch: Batch | undefined;
+  /** How many jobs are on their way into the journal and will wait there: none overtakes them. */
+  #arriving = 0;
 
   constructor(links: IntakeLinks) {
     this.#links = links;
@@ -120,10 +127,17 @@ export class Intake {
 
   #join(spec: JobSpec, resolve: Arrival['resolve'], reject: Arrival['reject']): void {
     const job = { spec, status: enqueued(spec) };
-    const place = placeOf(job);
     const { transaction, arrivals } = this.#joined();
+    const isNext = this.#arriving === 0 && job.status.state === 'available';
+    const claim = isNext ? this.#links.claimNew(job, transaction) : undefined;
+    if (claim) {
+      arrivals.push({ job: claim.job, place: undefined, claim, resolve, reject });
+      return;
+    }
+    this.#arriving++;
+    const place = placeOf(job);
     transaction.enqueue(spec, job.status, place);
-    arrivals.push({ job, place, resolve, reject });
+    arrivals.push({ job, place, claim, resolve, reject });
   }
 
   #joined(): Batch {
@@ -137,12 +151,15 @@ export class Intake {
   #arrived(batch: Batch, error: Error | undefined): void {
     const { results, onAccepted, handleOf } = this.#links;
     if (this.#batch === batch) this.#batch = undefined;
-    for (const { job, place, resolve, reject } of batch.arrivals) {
+    for (const { job, place, claim, resolve, reject } of batch.arrivals) {
+      if (!claim) this.#arriving--;
       if (error) {
+        claim?.abandon(error);
         reject(error);
         continue;
       }
       onAccepted(job, place);
+      claim?.start();
       const handle = handleOf(job.spec.name, job.spec.id, results.recent.count);
       results.deliveries.add(() => resolve(handle));
     }
@@ -160,7 +177,12 @@ export class Intake {
       transaction.enqueue(spec, job.status, place);
       if (slices.isOver) await slices.next();
     }
-    await journal.commit(transaction);
+    this.#arriving += specs.length;
+    try {
+      await journal.commit(transaction);
+    } finally {
+      this.#arriving -= specs.length;
+    }
     const endsBefore = results.recent.count;
     for (const { job, place } of jobs) onAccepted(job, place);
     return specs.map(({ name, id }) => handleOf(name, id, endsBefore));

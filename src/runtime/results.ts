@@ -31,7 +31,7 @@ export class Results {
     const isOpen = endsBefore !== undefined && this.recent.isOpen(endsBefore, id);
     if (isOpen && !signal) return this.#next(id);
     const result = this.#wait(id, read, signal);
-    result.catch(ignore);
+    ignoreRejection(result);
     return result;
   }
 
@@ -70,15 +70,13 @@ export class Results {
 
   /** The result of a job that has not ended. */
   #next(id: string): Promise<unknown> {
-    const result = new Promise((resolve, reject: (error: unknown) => void) =>
-      insert(this.#waiters, id, {
-        resolve,
-        reject: (error) => {
-          result.catch(ignore);
-          reject(error);
-        },
-      }),
-    );
+    const result = new Promise((resolve, reject: (error: unknown) => void) => {
+      const fail = (error: unknown): void => {
+        ignoreRejection(result);
+        reject(error);
+      };
+      insert(this.#waiters, id, { resolve, reject: fail });
+    });
     return result;
   }
 
@@ -104,7 +102,9 @@ export class Results {
 }
 
 /** A caller that looks at a result later, or never, must not be ended by an unhandled rejection. */
-function ignore(): void {}
+function ignoreRejection(result: Promise<unknown>): void {
+  result.catch(() => {});
+}
 
 function settle(waiter: Waiter, { spec, status }: Job): void {
   // Each waiter gets a value of its own: what one does to it, no other sees.

@@ -96,10 +96,11 @@ export function task(script: Script, limits: Partial<Task> = {}): Task {
 }
 
 /** What a job of a type needs, as the runtime would say it. */
-export const needOf = (name: string, isLimited = false, mayQueue = true): Need => ({
+export const needOf = (name: string, isLimited = false, mayQueue = true, mayShare = true): Need => ({
   name,
   isLimited,
   mayQueue,
+  mayShare,
 });
 
 /** Runs the tasks in one place, as the runtime would: asking first, then reserving. */
