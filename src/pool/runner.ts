@@ -51,11 +51,13 @@ class Outbox {
 
   add(answer: Timed): void {
     this.#answers.push(answer);
-    this.#timer ??= setTimeout(() => this.send(performance.now()), ANSWER_WITHIN_MS).unref();
   }
 
-  sendIfDue(now: number): void {
+  /** The next handler is about to start. */
+  beforeNext(now: number): void {
+    if (this.#answers.length === 0) return;
     if (now - this.#sentAt >= ANSWER_WITHIN_MS) this.send(now);
+    else this.#timer ??= setTimeout(() => this.send(performance.now()), ANSWER_WITHIN_MS).unref();
   }
 
   send(now: number): void {
@@ -106,7 +108,7 @@ export class Runner {
     let endedAt = performance.now();
     const outbox = new Outbox(number, this.#port, endedAt);
     for (const [index, task] of tasks.entries()) {
-      outbox.sendIfDue(endedAt);
+      outbox.beforeNext(endedAt);
       // From here until its answer is sent, what ends the thread is this task's doing.
       const answer: Answer = slot.take(index)
         ? await this.#runTask(task, { slot: number, index }, slot)
