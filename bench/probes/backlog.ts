@@ -1,4 +1,5 @@
 /** The processes of the backlog scenario: one fills a journal, one opens it, one works on it, one is LevelDB alone. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Level } from 'level';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -106,13 +107,13 @@ async function work({ engine, directory }: BacklogSetup): Promise<Probe> {
     added.catch(() => {}).finally(() => adding.delete(added));
   });
   return {
-    turn: ({ forMs }: { forMs: number }) =>
-      new Promise((resolve) => {
-        const [startedAt, before] = [performance.now(), completed];
-        setTimeout(() => {
-          resolve(((completed - before) * 1_000) / (performance.now() - startedAt));
-        }, forMs);
-      }),
+    async turn({ warmUpMs, forMs }: { warmUpMs: number; forMs: number }) {
+      // It has been working since it opened.
+      await sleep(warmUpMs);
+      const [startedAt, before] = [performance.now(), completed];
+      await sleep(forMs);
+      return ((completed - before) * 1_000) / (performance.now() - startedAt);
+    },
     stop: async () => {
       await mill.close({ timeout: '2s' });
       await Promise.allSettled(adding);

@@ -1,5 +1,6 @@
 /** The journals of the backlog scenario: made once, opened many times. */
-import { cpSync, rmSync } from 'node:fs';
+import { closeSync, cpSync, fsyncSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Child } from '../measure/child.js';
 import type { BacklogSetup, FillTurn } from '../probes/backlog.js';
 import type { Stage } from './stage.js';
@@ -66,10 +67,20 @@ export async function ask<A>(
 export async function askCopy<A>(stage: Stage, directory: string, role: BacklogSetup['role']): Promise<A> {
   const copy = `${directory}-copy`;
   cpSync(directory, copy, { recursive: true });
+  syncFiles(copy);
   try {
     return await ask<A>(stage, copy, role);
   } finally {
     rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+/** Whoever syncs a file of its own next would wait for these, too. */
+function syncFiles(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const file = openSync(join(directory, name), 'r');
+    fsyncSync(file);
+    closeSync(file);
   }
 }
 

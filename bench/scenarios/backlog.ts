@@ -20,7 +20,7 @@ const SECOND: readonly Wanted[] = [
   { name: '1M delayed', jobs: 1_000_000, delayed: true },
 ];
 const FILL_MS = 18_000;
-const WORK_MS = 1_000;
+const WORK = { warmUpMs: 1_500, forMs: 1_000 };
 const MOST_ROUNDS = 7;
 const HAS_THROUGHPUT = new Set(['1k', '100k', '1M']);
 
@@ -46,7 +46,7 @@ async function sample(stage: Stage, { name, directory }: Journal, samples: Sampl
   samples.openMs.push(openMs);
   samples.rssMB.push(rssMB);
   if (HAS_THROUGHPUT.has(name)) {
-    samples.perSec.push(await ask<number>(stage, directory, 'work', { forMs: WORK_MS }));
+    samples.perSec.push(await ask<number>(stage, directory, 'work', WORK));
   }
 }
 

@@ -16,6 +16,7 @@ interface Work {
   readonly handler: HandlerName;
   readonly payload?: object;
   readonly turn: object;
+  readonly warmUp: object;
 }
 
 const JOB_MS = 20;
@@ -23,13 +24,11 @@ const JOB_MS = 20;
 /** The work of the scenarios of these names. */
 export function workOf(scenario: 'throughput' | 'heavy', { threads }: Stage): Work {
   if (scenario === 'throughput') {
-    return { handler: 'noop', turn: { drive: 'loop', forMs: 1_000, inFlight: 500 } };
+    const turn = { drive: 'loop', forMs: 1_000, inFlight: 500 };
+    return { handler: 'noop', turn, warmUp: { ...turn, forMs: 2_000 } };
   }
-  return {
-    handler: 'heavy',
-    payload: { iterations: iterationsFor(JOB_MS) },
-    turn: { drive: 'loop', jobs: 25 * threads, inFlight: 4 * threads },
-  };
+  const turn = { drive: 'loop', jobs: 25 * threads, inFlight: 4 * threads };
+  return { handler: 'heavy', payload: { iterations: iterationsFor(JOB_MS) }, turn, warmUp: turn };
 }
 
 export async function duel(
@@ -37,13 +36,13 @@ export async function duel(
   scenario: 'throughput' | 'heavy',
   [a, b]: readonly [Engine, Engine],
 ): Promise<Report> {
-  const { turn, ...work } = workOf(scenario, stage);
+  const { turn, warmUp, ...work } = workOf(scenario, stage);
   const entries = [a, b].map(({ name, module }) =>
     stage.system('millrace', work, { as: name, engine: module }),
   );
   const field = await Field.open<Rate>(entries);
   try {
-    await field.warmUp(turn);
+    await field.warmUp(warmUp);
     await field.takeTurns(turn, stage);
     const rows = field.rows((answers) => ({
       jobsPerSec: round(median(answers.map(({ perSec }) => perSec))),

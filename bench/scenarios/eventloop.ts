@@ -34,6 +34,8 @@ export const eventloop: Scenario = {
     };
     const field = await Field.open<AppAnswer>(entries(stage));
     try {
+      // Twice, for V8 to have compiled an engine.
+      await field.warmUp(command);
       await field.warmUp(command);
       await field.takeTurns(command, stage);
       const rows = field.rows((answers) => {

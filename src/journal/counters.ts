@@ -1,12 +1,10 @@
 /** How many jobs each queue has in each state: exact, because a change travels in the batch of what it counts. */
-import { Packr } from 'msgpackr/pack';
+import { pack, unpack } from '../job/packer.js';
 import { JOB_STATES, type JobCounts } from '../job/record.js';
 import { sealBytes, unsealBytes } from './integrity.js';
 import { COUNTERS_SPAN, countersKey } from './keys.js';
 import type { Store, StoreBatch } from './store.js';
 import type { CountChange } from './transaction.js';
-
-const packr = new Packr({ useRecords: false, moreTypes: false });
 
 export const noJobs = (): JobCounts => Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as JobCounts;
 
@@ -20,7 +18,7 @@ export class Counters {
     const entries = await store.page({ ...COUNTERS_SPAN, limit: Number.MAX_SAFE_INTEGER });
     for (const { key, value } of entries) {
       // Safe for bytes whose checksum held: addTo() made them.
-      const counts = packr.unpack(unsealBytes(key, value)) as JobCounts;
+      const counts = unpack(unsealBytes(key, value)) as JobCounts;
       counters.#committed.set(key.slice(COUNTERS_SPAN.from.length), counts);
     }
     return counters;
@@ -42,7 +40,7 @@ export class Counters {
   addTo(batch: StoreBatch): void {
     for (const [queue, counts] of this.#writing) {
       const key = countersKey(queue);
-      batch.put(key, sealBytes(key, packr.pack(counts)));
+      batch.put(key, sealBytes(key, pack(counts)));
     }
   }
 

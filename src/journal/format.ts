@@ -10,8 +10,10 @@ import type { Store } from './store.js';
 export const FORMAT_VERSION = 3;
 
 /** Formats 1 and 2 had other checksums, behind the value: the digit comes first. */
-const OLD_FORMATS: readonly number[] = [0x31, 0x32];
-const ZERO = 0x30;
+const OLD_FORMATS: ReadonlyMap<number, number> = new Map([
+  [0x31, 1],
+  [0x32, 2],
+]);
 
 /**
  * Makes sure that the journal can be read, and marks a new one.
@@ -36,7 +38,8 @@ export async function checkFormat(store: Store): Promise<void> {
 async function readFormat(store: Store): Promise<number | undefined> {
   const key = metaKey('format');
   const [value] = await store.getMany([key]);
-  const [first = 0] = value ?? [];
-  if (value?.byteLength === 1 + CHECKSUM_BYTES && OLD_FORMATS.includes(first)) return first - ZERO;
-  return value && Number(unsealText(key, value));
+  if (!value) return undefined;
+  const [first = 0] = value;
+  const old = value.byteLength === 1 + CHECKSUM_BYTES ? OLD_FORMATS.get(first) : undefined;
+  return old ?? Number(unsealText(key, value));
 }

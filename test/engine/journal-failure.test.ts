@@ -1,18 +1,8 @@
 /** A journal that takes no more writes, or cannot be read for once: everybody who waits is told, nothing hangs. */
-import { expect, onTestFinished, test } from 'vitest';
-import { inlineJob, type MillraceError } from '../../src/index.js';
-import { systemClock } from '../../src/clock.js';
-import { Journal } from '../../src/journal/journal.js';
+import { expect, test } from 'vitest';
 import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
 import type { Store } from '../../src/journal/store.js';
-import { checkOptions } from '../../src/options.js';
-import type { PoolEvents } from '../../src/pool/contract.js';
-import { InlinePool } from '../../src/pool/inline-pool.js';
-import { Announcer } from '../../src/runtime/announcer.js';
-import { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
-import { deferred } from '../fixtures/deferred.js';
-import { recordingLogger } from '../fixtures/logger.js';
-import { Recorder } from '../fixtures/recorder.js';
+import { openInline } from '../fixtures/inline-engine.js';
 
 /** A store whose next writes or reads fail when told so. */
 function fragile(store: Store) {
@@ -37,45 +27,10 @@ function fragile(store: Store) {
   return { store: wrapped, fails };
 }
 
-/** An engine on such a store, with one inline job type whose handler waits for `release`. */
+/** An engine on such a store. */
 async function open() {
   const { store, fails } = fragile(openMemoryStore(new MemoryDisk()));
-  const { promise: released, resolve: release } = deferred();
-  const starts = new Recorder<string>();
-  const work = inlineJob(
-    async (_payload: unknown, job) => {
-      starts.push(job.id);
-      await released;
-    },
-    { grace: 1 },
-  );
-  const announcer = new Announcer(recordingLogger());
-  const warnings = new Recorder<MillraceError>();
-  announcer.emitter.on('warning', warnings.push);
-  let engine: EmbeddedEngine | undefined;
-  const events: PoolEvents = {
-    stopping: (task) => engine?.executor.stopping(task),
-    settled: (ends) => engine?.executor.settle(ends),
-    progress: () => {},
-    log: () => {},
-    warning: (error) => announcer.warning(error),
-    available: () => engine?.wake(),
-  };
-  const pool = new InlinePool({ work: { handler: work.handler, concurrency: 2 } }, events, systemClock);
-  engine = new EmbeddedEngine({
-    settings: checkOptions({ directory: 'memory', jobs: { work } }),
-    journal: await Journal.open(store),
-    clock: systemClock,
-    announcer,
-    pools: { thread: pool, inline: pool },
-    nativeTypes: new Set(),
-    random: Math.random,
-  });
-  await engine.recover();
-  engine.begin();
-  const opened = engine;
-  onTestFinished(() => opened.close(0));
-  return { engine: opened, fails, warnings, starts, release };
+  return { ...(await openInline(store)), fails };
 }
 
 const failed = {

@@ -172,4 +172,19 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
     await write(FORMAT_VERSION);
     expect(await readyIds((await openOn(disk)).journal)).toHaveLength(2);
   });
+
+  test.each([1, 2])(
+    `${name}: a journal of format %d, from before the first release, is refused`,
+    async (format) => {
+      const disk = await createDisk();
+      await fill(disk);
+      // Their checksums came behind the value.
+      const old = Buffer.from([0x30 + format, 1, 2, 3, 4]);
+      await tamper(disk, (key) => (key === metaKey('format') ? old : undefined));
+      await expect(openOn(disk)).rejects.toMatchObject({
+        code: 'MILLRACE_JOURNAL_FORMAT',
+        message: expect.stringContaining(`has format ${format}`),
+      });
+    },
+  );
 }
