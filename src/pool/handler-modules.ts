@@ -11,7 +11,8 @@ export interface LoadedModule {
 
 export class HandlerModules {
   readonly #urls: Readonly<Record<string, string>>;
-  readonly #loaded = new Map<string, Promise<LoadedModule>>();
+  readonly #loading = new Map<string, Promise<LoadedModule>>();
+  readonly #loaded = new Map<string, LoadedModule>();
 
   /** @param urls By job name. */
   constructor(urls: Readonly<Record<string, string>>) {
@@ -20,11 +21,22 @@ export class HandlerModules {
 
   /** @throws MillraceError `MILLRACE_HANDLER_LOAD_FAILED`, `MILLRACE_HANDLER_NO_DEFAULT_EXPORT` */
   load(name: string): Promise<LoadedModule> {
-    let module = this.#loaded.get(name);
+    let module = this.#loading.get(name);
     if (!module) {
-      module = importHandler(name, this.#urls[name] ?? '');
-      this.#loaded.set(name, module);
+      module = this.#import(name);
+      this.#loading.set(name, module);
     }
+    return module;
+  }
+
+  /** What {@link load} has loaded by now. */
+  loaded(name: string): LoadedModule | undefined {
+    return this.#loaded.get(name);
+  }
+
+  async #import(name: string): Promise<LoadedModule> {
+    const module = await importHandler(name, this.#urls[name] ?? '');
+    this.#loaded.set(name, module);
     return module;
   }
 }

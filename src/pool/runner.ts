@@ -4,28 +4,16 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { MessagePort } from 'node:worker_threads';
-import { asError, MillraceError, show } from '../errors.js';
+import { asError, MillraceError } from '../errors.js';
 import { decode, encode } from '../job/codec.js';
-import type { JobContext } from '../job/context.js';
 import { encodeError } from '../job/error-data.js';
 import { errorAnswer, type Answer } from './answer.js';
-import { stopError } from './contract.js';
 import type { Handler, HandlerModules } from './handler-modules.js';
 import { jobContext } from './job-context.js';
 import type { TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
 import { Slot } from './slot.js';
+import { ThreadAttempt } from './thread-attempt.js';
 import { decodeTasks, encodeAnswers, type Timed } from './wire.js';
-
-/** The attempt whose handler is running, or ran when something stray was set up. */
-interface Attempt {
-  readonly task: ThreadTask;
-  readonly of: TaskRef;
-  readonly slot: Slot;
-  /** Made when the handler first asks for its signal: most tiny ones never do. */
-  abort?: AbortController;
-  signal?: AbortSignal;
-  live: boolean;
-}
 
 /**
  * How long an answer may wait for others, so that a thread that is ended takes few finished jobs along: it is sent
@@ -73,12 +61,17 @@ class Outbox {
   }
 }
 
+const STOPPED: Answer = ['stopped'];
+/** What no handler can return. */
+const NOT_BEGUN = Symbol('not begun');
+
 export class Runner {
   readonly #modules: HandlerModules;
   readonly #slots: readonly Slot[];
   readonly #port: MessagePort;
-  readonly #attempts = new AsyncLocalStorage<Attempt>();
-  #current: Attempt | undefined;
+  readonly #attempts = new AsyncLocalStorage<ThreadAttempt>();
+  readonly #send: (message: ThreadMessage) => void;
+  #current: ThreadAttempt | undefined;
   /** The chunks so far: each begins when the one before it is through. */
   #last: Promise<void> = Promise.resolve();
 
@@ -86,10 +79,11 @@ export class Runner {
     this.#modules = modules;
     this.#slots = slots.map((buffer) => new Slot(buffer));
     this.#port = port;
+    this.#send = (message) => port.postMessage(message);
     // The engine's word that a task should stop. Synchronous code does not wait for it: it sees the shared memory.
     port.on('message', ({ slot, index }: TaskRef) => {
       const attempt = this.#current;
-      if (attempt?.of.index === index && attempt.of.slot === slot) this.#abortIfStopped(attempt);
+      if (attempt?.of.index === index && attempt.of.slot === slot) attempt.abortIfStopped();
     });
     port.unref();
     process.on('uncaughtException', (thrown) => this.strayed(thrown));
@@ -107,12 +101,25 @@ export class Runner {
     if (!slot) throw new Error(`There is no slot ${number}`);
     let endedAt = performance.now();
     const outbox = new Outbox(number, this.#port, endedAt);
-    for (const [index, task] of tasks.entries()) {
+    for (let index = 0; index < tasks.length; index++) {
       outbox.beforeNext(endedAt);
+      // Safe: `index` is one of the array's.
+      const task = tasks[index] as ThreadTask;
+      const attempt = new ThreadAttempt(task, { slot: number, index }, slot, this.#send);
       // From here until its answer is sent, what ends the thread is this task's doing.
-      const answer: Answer = slot.take(index)
-        ? await this.#runTask(task, { slot: number, index }, slot)
-        : ['stopped'];
+      let answer: Answer = STOPPED;
+      if (slot.take(index)) {
+        // One promise per task, for all promises of a thread are tracked (AsyncLocalStorage).
+        try {
+          const value = await this.#start(attempt, slot);
+          if (value !== NOT_BEGUN) answer = ['completed', encode(value, 'result', 'MILLRACE_RESULT_INVALID')];
+        } catch (thrown) {
+          answer = errorAnswer(thrown);
+        }
+        attempt.live = false;
+        this.#current = undefined;
+        slot.end();
+      }
       const now = performance.now();
       outbox.add([answer, now - endedAt]);
       endedAt = now;
@@ -120,6 +127,24 @@ export class Runner {
     // The engine may use the slot for another chunk as soon as it has the last answer.
     slot.leave();
     outbox.send(endedAt);
+  }
+
+  /** @returns what the handler does, or a promise of that; or that it was told to stop before it began. */
+  #start(attempt: ThreadAttempt, slot: Slot): unknown {
+    const { name } = attempt.task;
+    const module = this.#modules.loaded(name);
+    if (module) return this.#call(module.handler, attempt, slot);
+    return this.#modules.load(name).then(({ handler }) => this.#call(handler, attempt, slot));
+  }
+
+  #call(handler: Handler, attempt: ThreadAttempt, slot: Slot): unknown {
+    const { task, of } = attempt;
+    const payload = decode(task.payload);
+    slot.begin(of.index);
+    // Begin first, look then: either the engine sees that the handler has begun, or this sees the stop.
+    if (slot.stopped(of.index)) return NOT_BEGUN;
+    this.#current = attempt;
+    return this.#attempts.run(attempt, handler, payload, jobContext(task, attempt));
   }
 
   /** An error that no promise of a handler caught. */
@@ -134,91 +159,5 @@ export class Runner {
       jobId: attempt?.task.id,
       error: encodeError(error),
     });
-  }
-
-  async #runTask(task: ThreadTask, of: TaskRef, slot: Slot): Promise<Answer> {
-    try {
-      const { handler } = await this.#modules.load(task.name);
-      const payload = decode(task.payload);
-      slot.begin(of.index);
-      // Begin first, look then: either the engine sees that the handler has begun, or this sees the stop.
-      if (slot.stopped(of.index)) return ['stopped'];
-      return ['completed', await this.#runHandler(handler, payload, { task, of, slot, live: true })];
-    } catch (thrown) {
-      return errorAnswer(thrown);
-    } finally {
-      slot.end();
-    }
-  }
-
-  async #runHandler(handler: Handler, payload: unknown, attempt: Attempt): Promise<Uint8Array> {
-    const context = this.#contextOf(attempt);
-    this.#current = attempt;
-    try {
-      const value = await this.#attempts.run(attempt, () => handler(payload, context));
-      return encode(value, 'result', 'MILLRACE_RESULT_INVALID');
-    } finally {
-      attempt.live = false;
-      this.#current = undefined;
-    }
-  }
-
-  #contextOf(attempt: Attempt): JobContext {
-    const { task, of } = attempt;
-    const signalOf = (): AbortSignal => (attempt.signal ??= this.#watchfulSignal(attempt));
-    return jobContext(task, {
-      get signal() {
-        return signalOf();
-      },
-      progress: (value) => attempt.live && this.#send({ kind: 'progress', of, value }),
-      log: (line) =>
-        attempt.live && this.#send({ kind: 'log', of, line: { ...line, fields: cloneable(line.fields) } }),
-    });
-  }
-
-  /** The attempt's signal; asking it looks at the shared word first. */
-  #watchfulSignal(attempt: Attempt): AbortSignal {
-    attempt.abort = new AbortController();
-    const { signal } = attempt.abort;
-    this.#abortIfStopped(attempt);
-    const abortIfStopped = (): void => this.#abortIfStopped(attempt);
-    Object.defineProperties(signal, {
-      aborted: {
-        get(): boolean {
-          abortIfStopped();
-          // The getter that this one hides.
-          return Reflect.get(AbortSignal.prototype, 'aborted', signal);
-        },
-      },
-      throwIfAborted: {
-        value(): void {
-          if (signal.aborted) throw signal.reason;
-        },
-      },
-    });
-    return signal;
-  }
-
-  #abortIfStopped({ task, of, slot, abort, live }: Attempt): void {
-    // The slot's words belong to the chunk that runs now, so an attempt that is over must not read them.
-    const reason = live ? slot.stopped(of.index) : undefined;
-    if (reason) abort?.abort(stopError(reason, { ...task, graceMs: 0 }));
-  }
-
-  #send(message: ThreadMessage, transfer: ArrayBuffer[] = []): void {
-    this.#port.postMessage(message, transfer);
-  }
-}
-
-/** Log fields may hold anything; what cannot cross is logged as its description. */
-function cloneable(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, cloneableValue(value)]));
-}
-
-function cloneableValue(value: unknown): unknown {
-  try {
-    return structuredClone(value);
-  } catch {
-    return show(value);
   }
 }

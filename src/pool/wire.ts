@@ -34,15 +34,10 @@ export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
 export function decodeTasks(bytes: Uint8Array): ThreadTask[] {
   // The casts here are safe: both sides are of the same version of this file.
   const tuples = unpack(bytes) as TaskTuple[];
-  return tuples.map(([id, name, queue, attempt, maxAttempts, payload, timeoutMs]) => ({
-    id,
-    name,
-    queue,
-    attempt,
-    maxAttempts,
-    payload,
-    ...(timeoutMs !== undefined && { timeoutMs }),
-  }));
+  return tuples.map(([id, name, queue, attempt, maxAttempts, payload, timeoutMs]) => {
+    const task = { id, name, queue, attempt, maxAttempts, payload };
+    return timeoutMs === undefined ? task : { ...task, timeoutMs };
+  });
 }
 
 /** An answer, and how long its task took. */

@@ -1,0 +1,79 @@
+/** One attempt in its thread: what its handler's context is linked to. */
+import { show } from '../errors.js';
+import { stopError, type LogLine } from './contract.js';
+import type { ContextLinks } from './job-context.js';
+import type { TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
+import type { Slot } from './slot.js';
+
+export class ThreadAttempt implements ContextLinks {
+  readonly task: ThreadTask;
+  readonly of: TaskRef;
+  /** Its handler is running. */
+  live = true;
+  readonly #slot: Slot;
+  readonly #send: (message: ThreadMessage) => void;
+  #abort: AbortController | undefined;
+
+  constructor(task: ThreadTask, of: TaskRef, slot: Slot, send: (message: ThreadMessage) => void) {
+    this.task = task;
+    this.of = of;
+    this.#slot = slot;
+    this.#send = send;
+  }
+
+  /** Asking it whether it is aborted looks at the shared word first. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController();
+      this.abortIfStopped();
+      watch(this.#abort.signal, () => this.abortIfStopped());
+    }
+    return this.#abort.signal;
+  }
+
+  progress(value: Uint8Array): void {
+    if (this.live) this.#send({ kind: 'progress', of: this.of, value });
+  }
+
+  log(line: LogLine): void {
+    if (!this.live) return;
+    this.#send({ kind: 'log', of: this.of, line: { ...line, fields: cloneable(line.fields) } });
+  }
+
+  abortIfStopped(): void {
+    // The slot's words belong to the chunk that runs now, so an attempt that is over must not read them.
+    const reason = this.live && this.#abort ? this.#slot.stopped(this.of.index) : undefined;
+    if (reason) this.#abort?.abort(stopError(reason, { ...this.task, graceMs: 0 }));
+  }
+}
+
+/** Has a signal look before it answers. */
+function watch(signal: AbortSignal, look: () => void): void {
+  Object.defineProperties(signal, {
+    aborted: {
+      get(): boolean {
+        look();
+        // The getter that this one hides.
+        return Reflect.get(AbortSignal.prototype, 'aborted', signal);
+      },
+    },
+    throwIfAborted: {
+      value(): void {
+        if (signal.aborted) throw signal.reason;
+      },
+    },
+  });
+}
+
+/** Log fields may hold anything; what cannot cross is logged as its description. */
+function cloneable(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, cloneableValue(value)]));
+}
+
+function cloneableValue(value: unknown): unknown {
+  try {
+    return structuredClone(value);
+  } catch {
+    return show(value);
+  }
+}
