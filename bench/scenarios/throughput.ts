@@ -24,7 +24,7 @@ const NAMES = [
 const RIVALS = ['piscina', 'piscina-tuned', 'bullmq', 'bullmq-threads', 'plainjob', 'prototype'] as const;
 const TURN = { drive: 'loop', forMs: 500, inFlight: 500 };
 /** Long enough for V8 to compile an engine: what is meant is the figure of a server that is up. */
-const WARM_UP = { ...TURN, forMs: 2_000 };
+const WARM_UP = { ...TURN, forMs: 1_500 };
 
 export const throughput: Scenario = {
   name: 'throughput',
