@@ -10,12 +10,21 @@ const SCRATCH_BYTES = 8_192;
 // A property named toJSON is data like any other.
 const packr = new Packr({ useRecords: false, moreTypes: false, useToJSON: false });
 
+/** How many values are being packed: a getter of one may have another packed meanwhile. */
+let depth = 0;
+
 /** @returns bytes that keep at most 8 KB more than themselves alive. */
 export function pack(value: unknown): Uint8Array {
-  const bytes = packr.pack(value);
+  depth++;
+  let bytes: Uint8Array;
+  try {
+    bytes = packr.pack(value);
+  } finally {
+    depth--;
+  }
   if (bytes.buffer.byteLength <= SCRATCH_BYTES) return bytes;
-  // A new one at once: otherwise every value from now on would have to be copied.
-  packr.useBuffer(Buffer.allocUnsafeSlow(SCRATCH_BYTES));
+  // A small one again, or every value from now on would have to be copied; but never under a value that is half packed.
+  if (depth === 0) packr.useBuffer(Buffer.allocUnsafeSlow(SCRATCH_BYTES));
   return new Uint8Array(bytes);
 }
 

@@ -69,6 +69,7 @@ export function decodeSpec(id: string, record: Uint8Array): JobSpec {
   const queueAt = SPEC_HEAD + bytes.readUInt8(NAME_LENGTH);
   const rareAt = queueAt + bytes.readUInt8(QUEUE_LENGTH);
   const payloadAt = flags & HAS_RARE ? endOfRare(bytes, rareAt) : rareAt;
+  if (payloadAt > record.byteLength) throw new RangeError(`The record of job ${id} ends before its payload`);
   const spec: Draft<JobSpec> = {
     id,
     name: bytes.toString('latin1', SPEC_HEAD, queueAt),

@@ -1,4 +1,4 @@
-/** Which layout of keys and values a journal has. Older ones are migrated, newer ones refused. */
+/** Which layout of keys and values a journal has: another one than this version's is refused. */
 import { MillraceError } from '../errors.js';
 import { CHECKSUM_BYTES } from '../job/record-format.js';
 import { unsealText } from './integrity.js';

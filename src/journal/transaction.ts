@@ -32,9 +32,15 @@ export class Transaction {
   readonly places: string[] = [];
   readonly #claims = new Map<number, string[]>();
   readonly #ended = new Map<EndedState, Ended>();
+  readonly #onClose: (() => void) | undefined;
   #sync = false;
   #isUrgent = false;
   #isClosed = false;
+
+  /** @param onClose Called once, when it is about to be written: the last moment to add something. */
+  constructor(onClose?: () => void) {
+    this.#onClose = onClose;
+  }
 
   /** Whether it must have reached the disk, and not just the operating system, to count as committed. */
   get sync(): boolean {
@@ -66,9 +72,15 @@ export class Transaction {
   /**
    * A new job, in the status that follows from its spec, or claimed at once.
    * @param place The key of its own that it has in this status.
+   * @param record The spec, encoded.
    */
-  enqueue(spec: JobSpec, status: JobStatus, place = placeOf({ spec, status })): this {
-    this.#putRecord(specKey(spec.id), encodeSpec(spec));
+  enqueue(
+    spec: JobSpec,
+    status: JobStatus,
+    place = placeOf({ spec, status }),
+    record = encodeSpec(spec),
+  ): this {
+    this.#putRecord(specKey(spec.id), record);
     this.#place(spec.id, place);
     if (status.state === 'running') this.#claim(spec, status);
     this.#count(spec.queue, status.state, 1);
@@ -117,6 +129,7 @@ export class Transaction {
 
   /** To be called once, when it is written. */
   close(): void {
+    this.#onClose?.();
     this.#isClosed = true;
     for (const [claim, ids] of this.#claims) this.keepClaim(claim, ids);
     for (const [state, { finishedAt, sequence, ids }] of this.#ended) {

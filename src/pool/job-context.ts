@@ -11,58 +11,31 @@ export interface ContextLinks {
 }
 
 export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: ContextLinks): JobContext {
-  return new Context(task, links);
-}
-
-/**
- * Its functions are made when they are first asked for, since most small handlers never do; and bound, so that a
- * handler may take them out of it.
- */
-class Context implements JobContext {
-  readonly id: string;
-  readonly name: string;
-  readonly queue: string;
-  readonly attempt: number;
-  readonly maxAttempts: number;
-  readonly #links: ContextLinks;
-  #log: JobLog | undefined;
-  #progress: JobContext['progress'] | undefined;
-  #throwIfAborted: JobContext['throwIfAborted'] | undefined;
-
-  constructor(task: Omit<Task, 'payload' | 'graceMs'>, links: ContextLinks) {
-    this.id = task.id;
-    this.name = task.name;
-    this.queue = task.queue;
-    this.attempt = task.attempt;
-    this.maxAttempts = task.maxAttempts;
-    this.#links = links;
-  }
-
-  get signal(): AbortSignal {
-    return this.#links.signal;
-  }
-
-  get log(): JobLog {
-    this.#log ??= jobLog(this.#links);
-    return this.#log;
-  }
-
-  get progress(): JobContext['progress'] {
-    this.#progress ??= (value) => {
-      this.throwIfAborted();
-      this.#links.progress(encode(value, 'progress'));
-    };
-    return this.#progress;
-  }
-
-  get throwIfAborted(): JobContext['throwIfAborted'] {
-    this.#throwIfAborted ??= () => {
-      const { signal } = this.#links;
-      // `aborted` is read first: in a thread that is what looks at the shared word.
-      if (signal.aborted) throw signal.reason;
-    };
-    return this.#throwIfAborted;
-  }
+  let log: JobLog | undefined;
+  const throwIfAborted = (): void => {
+    const { signal } = links;
+    // `aborted` is read first: in a thread that is what looks at the shared word.
+    if (signal.aborted) throw signal.reason;
+  };
+  return {
+    id: task.id,
+    name: task.name,
+    queue: task.queue,
+    attempt: task.attempt,
+    maxAttempts: task.maxAttempts,
+    get signal() {
+      return links.signal;
+    },
+    get log() {
+      log ??= jobLog(links);
+      return log;
+    },
+    progress(value) {
+      throwIfAborted();
+      links.progress(encode(value, 'progress'));
+    },
+    throwIfAborted,
+  };
 }
 
 function jobLog(links: ContextLinks): JobLog {

@@ -5,6 +5,8 @@
 
 /** With what a small handler of the app's does on hearing of it, about a millisecond. */
 const PER_TURN = 64;
+/** Of many that wait, so large a part goes at once, so that they cannot pile up for ever. */
+const PART = 1 / 8;
 
 export class Deliveries {
   readonly #waiting: (() => void)[] = [];
@@ -28,11 +30,18 @@ export class Deliveries {
   }
 
   #deliver(): void {
-    for (const deliver of this.#waiting.splice(0, PER_TURN)) deliver();
-    if (this.#waiting.length > 0) {
-      setImmediate(() => this.#deliver());
-      return;
+    const some = this.#waiting.splice(0, Math.max(PER_TURN, Math.ceil(this.#waiting.length * PART)));
+    try {
+      for (let deliver = some.shift(); deliver; deliver = some.shift()) deliver();
+    } finally {
+      // What throws here is for the process to hear of; the others get theirs all the same.
+      this.#waiting.unshift(...some);
+      if (this.#waiting.length > 0) setImmediate(() => this.#deliver());
+      else this.#rest();
     }
+  }
+
+  #rest(): void {
     this.#isScheduled = false;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }

@@ -111,9 +111,9 @@ export class EmbeddedEngine implements JobAccess {
     const { results } = announcer;
     const handleOf = (name: string, id: string, endsBefore?: number): Handle =>
       new Handle(this, name, id, endsBefore);
-    const claimNew = (job: Job, change: Transaction): NewClaim | undefined => {
+    const claimNew = (job: Job, record: Uint8Array, change: Transaction): NewClaim | undefined => {
       const start = this.#dispatcher.startNew(job);
-      return start && this.executor.claimNew(start, job, change);
+      return start && this.executor.claimNew(start, job, record, change);
     };
     this.#intake = new Intake({ journal, clock, settings, onAccepted, claimNew, results, handleOf });
     this.#control = new Control({
@@ -264,7 +264,7 @@ export class EmbeddedEngine implements JobAccess {
     else this.#news.push(() => announcer.warning(error));
   }
 
-  /** A committed job that is not running: from here on somebody looks after it. */
+  /** A committed job: from here on somebody looks after it. */
   #placed(job: Job, place?: string): void {
     const { state, runAt } = job.status;
     if (state === 'available' || state === 'running') this.#wasActive = true;

@@ -87,16 +87,17 @@ export class Executor {
   /**
    * Claims a job that is not in the journal yet, in the transaction that brings it there: should the process die, it is
    * an orphan like any other.
+   * @param record The job's spec, encoded.
    */
-  claimNew(start: Start, { spec, status }: Job, change: Transaction): NewClaim {
+  claimNew(start: Start, { spec, status }: Job, record: Uint8Array, change: Transaction): NewClaim {
     const { journal, clock } = this.#links;
-    const attempt = attemptOf(start);
     const claim = journal.nextSequence();
     const job = { spec, status: claimed(status, claim, clock.now()) };
+    change.enqueue(spec, job.status, undefined, record);
+    const attempt = attemptOf(start);
     attempt.job = job;
     this.#attempts.set(spec.id, attempt);
     this.#claims.open(claim, 1);
-    change.enqueue(spec, job.status);
     return {
       job,
       start: () => this.#run([attempt]),

@@ -2,51 +2,21 @@
 import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
-import type { Job, JobSpec } from '../job/record.js';
-import { enqueued } from '../job/transitions.js';
-import type { Journal } from '../journal/journal.js';
-import { placeOf } from '../journal/keys.js';
-import { Transaction } from '../journal/transaction.js';
+import type { JobSpec } from '../job/record.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
-import type { NewClaim } from './executor.js';
+import { Arrivals, type ArrivalsLinks } from './arrivals.js';
 import type { Handle } from './handle.js';
 import { JobIds } from './job-ids.js';
 import { Slices } from './slices.js';
-import type { Results } from './results.js';
 
-export interface IntakeLinks {
-  readonly journal: Journal;
+export interface IntakeLinks extends ArrivalsLinks {
   readonly clock: Clock;
   readonly settings: Settings;
-  readonly results: Results;
-  /** A job was committed. @param place The key of its own that it has in the journal. */
-  readonly onAccepted: (job: Job, place: string | undefined) => void;
-  /** Claims a job with its enqueue, where nothing stands between it and its start. */
-  readonly claimNew: (job: Job, change: Transaction) => NewClaim | undefined;
-  /** @param endsBefore See {@link Handle}. */
-  readonly handleOf: (name: string, id: string, endsBefore?: number) => Handle;
 }
 
 const NO_OPTIONS: EnqueueOptions = {};
 
 type Draft = { -readonly [Field in keyof JobSpec]: JobSpec[Field] };
-
-/** A job on its way into the journal, and who waits for that. */
-interface Arrival {
-  readonly job: Job;
-  /** The key of its own that it has there. */
-  readonly place: string | undefined;
-  /** Where it is claimed at once. */
-  readonly claim: NewClaim | undefined;
-  readonly resolve: (handle: Handle) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** Jobs that go into the journal together: all that come before it takes them. */
-interface Batch {
-  readonly transaction: Transaction;
-  readonly arrivals: Arrival[];
-}
 
 /** A job of an array, unchecked. */
 export interface EnqueueItem {
@@ -57,15 +27,14 @@ export interface EnqueueItem {
 
 export class Intake {
   readonly #links: IntakeLinks;
+  readonly #arrivals: Arrivals;
   readonly #ids = new JobIds();
   /** Ids that callers chose and that are on their way into the journal. */
   readonly #named = new Map<string, Promise<unknown>>();
-  #batch: Batch | undefined;
-  /** How many jobs are on their way into the journal and will wait there: none overtakes them. */
-  #arriving = 0;
 
   constructor(links: IntakeLinks) {
     this.#links = links;
+    this.#arrivals = new Arrivals(links);
   }
 
   /** Resolves once the job is committed. @throws MillraceError where the job is refused. */
@@ -73,7 +42,7 @@ export class Intake {
     // What is thrown in here rejects it.
     return new Promise((resolve, reject) => {
       const spec = this.#spec(name, payload, options);
-      if (options.id === undefined) this.#join(spec, resolve, reject);
+      if (options.id === undefined) this.#arrivals.add(spec, resolve, reject);
       else resolve(this.#commitOnce(spec));
     });
   }
@@ -90,7 +59,7 @@ export class Intake {
       if (slices.isOver) await slices.next();
     }
     const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
-    return named.size === 0 ? this.#commitAll(specs) : this.#commitAllOnce(specs, named);
+    return named.size === 0 ? this.#arrivals.addAll(specs) : this.#commitAllOnce(specs, named);
   }
 
   #specOf({ name, payload, options = NO_OPTIONS }: EnqueueItem, i: number): JobSpec {
@@ -123,69 +92,6 @@ export class Intake {
     if (maxAttempts !== undefined) spec.maxAttempts = maxAttempts;
     if (timeoutMs !== undefined) spec.timeoutMs = timeoutMs;
     return spec;
-  }
-
-  #join(spec: JobSpec, resolve: Arrival['resolve'], reject: Arrival['reject']): void {
-    const job = { spec, status: enqueued(spec) };
-    const { transaction, arrivals } = this.#joined();
-    const isNext = this.#arriving === 0 && job.status.state === 'available';
-    const claim = isNext ? this.#links.claimNew(job, transaction) : undefined;
-    if (claim) {
-      arrivals.push({ job: claim.job, place: undefined, claim, resolve, reject });
-      return;
-    }
-    this.#arriving++;
-    const place = placeOf(job);
-    transaction.enqueue(spec, job.status, place);
-    arrivals.push({ job, place, claim, resolve, reject });
-  }
-
-  #joined(): Batch {
-    if (this.#batch && !this.#batch.transaction.isClosed) return this.#batch;
-    const batch: Batch = { transaction: new Transaction(), arrivals: [] };
-    this.#batch = batch;
-    this.#links.journal.submit(batch.transaction, (error) => this.#arrived(batch, error));
-    return batch;
-  }
-
-  #arrived(batch: Batch, error: Error | undefined): void {
-    const { results, onAccepted, handleOf } = this.#links;
-    if (this.#batch === batch) this.#batch = undefined;
-    for (const { job, place, claim, resolve, reject } of batch.arrivals) {
-      if (!claim) this.#arriving--;
-      if (error) {
-        claim?.abandon(error);
-        reject(error);
-        continue;
-      }
-      onAccepted(job, place);
-      claim?.start();
-      const handle = handleOf(job.spec.name, job.spec.id, results.recent.count);
-      results.deliveries.add(() => resolve(handle));
-    }
-  }
-
-  async #commitAll(specs: readonly JobSpec[]): Promise<Handle[]> {
-    const { journal, results, onAccepted, handleOf } = this.#links;
-    const transaction = new Transaction();
-    const jobs: { readonly job: Job; readonly place: string | undefined }[] = [];
-    const slices = new Slices();
-    for (const spec of specs) {
-      const job = { spec, status: enqueued(spec) };
-      const place = placeOf(job);
-      jobs.push({ job, place });
-      transaction.enqueue(spec, job.status, place);
-      if (slices.isOver) await slices.next();
-    }
-    this.#arriving += specs.length;
-    try {
-      await journal.commit(transaction);
-    } finally {
-      this.#arriving -= specs.length;
-    }
-    const endsBefore = results.recent.count;
-    for (const { job, place } of jobs) onAccepted(job, place);
-    return specs.map(({ name, id }) => handleOf(name, id, endsBefore));
   }
 
   async #commitOnce(spec: JobSpec): Promise<Handle> {
@@ -227,7 +133,7 @@ export class Intake {
       firsts.set(spec.id, spec);
       return true;
     });
-    return fresh.length > 0 ? this.#commitAll(fresh) : [];
+    return fresh.length > 0 ? this.#arrivals.addAll(fresh) : [];
   }
 
   #busy(ids: readonly string[]): Promise<unknown> | undefined {

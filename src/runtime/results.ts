@@ -108,8 +108,21 @@ function ignoreRejection(result: Promise<unknown>): void {
 
 function settle(waiter: Waiter, { spec, status }: Job): void {
   // Each waiter gets a value of its own: what one does to it, no other sees.
-  if (status.state === 'completed') waiter.resolve(status.result && decode(status.result));
+  if (status.state === 'completed') resolveWith(waiter, spec.id, status.result);
   else waiter.reject(status.state === 'cancelled' ? new JobCancelledError(spec) : failure({ spec, status }));
+}
+
+/** A result that cannot be decoded is its waiter's to hear of, and nobody else's. */
+function resolveWith(waiter: Waiter, id: string, result: Uint8Array | undefined): void {
+  let value: unknown;
+  try {
+    value = result && decode(result);
+  } catch (thrown) {
+    const message = `The result of job ${id} cannot be decoded`;
+    waiter.reject(new MillraceError('MILLRACE_JOURNAL_CORRUPT', message, { cause: thrown }));
+    return;
+  }
+  waiter.resolve(value);
 }
 
 function failure({ spec, status }: Job): MillraceError {

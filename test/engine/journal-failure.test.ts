@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
 import type { Store } from '../../src/journal/store.js';
+import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
 import { openInline } from '../fixtures/inline-engine.js';
 
 /** A store whose next writes or reads fail when told so. */
@@ -75,13 +76,21 @@ test('close() ends an engine whose journal has failed', async () => {
   await engine.close(60_000);
 });
 
+/**
+ * Payloads of this size are not kept in memory, so they must be read back for jobs to be claimed; and of two in one turn
+ * none is claimed with its enqueue.
+ */
+async function enqueueLarge(engine: EmbeddedEngine): Promise<string> {
+  const large = { text: 'x'.repeat(10_000) };
+  const [{ id }] = await Promise.all([engine.enqueue('work', large), engine.enqueue('work', large)]);
+  return id;
+}
+
 test('jobs that cannot be read for once are told of, and run when they can be', async () => {
   const { engine, fails, warnings, starts, release } = await open();
   release();
-  const large = { text: 'x'.repeat(10_000) };
   fails.reads = true;
-  // A payload of this size is not kept in memory, so it must be read back to be claimed.
-  const { id: unread } = await engine.enqueue('work', large);
+  const unread = await enqueueLarge(engine);
   const warning = await warnings.until(({ code }) => code === 'MILLRACE_JOURNAL_READ_FAILED');
   expect(warning.message).toContain('the disk is mad');
   fails.reads = false;
@@ -92,7 +101,7 @@ test('jobs that cannot be read for once are told of, and run when they can be', 
 test('a job that could not be read when it was to be claimed can still be cancelled', async () => {
   const { engine, fails, warnings, starts } = await open();
   fails.reads = true;
-  const { id: unread } = await engine.enqueue('work', { text: 'x'.repeat(10_000) });
+  const unread = await enqueueLarge(engine);
   // It has been chosen by now, and is being read.
   const cancelled = engine.cancel(unread);
   fails.reads = false;

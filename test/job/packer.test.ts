@@ -22,3 +22,21 @@ test('what was packed stays as it is while others are', () => {
     Array.from({ length: 2_000 }, (_, n) => (n % 100 === 0 ? 'x'.repeat(20 * n) : { n })),
   );
 });
+
+test('a value that has another one packed while it is packed itself comes out whole', () => {
+  for (const bytes of [10, 10_000, 1_000_000]) {
+    const inner: Uint8Array[] = [];
+    const outer = {
+      before: 'x'.repeat(100),
+      get middle() {
+        inner.push(pack('y'.repeat(bytes)));
+        return 1;
+      },
+      after: 'z'.repeat(20_000),
+    };
+    const packed = pack(outer);
+    expect(unpack(packed)).toEqual({ before: outer.before, middle: 1, after: outer.after });
+    expect(inner.map((one) => unpack(one))).toEqual(inner.map(() => 'y'.repeat(bytes)));
+    expect(pack(SMALL).buffer.byteLength).toBe(8_192);
+  }
+});
