@@ -1,0 +1,48 @@
+/** The job types and queues of the workload: small enough times that whatever is to happen happens within a cycle. */
+import { defineJobs, inlineJob, Millrace, threadJob, type Durability, type Logger } from '../../src/index.js';
+import type { JobTypeOptions } from '../../src/index.js';
+import handle from './handler.js';
+
+const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
+/** A thread that was told to stop is ended soon after. */
+const common = { backoff, grace: 15 } as const;
+
+const thread = (options: JobTypeOptions) =>
+  threadJob<typeof import('./handler.js')>(new URL('./handler.js', import.meta.url), {
+    ...common,
+    ...options,
+  });
+
+export const jobs = defineJobs({
+  tiny: thread({}),
+  work: thread({ queue: 'low', maxAttempts: 4 }),
+  narrow: thread({ queue: 'narrow', concurrency: 1 }),
+  stuck: thread({ timeout: 30, maxAttempts: 2 }),
+  mail: inlineJob(handle, { backoff, concurrency: 4 }),
+  // Without a grace to speak of: an inline handler that is given up goes on, and the engine says so.
+  call: inlineJob(handle, { backoff, timeout: 20, maxAttempts: 2, queue: 'low' }),
+});
+
+export type Name = keyof typeof jobs;
+
+export const queues = { default: { weight: 3 }, low: { weight: 1 }, narrow: { weight: 2, concurrency: 1 } };
+
+/** Job types whose attempts the engine ends, or that end their thread: what died with its process may have counted. */
+export const ENDED_BY_FORCE: ReadonlySet<string> = new Set<Name>(['stuck', 'call']);
+
+/** How many handlers may run at once, where that is limited: of a type, and of a queue. */
+export const LIMITS = {
+  name: new Map([
+    ['narrow', 1],
+    ['mail', 4],
+  ]),
+  queue: new Map([['narrow', 1]]),
+} as const;
+
+export type Engine = Millrace<typeof jobs, keyof typeof queues>;
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+export function openEngine(directory: string, durability: Durability): Promise<Engine> {
+  return Millrace.open({ directory, jobs, queues, durability, threads: { count: 2 }, logger: silent });
+}

@@ -1,0 +1,64 @@
+/** Draws what is enqueued: a job type, what its attempts do, and options. */
+import type { Durability, EnqueueOptions } from '../../src/index.js';
+import type { Name, queues } from './catalogue.js';
+import type { Act, Work } from './handler.js';
+import type { Random } from './random.js';
+
+type Acts = Work['acts'];
+type Options = EnqueueOptions<keyof typeof queues>;
+
+const QUICK: Act = { do: 'return' };
+const ANY: readonly [Name, ...Name[]] = ['tiny', 'tiny', 'work', 'narrow', 'mail', 'call', 'stuck'];
+/** How many jobs of each type have an id of their own that every process knows. */
+const NAMED = 40;
+
+/** What the attempts of a job of that type do. */
+const ACTS: Readonly<Record<Name, (random: Random) => Acts>> = {
+  tiny: (random) => failing(random, QUICK),
+  work: (random) => failing(random, { do: random.pick(['spin', 'wait']), ms: random.integer(1, 8) }),
+  narrow: (random) => failing(random, { do: random.pick(['spin', 'wait']), ms: random.integer(0, 4) }),
+  mail: (random) => failing(random, { do: 'wait', ms: random.integer(0, 12) }),
+  call: (random) => [{ do: 'listen' }, random.chance(0.3) ? { do: 'listen' } : QUICK],
+  stuck: (random) => {
+    const how = random.pick(['poll', 'listen', 'block', 'exit'] as const);
+    return [{ do: how }, random.chance(0.2) ? { do: how } : QUICK];
+  },
+};
+
+/** Some jobs err at their first attempts, some at all, and some give up. */
+function failing(random: Random, act: Act): Acts {
+  if (random.chance(0.75)) return [act];
+  return random.pick<Acts>([
+    [{ do: 'throw' }, act],
+    [{ do: 'throw' }, { do: 'throw' }, act],
+    [{ do: 'throw' }],
+    [{ do: 'giveUp' }],
+  ]);
+}
+
+export interface Drawn {
+  readonly name: Name;
+  readonly acts: Acts;
+}
+
+export const drawJob = (random: Random, name: Name = random.pick(ANY)): Drawn => ({
+  name,
+  acts: ACTS[name](random),
+});
+
+/** An id that is used again and again, by every process, for the same job type. */
+export function drawNamed(random: Random): { name: Name; id: string } {
+  const name = random.pick(ANY);
+  return { name, id: `named-${name}-${random.integer(1, NAMED)}` };
+}
+
+/** @param durability The engine's; where that is `os`, some jobs ask for more. */
+export function drawOptions(random: Random, durability: Durability): Options {
+  const options: Options = {};
+  if (random.chance(0.25)) options.delay = random.integer(1, 150);
+  if (random.chance(0.25)) options.priority = random.integer(-5, 5);
+  if (random.chance(0.1)) options.queue = random.pick(['default', 'low', 'narrow']);
+  if (random.chance(0.1)) options.maxAttempts = random.integer(1, 4);
+  if (durability === 'os' && random.chance(0.3)) options.durability = 'fsync';
+  return options;
+}

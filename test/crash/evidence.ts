@@ -1,0 +1,28 @@
+/** What an invariant judges, and what it finds. */
+import type { Contents } from './contents.js';
+import type { Fact, FactOf, Recorded } from './facts.js';
+
+export interface Evidence {
+  /** Everything that happened, in its order. */
+  readonly facts: readonly Recorded[];
+  /** What the journal holds after the audit. */
+  readonly contents: Contents;
+}
+
+/** Something that must not be. */
+export interface Finding {
+  /** The job that it is about. */
+  readonly id?: string;
+  readonly message: string;
+}
+
+/** What never happens, whatever is killed when. */
+export interface Invariant {
+  /** What it is called among the violations. */
+  readonly name: string;
+  readonly check: (evidence: Evidence) => Finding[];
+}
+
+/** The facts of one kind, in their order. */
+export const factsOf = <Kind extends Fact['kind']>(facts: readonly Fact[], kind: Kind): FactOf<Kind>[] =>
+  facts.filter((fact): fact is FactOf<Kind> => fact.kind === kind);

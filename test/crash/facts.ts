@@ -1,0 +1,112 @@
+/**
+ * What is known to have happened, in one file in the order in which it happened: what the engine acknowledged, what
+ * handlers did, what the harness did to the process. Each fact is one synchronous write that appends, so that it is on
+ * record before anything can follow from it, and outlives a SIGKILL as the page cache does.
+ */
+import { appendFileSync, readFileSync } from 'node:fs';
+import type { EndedState, JobCounts } from '../../src/job/record.js';
+
+/** What every handler of the workload returns. */
+export interface Done {
+  readonly id: string;
+  /** The payload's. */
+  readonly token: string;
+  readonly attempt: number;
+}
+
+export type Fact =
+  // What the harness did.
+  | { readonly kind: 'spawned'; readonly cycle: number; readonly role: 'workload' | 'audit' }
+  | { readonly kind: 'killed'; readonly moment: string }
+  /** The process ended, or had to be ended, without having been asked to. */
+  | { readonly kind: 'broke'; readonly message: string }
+  /** The audit's process ended as it should. */
+  | { readonly kind: 'finished' }
+  // What the process asked of the engine.
+  | { readonly kind: 'opening' | 'closing' | 'closed' }
+  | { readonly kind: 'opened'; readonly tookMs: number; readonly isFirst: boolean }
+  /** `together`: all of these jobs come to be, or none. */
+  | {
+      readonly kind: 'asked';
+      readonly operation: string;
+      readonly id?: string;
+      readonly together?: readonly string[];
+    }
+  // What the engine said.
+  | Enqueued
+  | Ended
+  | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
+  | { readonly kind: 'rescued'; readonly id: string }
+  | { readonly kind: 'warned'; readonly code: string; readonly message: string }
+  | { readonly kind: 'counted'; readonly queue?: string; readonly counts: JobCounts }
+  // What handlers did.
+  | Started
+  | Left;
+
+/** A job was acknowledged. */
+export interface Enqueued {
+  readonly kind: 'enqueued';
+  readonly id: string;
+  readonly name: string;
+  /** Of its payload; an event does not tell. */
+  readonly token?: string;
+}
+
+/** The end of a job was acknowledged. */
+export interface Ended {
+  readonly kind: 'ended';
+  readonly id: string;
+  readonly state: EndedState;
+  readonly by: 'event' | 'result' | 'cancel' | 'snapshot';
+  /** Of a completed job, where it was told. */
+  readonly result?: Done;
+}
+
+/** A handler began. */
+export interface Started {
+  readonly kind: 'started';
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly pid: number;
+  /** The system's id of its thread. */
+  readonly thread: number;
+  /** All threads that its process had then. */
+  readonly living: readonly number[];
+}
+
+/** A handler came to its end, whatever that was. */
+export interface Left {
+  readonly kind: 'left';
+  readonly id: string;
+  readonly attempt: number;
+  readonly thread: number;
+}
+
+export type FactOf<Kind extends Fact['kind']> = Extract<Fact, { kind: Kind }>;
+
+/** A fact, and when it was recorded: epoch milliseconds. */
+export type Recorded = Fact & { readonly at: number };
+
+/** Records a fact. */
+export function tell(file: string, fact: Fact): void {
+  // A line begins with its break: should a kill tear one, the next is whole all the same.
+  appendFileSync(file, `\n${JSON.stringify({ at: Date.now(), ...fact })}`);
+}
+
+/** All facts, in their order. */
+export function readFacts(file: string): Recorded[] {
+  return readFileSync(file, 'utf8').split('\n').flatMap(parse);
+}
+
+function parse(line: string): Recorded[] {
+  try {
+    // Safe: nothing but `tell` writes to the file.
+    return [JSON.parse(line) as Recorded];
+  } catch {
+    // Torn, or the empty one before the first: what it was to record had no consequence yet.
+    return [];
+  }
+}

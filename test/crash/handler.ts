@@ -1,0 +1,88 @@
+/**
+ * The handler of all job types of the workload, in a thread or inline: it does what its payload says for its attempt,
+ * and leaves evidence of its start and its end.
+ */
+import { readdirSync, readlinkSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { threadId } from 'node:worker_threads';
+import { UnrecoverableError, type JobContext } from '../../src/index.js';
+import { tell, type Done } from './facts.js';
+
+/** What an attempt does. */
+export type Act =
+  | { readonly do: 'return' }
+  | { readonly do: 'throw' }
+  /** Throws what makes the job fail at once. */
+  | { readonly do: 'giveUp' }
+  /** Takes so long: awaiting, or keeping its thread busy. */
+  | { readonly do: 'wait' | 'spin'; readonly ms: number }
+  /** Goes on until it is told to stop, and a little longer: looking for that, or awaiting it. */
+  | { readonly do: 'poll' | 'listen' }
+  /** Never ends: only the end of its thread does. */
+  | { readonly do: 'block' }
+  /** Ends its thread. */
+  | { readonly do: 'exit' };
+
+export interface Work {
+  /** The file of facts. */
+  readonly facts: string;
+  /** Tells this payload from every other. */
+  readonly token: string;
+  /** One act per attempt; the last one from then on. */
+  readonly acts: readonly [Act, ...Act[]];
+}
+
+export default async function handle({ facts, token, acts }: Work, job: JobContext): Promise<Done> {
+  const { id, name, queue, attempt, maxAttempts } = job;
+  const { thread, living } = threads();
+  const { pid } = process;
+  tell(facts, { kind: 'started', id, name, queue, attempt, maxAttempts, pid, thread, living });
+  try {
+    await perform(acts[attempt - 1] ?? acts.at(-1) ?? acts[0], job);
+    return { id, token, attempt };
+  } finally {
+    tell(facts, { kind: 'left', id, attempt, thread });
+  }
+}
+
+async function perform(act: Act, job: JobContext): Promise<void> {
+  switch (act.do) {
+    case 'return':
+      return;
+    case 'throw':
+      throw new Error('as it was told to');
+    case 'giveUp':
+      throw new UnrecoverableError('as it was told to');
+    case 'wait':
+      await wait(act.ms);
+      return;
+    case 'spin':
+      for (const until = performance.now() + act.ms; performance.now() < until;);
+      return;
+    case 'poll':
+      for (; ; sleep(1)) job.throwIfAborted();
+    case 'listen':
+      await new Promise((resolve) => job.signal.addEventListener('abort', resolve, { once: true }));
+      await wait(3);
+      return;
+    case 'block':
+      for (;;) sleep(1_000);
+    case 'exit':
+      process.exit(1);
+    default:
+      return act satisfies never;
+  }
+}
+
+/** Synchronously, and without taking the processor from others. */
+function sleep(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** This thread, and all of the process, as Linux numbers them; elsewhere only this one is known to live. */
+function threads(): { thread: number; living: number[] } {
+  if (process.platform !== 'linux') return { thread: threadId, living: [threadId] };
+  // A link to `<process>/task/<thread>`.
+  const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
+  return { thread, living: readdirSync('/proc/self/task').map(Number) };
+}

@@ -1,0 +1,80 @@
+/** One run: processes that are killed on the same journal, one after the other, an audit, and what is found then. */
+import { join } from 'node:path';
+import type { Durability } from '../../src/index.js';
+import { readContents } from './contents.js';
+import { readFacts, tell, type Recorded } from './facts.js';
+import { findViolations, INVARIANTS, type Violation } from './invariants.js';
+import { drawKill, runAndKill, runAudit } from './processes.js';
+import { Random } from './random.js';
+import { countReruns } from './runs.js';
+
+export interface Plan {
+  readonly cycles: number;
+  readonly seed: number;
+  readonly durability: Durability;
+  /** Empty, and left as it is in the end. */
+  readonly directory: string;
+}
+
+export interface Summary {
+  readonly cycles: number;
+  /** How often the engine acknowledged something: that there is a job, or that it has ended. */
+  readonly acknowledged: number;
+  /** How many of each invariant. */
+  readonly violations: Readonly<Record<string, number>>;
+  readonly rerunAttempts: number;
+  /** How long open() took after a kill. */
+  readonly recoveryMs: { readonly p50: number; readonly p99: number; readonly max: number };
+}
+
+export interface Run {
+  readonly facts: readonly Recorded[];
+  readonly violations: readonly Violation[];
+  readonly summary: Summary;
+}
+
+export async function runCycles({ cycles, seed, durability, directory }: Plan): Promise<Run> {
+  const journal = join(directory, 'journal');
+  const file = join(directory, 'facts');
+  const random = new Random(seed);
+  for (let cycle = 1; cycle <= cycles; cycle++) {
+    tell(file, { kind: 'spawned', cycle, role: 'workload' });
+    const args = [journal, file, durability, String(seed), String(cycle)];
+    tell(file, await runAndKill(args, drawKill(random)));
+  }
+  tell(file, { kind: 'spawned', cycle: cycles + 1, role: 'audit' });
+  tell(file, await runAudit([journal, file, durability]));
+
+  const facts = readFacts(file);
+  const violations = findViolations({ facts, contents: await readContents(journal) });
+  return { facts, violations, summary: summarize(cycles, facts, violations) };
+}
+
+function summarize(cycles: number, facts: readonly Recorded[], violations: readonly Violation[]): Summary {
+  const counts = Object.fromEntries(
+    INVARIANTS.map(({ name }) => [name, violations.filter(({ invariant }) => invariant === name).length]),
+  );
+  return {
+    cycles,
+    acknowledged: facts.filter(({ kind }) => kind === 'enqueued' || kind === 'ended').length,
+    violations: counts,
+    rerunAttempts: countReruns(facts),
+    recoveryMs: quantiles(recoveries(facts)),
+  };
+}
+
+/** The first process of all has nothing to recover, and an engine that was closed has not either. */
+function recoveries(facts: readonly Recorded[]): number[] {
+  const firstKill = facts.findIndex(({ kind }) => kind === 'killed');
+  return facts
+    .slice(firstKill + 1)
+    .flatMap((fact) => (fact.kind === 'opened' && fact.isFirst ? [fact.tookMs] : []));
+}
+
+function quantiles(values: readonly number[]): Summary['recoveryMs'] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number): number => round(sorted[Math.ceil(share * sorted.length) - 1] ?? 0);
+  return { p50: at(0.5), p99: at(0.99), max: at(1) };
+}
+
+const round = (ms: number): number => Math.round(ms * 10) / 10;

@@ -1,0 +1,33 @@
+/** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
+import type { Evidence, Finding, Invariant } from './evidence.js';
+import { announcedTwice, lost, mixedUp, stranded, torn } from './promises.js';
+import { finishedTwice, ghosts, miscounted, overLimit, ranConcurrently, ranWhileClosed } from './runs.js';
+import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
+
+export const INVARIANTS: readonly Invariant[] = [
+  { name: 'lost', check: lost },
+  { name: 'stranded', check: stranded },
+  { name: 'torn', check: torn },
+  { name: 'mixedUp', check: mixedUp },
+  { name: 'announcedTwice', check: announcedTwice },
+  { name: 'finishedTwice', check: finishedTwice },
+  { name: 'ranConcurrently', check: ranConcurrently },
+  { name: 'overLimit', check: overLimit },
+  { name: 'miscounted', check: miscounted },
+  { name: 'ranWhileClosed', check: ranWhileClosed },
+  { name: 'ghosts', check: ghosts },
+  { name: 'counterDrift', check: counterDrift },
+  { name: 'leftover', check: leftover },
+  { name: 'unreadable', check: unreadable },
+  { name: 'troubled', check: troubled },
+  { name: 'broke', check: broke },
+];
+
+export interface Violation extends Finding {
+  readonly invariant: string;
+}
+
+export const findViolations = (evidence: Evidence): Violation[] =>
+  INVARIANTS.flatMap(({ name, check }) =>
+    check(evidence).map((finding) => ({ invariant: name, ...finding })),
+  );

@@ -1,0 +1,127 @@
+/**
+ * What the workload does to the engine: one table. A feature of the engine's adds its operation here: how often it is
+ * drawn, what it reports as acknowledged, and what it does.
+ */
+import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
+import { isEnd } from '../../src/job/record.js';
+import { drawJob, drawNamed, drawOptions } from './draw.js';
+import type { Done, Ended, Enqueued, Fact, FactOf } from './facts.js';
+import type { Random } from './random.js';
+import type { Session, Target } from './session.js';
+
+interface Call<Reported extends Fact = Fact> {
+  readonly session: Session;
+  readonly random: Random;
+  /** A job that there may be. */
+  readonly target: Target;
+  /** New at each call. */
+  readonly token: string;
+  readonly report: (fact: Reported) => void;
+}
+
+export interface Operation {
+  readonly name: string;
+  readonly weight: number;
+  /** It is done to the call's target. */
+  readonly targets?: true;
+  /** What it rejects with is reported as refused. */
+  run(call: Call): Promise<void>;
+}
+
+/** @param reports The kinds of facts that it may report. */
+function operation<Kind extends Fact['kind']>(
+  name: string,
+  weight: number,
+  reports: readonly Kind[],
+  run: (call: Call<FactOf<Kind>>) => Promise<void>,
+): Operation {
+  const isTold = (kind: Fact['kind']): boolean => (reports as readonly Fact['kind'][]).includes(kind);
+  return { name, weight, run, ...(isTold('refused') && { targets: true }) };
+}
+
+export const OPERATIONS: readonly [Operation, ...Operation[]] = [
+  operation('enqueue', 30, ['enqueued'], async (call) => void (await enqueue(call))),
+  operation('enqueue and await', 12, ['enqueued', 'ended'], async (call) =>
+    awaitEnd(call, await enqueue(call)),
+  ),
+  operation('enqueue and cancel', 6, ['enqueued', 'ended'], async (call) =>
+    cancel(call, (await enqueue(call)).id),
+  ),
+  operation('enqueue by id', 12, ['enqueued'], async ({ session, random, report }) => {
+    const { name, id } = drawNamed(random);
+    const work = session.work(id, drawJob(random, name).acts);
+    await session.engine.enqueue(name, work, { ...drawOptions(random, session.place.durability), id });
+    report({ kind: 'enqueued', id, name, token: id });
+    session.known.push({ id, name });
+  }),
+  operation('enqueue many', 3, ['asked', 'enqueued'], enqueueMany),
+  operation('enqueue a burst', 3, ['enqueued'], async (call) => {
+    const tokens = Array.from({ length: call.random.integer(5, 40) }, (_, i) => `${call.token}-${i}`);
+    await Promise.all(tokens.map((token) => enqueue({ ...call, token }, 'tiny')));
+  }),
+  operation('await', 6, ['ended', 'refused'], ({ session, target, report }) =>
+    awaitEnd({ report }, session.engine.handle(target.name, target.id)),
+  ),
+  operation('cancel', 8, ['ended', 'refused'], (call) => cancel(call, call.target.id)),
+  operation('look', 6, ['ended', 'refused'], async ({ session, target: { id }, report }) => {
+    const job = await session.engine.job(id);
+    if (!job) report({ kind: 'refused', operation: 'look', id, code: 'MILLRACE_JOB_NOT_FOUND' });
+    else if (isEnd(job.state)) report({ kind: 'ended', id, state: job.state, by: 'snapshot' });
+  }),
+  operation('close and open', 0.5, [], ({ session, random }) => session.reopen(random.integer(0, 30))),
+];
+
+async function enqueue(
+  { session, random, token, report }: Call<Enqueued>,
+  only?: Target['name'],
+): Promise<JobHandle<Target['name'], Done>> {
+  const { name, acts } = drawJob(random, only);
+  const options = drawOptions(random, session.place.durability);
+  const handle = await session.engine.enqueue(name, session.work(token, acts), options);
+  const { id } = handle;
+  report({ kind: 'enqueued', id, name, token });
+  session.known.push({ id, name });
+  return handle;
+}
+
+async function enqueueMany({
+  session,
+  random,
+  token,
+  report,
+}: Call<FactOf<'asked' | 'enqueued'>>): Promise<void> {
+  const items = Array.from({ length: random.integer(2, 12) }, (_, i) => {
+    const id = `many-${token}-${i}`;
+    const { name, acts } = drawJob(random);
+    const options = { ...drawOptions(random, session.place.durability), id };
+    return { name, id, payload: session.work(id, acts), options };
+  });
+  report({ kind: 'asked', operation: 'enqueue many', together: items.map(({ id }) => id) });
+  await session.engine.enqueueMany(items);
+  for (const { id, name } of items) {
+    report({ kind: 'enqueued', id, name, token: id });
+    session.known.push({ id, name });
+  }
+}
+
+async function cancel({ session, report }: Call<Ended>, id: string): Promise<void> {
+  const state = await session.engine.cancel(id);
+  if (!isEnd(state)) throw new Error(`cancel() of ${id} resolved with ${state}`);
+  report({ kind: 'ended', id, state, by: 'cancel' });
+}
+
+/** Reports what the job came to; that the engine closes first is no end. */
+async function awaitEnd(
+  { report }: Pick<Call<Ended>, 'report'>,
+  handle: JobHandle<string, Done>,
+): Promise<void> {
+  const { id } = handle;
+  try {
+    report({ kind: 'ended', id, state: 'completed', by: 'result', result: await handle.result() });
+  } catch (thrown) {
+    if (thrown instanceof JobFailedError) report({ kind: 'ended', id, state: 'failed', by: 'result' });
+    else if (thrown instanceof JobCancelledError)
+      report({ kind: 'ended', id, state: 'cancelled', by: 'result' });
+    else throw thrown;
+  }
+}

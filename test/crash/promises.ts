@@ -1,0 +1,101 @@
+/** Invariants of what was acknowledged: the journal, in the end, says the same. */
+import { isEnd } from '../../src/job/record.js';
+import type { FinalJob } from './contents.js';
+import { factsOf, type Evidence, type Finding } from './evidence.js';
+import type { Done, Ended } from './facts.js';
+
+/** Acknowledged jobs are there, have ended in the audit, and as it was acknowledged. */
+export function lost({ facts, contents: { jobs } }: Evidence): Finding[] {
+  const findings = new Map<string, Finding>();
+  const found = (id: string, message: string): unknown => findings.set(`${id} ${message}`, { id, message });
+  for (const { id } of factsOf(facts, 'enqueued')) {
+    const job = jobs.get(id);
+    if (!job) found(id, 'was acknowledged and is not in the journal');
+    else if (!isEnd(job.state)) found(id, `was acknowledged and is still ${job.state} after the audit`);
+  }
+  for (const { id, state, by } of factsOf(facts, 'ended')) {
+    const now = jobs.get(id)?.state ?? 'not there';
+    if (now !== state) found(id, `was acknowledged as ${state} by ${by} and is ${now} in the journal`);
+  }
+  for (const id of missed(facts)) found(id, 'was acknowledged, and a later process did not find it');
+  return [...findings.values()];
+}
+
+/** Jobs that an earlier process acknowledged and that the engine then said it does not know. */
+function missed(facts: Evidence['facts']): string[] {
+  const acknowledged = new Set<string>();
+  let fresh: string[] = [];
+  const ids: string[] = [];
+  for (const fact of facts) {
+    if (fact.kind === 'enqueued') fresh.push(fact.id);
+    if (fact.kind === 'spawned') {
+      for (const id of fresh) acknowledged.add(id);
+      fresh = [];
+    }
+    if (fact.kind !== 'refused' || fact.code !== 'MILLRACE_JOB_NOT_FOUND') continue;
+    if (fact.id !== undefined && acknowledged.has(fact.id)) ids.push(fact.id);
+  }
+  return ids;
+}
+
+/** Jobs that nobody was told of run to their end like all others. */
+export function stranded({ facts, contents: { jobs } }: Evidence): Finding[] {
+  const acknowledged = new Set(factsOf(facts, 'enqueued').map(({ id }) => id));
+  return [...jobs.values()]
+    .filter(({ id, state }) => !isEnd(state) && !acknowledged.has(id))
+    .map(({ id, state }) => ({ id, message: `is in the journal, and still ${state} after the audit` }));
+}
+
+/** Of jobs that were enqueued together, all are there or none. */
+export function torn({ facts, contents: { jobs } }: Evidence): Finding[] {
+  return facts.flatMap((fact) => {
+    if (fact.kind !== 'asked' || !fact.together) return [];
+    const there = fact.together.filter((id) => jobs.has(id));
+    if (there.length === 0 || there.length === fact.together.length) return [];
+    const message = `is one of ${there.length} of ${fact.together.length} jobs that came together`;
+    return [{ id: there[0] ?? '', message }];
+  });
+}
+
+/** A payload, a name and a result belong to the job that has them, and results are told as they are. */
+export function mixedUp({ facts, contents: { jobs } }: Evidence): Finding[] {
+  const findings = [...jobs.values()].flatMap(ofAnother);
+  for (const { id, name, token } of factsOf(facts, 'enqueued')) {
+    const job = jobs.get(id);
+    if (job && (job.name !== name || (token !== undefined && job.token !== token)))
+      findings.push({ id, message: `was enqueued as ${name} ${token}, and is ${job.name} ${job.token}` });
+  }
+  for (const fact of factsOf(facts, 'ended')) {
+    const job = jobs.get(fact.id);
+    if (job && isToldWrong(fact, job)) {
+      const [told, kept] = [JSON.stringify(fact.result), JSON.stringify(job.result)];
+      findings.push({ id: fact.id, message: `was told to have come to ${told}, and came to ${kept}` });
+    }
+  }
+  return findings;
+}
+
+function ofAnother({ id, state, attempt, token, result }: FinalJob): Finding[] {
+  const expected: Done = { id, token, attempt };
+  if (state !== 'completed' || isSame(result, expected)) return [];
+  const message = `completed with ${JSON.stringify(result)}, and its last attempt was ${JSON.stringify(expected)}`;
+  return [{ id, message }];
+}
+
+/** Only events and results bring the value. */
+const isToldWrong = ({ state, by, result }: Ended, job: FinalJob): boolean =>
+  state === 'completed' && (by === 'event' || by === 'result') && !isSame(result, job.result);
+
+const isSame = (one: Done | undefined, other: Done | undefined): boolean =>
+  one?.id === other?.id && one?.token === other?.token && one?.attempt === other?.attempt;
+
+/** A job ends once, and so is its end announced once, over all processes. */
+export function announcedTwice({ facts }: Evidence): Finding[] {
+  const announced = new Set<string>();
+  return factsOf(facts, 'ended').flatMap(({ id, by, state }) => {
+    if (by !== 'event') return [];
+    if (announced.has(id)) return [{ id, message: `was announced as ${state}, and its end was already` }];
+    announced.add(id);
+    return [];
+  });
+}

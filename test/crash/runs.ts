@@ -1,0 +1,131 @@
+/** Invariants of handlers: when they may start, beside which others, and with which attempt. */
+import { ENDED_BY_FORCE, LIMITS } from './catalogue.js';
+import { factsOf, type Evidence, type Finding } from './evidence.js';
+import type { Left, Started } from './facts.js';
+
+/** No handler starts once the end of its job was acknowledged. */
+export function finishedTwice({ facts }: Evidence): Finding[] {
+  const ended = new Map<string, string>();
+  const findings: Finding[] = [];
+  for (const fact of facts) {
+    if (fact.kind === 'ended') ended.set(fact.id, `${fact.state} by ${fact.by}`);
+    const end = fact.kind === 'started' ? ended.get(fact.id) : undefined;
+    if (fact.kind === 'started' && end !== undefined)
+      findings.push({ id: fact.id, message: `started again after it was acknowledged as ${end}` });
+  }
+  return findings;
+}
+
+/** Two attempts of a job never overlap. */
+export function ranConcurrently({ facts }: Evidence): Finding[] {
+  return atEachStart(facts, (start, running) =>
+    running
+      .filter(({ id }) => id === start.id)
+      .map(({ id, attempt, thread }) => {
+        const message = `attempt ${start.attempt} started in thread ${start.thread} while ${attempt} ran in ${thread}`;
+        return { id, message };
+      }),
+  );
+}
+
+/** Limits of types and queues hold. */
+export function overLimit({ facts }: Evidence): Finding[] {
+  return atEachStart(facts, (start, running) =>
+    (['name', 'queue'] as const).flatMap((by) => {
+      const limit = LIMITS[by].get(start[by]) ?? Infinity;
+      const others = running.filter((other) => other[by] === start[by] && other.id !== start.id);
+      if (others.length < limit) return [];
+      return [{ id: start.id, message: `started while ${others.length} others of its ${by} ran` }];
+    }),
+  );
+}
+
+/** @param judge Gets each start with the attempts that ran then. */
+function atEachStart(
+  facts: Evidence['facts'],
+  judge: (start: Started, running: readonly Started[]) => Finding[],
+): Finding[] {
+  let running: Started[] = [];
+  const findings: Finding[] = [];
+  for (const fact of facts) {
+    if (fact.kind === 'spawned') running = [];
+    else if (fact.kind === 'left') running = running.filter((one) => !hasLeft(one, fact));
+    else if (fact.kind === 'started') {
+      // An attempt dies with its thread.
+      running = running.filter(({ thread }) => fact.living.includes(thread));
+      findings.push(...judge(fact, running));
+      running.push(fact);
+    }
+  }
+  return findings;
+}
+
+const hasLeft = (one: Started, left: Left): boolean =>
+  one.id === left.id && one.attempt === left.attempt && one.thread === left.thread;
+
+/** Attempts are counted from 1 and never back, stay within their number, and those that were interrupted do not count. */
+export function miscounted({ facts, contents: { jobs } }: Evidence): Finding[] {
+  const findings: Finding[] = [];
+  const last = new Map<string, { start: Started; isOver: boolean }>();
+  for (const fact of facts) {
+    if (fact.kind === 'left') {
+      const before = last.get(fact.id);
+      if (before) before.isOver = true;
+    }
+    if (fact.kind !== 'started') continue;
+    const message = miscount(fact, last.get(fact.id));
+    if (message !== undefined) findings.push({ id: fact.id, message });
+    last.set(fact.id, { start: fact, isOver: false });
+  }
+  for (const { id, attempt, maxAttempts } of jobs.values()) {
+    if (attempt > maxAttempts)
+      findings.push({ id, message: `ended with attempt ${attempt} of ${maxAttempts}` });
+  }
+  return findings;
+}
+
+function miscount(
+  { name, attempt, maxAttempts, pid }: Started,
+  before: { start: Started; isOver: boolean } | undefined,
+): string | undefined {
+  if (attempt < 1 || attempt > maxAttempts) return `started attempt ${attempt} of ${maxAttempts}`;
+  if (!before) return undefined;
+  const { start, isOver } = before;
+  if (attempt < start.attempt) return `started attempt ${attempt} after ${start.attempt}`;
+  const wasInterrupted = !isOver && start.pid !== pid && !ENDED_BY_FORCE.has(name);
+  if (wasInterrupted && attempt !== start.attempt)
+    return `started attempt ${attempt} after ${start.attempt} had died with its process`;
+  return undefined;
+}
+
+/** Handlers start only while an engine is open. */
+export function ranWhileClosed({ facts }: Evidence): Finding[] {
+  let isOpen = false;
+  const findings: Finding[] = [];
+  for (const fact of facts) {
+    if (fact.kind === 'opened') isOpen = true;
+    if (fact.kind === 'spawned' || fact.kind === 'closed') isOpen = false;
+    if (fact.kind === 'started' && !isOpen)
+      findings.push({ id: fact.id, message: 'started while no engine was open' });
+  }
+  return findings;
+}
+
+/** No handler starts for a job that the journal does not know. */
+export function ghosts({ facts, contents: { jobs } }: Evidence): Finding[] {
+  return factsOf(facts, 'started')
+    .filter(({ id }) => !jobs.has(id))
+    .map(({ id, attempt }) => ({ id, message: `ran as attempt ${attempt}, and is not in the journal` }));
+}
+
+/** How many attempts ran again because the process died before their outcome was committed. That is allowed. */
+export function countReruns(facts: Evidence['facts']): number {
+  const last = new Map<string, Started>();
+  let reruns = 0;
+  for (const fact of factsOf(facts, 'started')) {
+    const before = last.get(fact.id);
+    if (before && before.pid !== fact.pid && before.attempt === fact.attempt) reruns++;
+    last.set(fact.id, fact);
+  }
+  return reruns;
+}

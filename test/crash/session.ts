@@ -1,0 +1,84 @@
+/** An engine as the workload's process has it: opened, listened to, closed in the middle, and opened again. */
+import type { Durability, MillraceEvents } from '../../src/index.js';
+import { openEngine, type Engine, type Name } from './catalogue.js';
+import type { Done, Fact } from './facts.js';
+import type { Work } from './handler.js';
+
+export interface Place {
+  readonly journal: string;
+  /** The file of facts. */
+  readonly facts: string;
+  readonly durability: Durability;
+}
+
+/** A job that the process has heard of. */
+export interface Target {
+  readonly id: string;
+  readonly name: Name;
+}
+
+export class Session {
+  readonly place: Place;
+  readonly #tell: (fact: Fact) => void;
+  #engine: Engine | undefined;
+  #isFirst = true;
+  #isClosing = false;
+  readonly known: Target[] = [];
+
+  constructor(place: Place, tell: (fact: Fact) => void) {
+    this.place = place;
+    this.#tell = tell;
+  }
+
+  /** The engine that was opened last; where that was closed, it refuses. */
+  get engine(): Engine {
+    if (!this.#engine) throw new Error('The session has not been opened');
+    return this.#engine;
+  }
+
+  work(token: string, acts: Work['acts']): Work {
+    return { facts: this.place.facts, token, acts };
+  }
+
+  async open(): Promise<void> {
+    const { journal, durability } = this.place;
+    this.#tell({ kind: 'opening' });
+    const before = performance.now();
+    this.#engine = await openEngine(journal, durability);
+    this.#tell({ kind: 'opened', tookMs: performance.now() - before, isFirst: this.#isFirst });
+    this.#isFirst = false;
+    listen(this.#engine, this.#tell);
+  }
+
+  async close(timeout: number): Promise<void> {
+    this.#tell({ kind: 'closing' });
+    await this.engine.close({ timeout });
+    this.#tell({ kind: 'closed' });
+  }
+
+  /** Closes, and opens again in the same process; does nothing while it is at that already. */
+  async reopen(timeout: number): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    await this.close(timeout);
+    await this.open();
+    this.#isClosing = false;
+  }
+}
+
+/** Records what the engine tells whoever listens. */
+function listen(engine: Engine, tell: (fact: Fact) => void): void {
+  const ended = (state: 'failed' | 'cancelled') => (job: { readonly id: string }) =>
+    tell({ kind: 'ended', id: job.id, state, by: 'event' });
+  engine.on('enqueued', ({ id, name }) => tell({ kind: 'enqueued', id, name }));
+  engine.on('completed', (event) => tell(completed(event)));
+  engine.on('failed', ended('failed'));
+  engine.on('cancelled', ended('cancelled'));
+  engine.on('rescued', ({ id }) => tell({ kind: 'rescued', id }));
+  engine.on('warning', ({ code, message }) => tell({ kind: 'warned', code, message }));
+}
+
+function completed({ id, result }: MillraceEvents['completed']): Fact {
+  // Safe: all handlers of the workload are handler.ts. Were it not so, the check would find it.
+  return { kind: 'ended', id, state: 'completed', by: 'event', result: result as Done };
+}

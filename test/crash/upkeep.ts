@@ -1,0 +1,59 @@
+/** Invariants of the engine's books and of its own word: counters, indexes, refusals, warnings, processes. */
+import { JOB_STATES, type JobCounts } from '../../src/job/record.js';
+import { noJobs } from '../../src/journal/counters.js';
+import type { FinalJob } from './contents.js';
+import { factsOf, type Evidence, type Finding } from './evidence.js';
+
+/** What the engine counted at the audit, and the counters on disk, are what an enumeration finds. */
+export function counterDrift({ facts, contents }: Evidence): Finding[] {
+  const jobs = [...contents.jobs.values()];
+  const findings = factsOf(facts, 'counted').flatMap(({ queue, counts }) =>
+    drift(`counts(${queue ?? ''})`, counts, count(jobs, queue)),
+  );
+  const queues = new Set([...contents.counters.keys(), ...jobs.map(({ queue }) => queue)]);
+  for (const queue of queues) {
+    const counts = contents.counters.get(queue) ?? noJobs();
+    findings.push(...drift(`the counters of ${queue}`, counts, count(jobs, queue)));
+  }
+  return findings;
+}
+
+function count(jobs: readonly FinalJob[], queue: string | undefined): JobCounts {
+  const counts = noJobs();
+  for (const job of jobs) if (queue === undefined || job.queue === queue) counts[job.state]++;
+  return counts;
+}
+
+const drift = (what: string, counts: JobCounts, found: JobCounts): Finding[] =>
+  JOB_STATES.filter((state) => counts[state] !== found[state]).map((state) => ({
+    message: `${what} says ${counts[state]} ${state}, and there are ${found[state]}`,
+  }));
+
+/** Once all jobs have ended, no key stands for one that waits or runs. */
+export const leftover = ({ contents: { places } }: Evidence): Finding[] =>
+  places.map((key) => ({ message: `the key ${key} is left` }));
+
+export const unreadable = ({ contents }: Evidence): Finding[] =>
+  contents.unreadable.map((message) => ({ message }));
+
+/** What an operation may be refused with: the workload asks an engine that closes, and for jobs that never were. */
+const REFUSALS: ReadonlySet<string> = new Set(['MILLRACE_CLOSED', 'MILLRACE_JOB_NOT_FOUND']);
+/** What a machine that is short of processors, and handlers that end their thread, bring about. */
+const WARNINGS: ReadonlySet<string> = new Set(['MILLRACE_THREAD_STUCK', 'MILLRACE_INLINE_STUCK']);
+
+/** Operations are refused, and operators warned, only where there is a reason. */
+export function troubled({ facts }: Evidence): Finding[] {
+  return facts.flatMap((fact) => {
+    if (fact.kind === 'refused' && !REFUSALS.has(fact.code))
+      return [
+        { message: `${fact.operation} was refused with ${fact.code}`, ...(fact.id && { id: fact.id }) },
+      ];
+    if (fact.kind === 'warned' && !WARNINGS.has(fact.code))
+      return [{ message: `the engine warned: ${fact.code} ${fact.message}` }];
+    return [];
+  });
+}
+
+/** No process ends, or hangs, by itself. */
+export const broke = ({ facts }: Evidence): Finding[] =>
+  factsOf(facts, 'broke').map(({ message }) => ({ message }));

@@ -1,0 +1,52 @@
+/**
+ * The process that is killed: `workload.js JOURNAL FACTS DURABILITY SEED CYCLE`. It opens an engine and does one
+ * operation after the other, at random, until it dies.
+ */
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
+import { MillraceError, type Durability } from '../../src/index.js';
+import { drawNamed } from './draw.js';
+import { tell as record, type Fact } from './facts.js';
+import { OPERATIONS, type Operation } from './operations.js';
+import { Random } from './random.js';
+import { Session, type Target } from './session.js';
+
+const [, , journal = '', facts = '', durability, seed, cycle] = process.argv;
+const random = new Random(Number(seed), Number(cycle));
+
+function tell(fact: Fact): void {
+  record(facts, fact);
+  // The parent counts the time to a kill from these.
+  if (fact.kind === 'opening' || fact.kind === 'opened') process.send?.(fact.kind);
+}
+
+// The harness passes one of the two.
+const session = new Session({ journal, facts, durability: durability as Durability }, tell);
+let calls = 0;
+
+/** One that this process has heard of, or one that some process may have made. */
+function drawTarget(): Target {
+  const { known } = session;
+  const target = known[random.integer(0, Math.max(0, known.length - 1))];
+  return target && random.chance(0.6) ? target : drawNamed(random);
+}
+
+async function perform(operation: Operation): Promise<void> {
+  const { name, targets } = operation;
+  const target = drawTarget();
+  const about = targets ? { id: target.id } : {};
+  tell({ kind: 'asked', operation: name, ...about });
+  try {
+    await operation.run({ session, random, target, token: `${cycle}-${calls++}`, report: tell });
+  } catch (thrown) {
+    // Whatever else it is, it ends this process, and the harness finds that.
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    tell({ kind: 'refused', operation: name, code: thrown.code, ...about });
+  }
+}
+
+await session.open();
+for (;;) {
+  void perform(random.weighted(OPERATIONS));
+  if (random.chance(0.3)) await turn();
+  else await wait(random.integer(1, 4));
+}
