@@ -7,8 +7,21 @@ import type { Random } from './random.js';
 type Acts = Work['acts'];
 type Options = EnqueueOptions<keyof typeof queues>;
 
+interface Share {
+  readonly name: Name;
+  readonly weight: number;
+}
+
 const QUICK: Act = { do: 'return' };
-const ANY: readonly [Name, ...Name[]] = ['tiny', 'tiny', 'work', 'narrow', 'mail', 'call', 'stuck'];
+/** What hangs holds up the rest, so it is rare. */
+const TYPES: readonly [Share, ...Share[]] = [
+  { name: 'tiny', weight: 8 },
+  { name: 'work', weight: 3 },
+  { name: 'mail', weight: 4 },
+  { name: 'narrow', weight: 2 },
+  { name: 'call', weight: 1 },
+  { name: 'stuck', weight: 0.7 },
+];
 /** How many jobs of each type have an id of their own that every process knows. */
 const NAMED = 40;
 
@@ -41,14 +54,14 @@ export interface Drawn {
   readonly acts: Acts;
 }
 
-export const drawJob = (random: Random, name: Name = random.pick(ANY)): Drawn => ({
+export const drawJob = (random: Random, name: Name = random.weighted(TYPES).name): Drawn => ({
   name,
   acts: ACTS[name](random),
 });
 
 /** An id that is used again and again, by every process, for the same job type. */
 export function drawNamed(random: Random): { name: Name; id: string } {
-  const name = random.pick(ANY);
+  const { name } = random.weighted(TYPES);
   return { name, id: `named-${name}-${random.integer(1, NAMED)}` };
 }
 

@@ -8,30 +8,39 @@ import type { Random } from './random.js';
 /** What a process may take to get to where it is to be killed, or to its end. */
 const DEADLINE_MS = 60_000;
 
-/** When a process is killed: so long after it got somewhere. */
+/** When a process is killed: so long after it told of that many facts of a kind, or after it was spawned. */
 export interface Kill {
-  readonly after: 'spawn' | 'opening' | 'opened';
+  readonly after: Fact['kind'];
+  readonly count: number;
   readonly delayMs: number;
 }
 
-/** Mostly at work, and often while it opens and recovers, or before that. */
+/** Where that does not come to pass, it is killed so long after it has opened. */
+const PATIENCE_MS = 600;
+
+/** Mostly at work, at any moment or just when it has said something; often while it opens and recovers, or before. */
 export function drawKill(random: Random): Kill {
-  const { after, upToMs } = random.weighted<Pick<Kill, 'after'> & { weight: number; upToMs: number }>([
-    { after: 'opened', weight: 60, upToMs: 300 },
-    { after: 'opening', weight: 30, upToMs: 80 },
-    { after: 'spawn', weight: 10, upToMs: 150 },
+  const { after, upTo, upToMs } = random.weighted<{
+    after: Kill['after'];
+    upTo: number;
+    upToMs: number;
+    weight: number;
+  }>([
+    { after: 'opened', upTo: 1, upToMs: 300, weight: 35 },
+    { after: 'opening', upTo: 1, upToMs: 200, weight: 25 },
+    { after: 'enqueued', upTo: 60, upToMs: 2, weight: 8 },
+    { after: 'ended', upTo: 40, upToMs: 2, weight: 10 },
+    { after: 'rescued', upTo: 3, upToMs: 15, weight: 6 },
+    { after: 'closing', upTo: 1, upToMs: 40, weight: 8 },
+    { after: 'spawned', upTo: 1, upToMs: 120, weight: 8 },
   ]);
-  return { after, delayMs: random.integer(0, upToMs) };
+  return { after, count: random.integer(1, upTo), delayMs: random.integer(0, upToMs) };
 }
 
 interface Running {
   readonly child: ChildProcess;
-  /** Where it got, as it says. */
-  readonly phases: ReadonlySet<unknown>;
   /** Resolves once it has gone, with what is wrong about how it ended by itself. */
   readonly exit: Promise<string | undefined>;
-  /** Calls back once it has got somewhere. */
-  onPhase: () => void;
 }
 
 function start(program: 'workload' | 'audit', args: readonly string[]): Running {
@@ -41,43 +50,42 @@ function start(program: 'workload' | 'audit', args: readonly string[]): Running 
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     errors += text;
   });
-  const phases = new Set<unknown>(['spawn']);
-  const running: Running = {
+  return {
     child,
-    phases,
-    onPhase: () => {},
     // `close` comes when the output has been read, too.
     exit: once(child, 'close').then(([code, signal]) =>
       code === 0 ? undefined : `the ${program} ended with ${signal ?? code}: ${errors.slice(-2_000)}`,
     ),
   };
-  child.on('message', (phase) => {
-    phases.add(phase);
-    running.onPhase();
-  });
-  return running;
+}
+
+/** Calls back once the process has told of that many facts of a kind. */
+function onReached(child: ChildProcess, kind: Fact['kind'], count: number, then: () => void): void {
+  let left = count;
+  const hear = (told: unknown): void => {
+    if (told === kind && --left === 0) then();
+  };
+  child.on('message', hear);
+  // That it was spawned, it need not tell.
+  hear('spawned');
 }
 
 /** Runs the workload until it is killed. @returns how it ended. */
-export async function runAndKill(args: readonly string[], { after, delayMs }: Kill): Promise<Fact> {
-  const running = start('workload', args);
-  const { child, phases } = running;
+export async function runAndKill(args: readonly string[], plan: Kill): Promise<Fact> {
+  const { child, exit } = start('workload', args);
   let moment: string | undefined;
-  const kill = (when: string): void => {
-    // One that has ended by itself was not killed.
-    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) moment ??= when;
-  };
-  let timer = setTimeout(() => kill('deadline'), DEADLINE_MS);
-  running.onPhase = () => {
-    if (!phases.has(after)) return;
-    running.onPhase = () => {};
-    clearTimeout(timer);
-    timer = setTimeout(() => kill(`${delayMs} ms after ${after}`), delayMs);
-  };
-  running.onPhase();
-  const problem = await running.exit;
-  clearTimeout(timer);
-  if (moment === 'deadline') return { kind: 'broke', message: `the workload did not get to ${after}` };
+  const killIn = (ms: number, when: string): NodeJS.Timeout =>
+    setTimeout(() => {
+      // One that has ended by itself was not killed.
+      if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) moment ??= when;
+    }, ms);
+  const timers = [killIn(DEADLINE_MS, 'deadline')];
+  onReached(child, 'opened', 1, () => timers.push(killIn(PATIENCE_MS, `${PATIENCE_MS} ms after opened`)));
+  const { after, count, delayMs } = plan;
+  onReached(child, after, count, () => timers.push(killIn(delayMs, `${delayMs} ms after ${count} ${after}`)));
+  const problem = await exit;
+  for (const timer of timers) clearTimeout(timer);
+  if (moment === 'deadline') return { kind: 'broke', message: 'the workload did not get to open' };
   if (moment === undefined || child.signalCode !== 'SIGKILL')
     return { kind: 'broke', message: problem ?? 'the workload ended by itself' };
   return { kind: 'killed', moment };

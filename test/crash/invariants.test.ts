@@ -1,0 +1,203 @@
+/** Each invariant can fail: a violation is planted for it in evidence that is sound otherwise. */
+import { describe, expect, test } from 'vitest';
+import { INVARIANTS, findViolations } from './invariants.js';
+import type { Evidence } from './evidence.js';
+import type { Fact } from './facts.js';
+import {
+  completed,
+  ended,
+  enqueued,
+  evidence,
+  factsWith,
+  finalJob,
+  left,
+  soundFacts,
+  soundJobs,
+  started,
+} from './plant.js';
+
+const isEndOf =
+  (id: string) =>
+  (fact: Fact): boolean =>
+    fact.kind === 'ended' && fact.id === id;
+const isStartOf =
+  (id: string) =>
+  (fact: Fact): boolean =>
+    fact.kind === 'started' && fact.id === id;
+const is =
+  (kind: Fact['kind']) =>
+  (fact: Fact): boolean =>
+    fact.kind === kind;
+
+const [a = finalJob('a')] = soundJobs();
+/** What is wrong, and with what it is found. */
+type Planted = Readonly<Record<string, Readonly<Record<string, () => Evidence>>>>;
+
+const PLANTED: Planted = {
+  lost: {
+    'an acknowledged job is not in the journal': () => evidence([...soundFacts(), enqueued('c')]),
+    'a completed job was cancelled': () =>
+      evidence([...soundFacts(), { ...ended('a', 'cancelled'), by: 'cancel' }]),
+    'a job that an earlier process acknowledged is not found': () =>
+      evidence([
+        ...soundFacts(),
+        { kind: 'refused', operation: 'cancel', id: 'a', code: 'MILLRACE_JOB_NOT_FOUND' },
+      ]),
+  },
+  stranded: {
+    'a job that nobody was told of does not run': () => {
+      const counts = { ...completed(2), available: 1 };
+      const facts = soundFacts().map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
+      const c = finalJob('c', { state: 'available' });
+      return evidence(facts, [...soundJobs(), c], { counters: new Map([['default', counts]]) });
+    },
+  },
+  torn: {
+    'one of two jobs that came together is missing': () =>
+      evidence([...soundFacts(), { kind: 'asked', operation: 'enqueue many', together: ['a', 'c'] }]),
+  },
+  mixedUp: {
+    'a job has the result of another': () =>
+      evidence(
+        soundFacts().filter((fact) => !isEndOf('b')(fact)),
+        [a, finalJob('b', { result: { id: 'a', token: 'a', attempt: 1 } })],
+      ),
+    'a job has the payload of another': () =>
+      evidence(
+        soundFacts().filter((fact) => !isEndOf('b')(fact)),
+        [a, finalJob('b', { token: 'a', result: { id: 'b', token: 'a', attempt: 1 } })],
+      ),
+    'a result is told that is not in the journal': () =>
+      evidence([
+        ...soundFacts(),
+        { ...ended('a', 'completed', { id: 'b', token: 'b', attempt: 1 }), by: 'result' },
+      ]),
+  },
+  announcedTwice: {
+    'two events tell of one end': () =>
+      evidence([...soundFacts(), ended('a', 'completed', { id: 'a', token: 'a', attempt: 1 })]),
+  },
+  finishedTwice: {
+    'a handler starts behind the end of its job': () =>
+      evidence(factsWith(isEndOf('a'), started('a', 1), left('a', 1))),
+  },
+  ranConcurrently: {
+    'an attempt starts in a thread while another runs in one that lives': () =>
+      evidence(factsWith(isStartOf('a'), started('a', 2, { thread: 12 }), left('a', 2, 12))),
+    'an attempt starts in the thread in which another has not ended': () =>
+      evidence(factsWith(isStartOf('a'), started('a', 1), left('a', 1))),
+  },
+  overLimit: {
+    'two jobs of a type that runs alone run': () => {
+      const narrow = { name: 'narrow', queue: 'default' };
+      const more = [started('c', 1, narrow), started('d', 1, { ...narrow, thread: 12 })];
+      const jobs = [...soundJobs(), finalJob('c', narrow), finalJob('d', narrow)];
+      return counted(4, factsWith(isEndOf('a'), ...more, left('c', 1), left('d', 1, 12)), jobs);
+    },
+    'two jobs of a queue that is limited run': () => {
+      const more = [started('c', 1, { queue: 'narrow' }), started('d', 1, { queue: 'narrow', thread: 12 })];
+      const jobs = [...soundJobs(), finalJob('c'), finalJob('d')];
+      return counted(4, factsWith(isEndOf('a'), ...more, left('c', 1), left('d', 1, 12)), jobs);
+    },
+  },
+  miscounted: {
+    'an attempt is over the number of attempts': () =>
+      evidence(soundFacts().map((fact) => (isStartOf('a')(fact) ? started('a', 4) : fact))),
+    'an attempt goes back': () =>
+      evidence(
+        soundFacts().flatMap((fact) => (isStartOf('a')(fact) ? [started('a', 2), left('a', 2), fact] : fact)),
+      ),
+    'an attempt that died with its process was counted': () =>
+      evidence(
+        soundFacts().map((fact) =>
+          fact.kind === 'started' && fact.pid === 2 ? { ...fact, attempt: 2 } : { ...fact },
+        ),
+      ),
+    'a job ended with more attempts than it has': () =>
+      evidence(
+        soundFacts().filter((fact) => !isEndOf('a')(fact)),
+        [
+          finalJob('a', { attempt: 4, state: 'completed', result: { id: 'a', token: 'a', attempt: 4 } }),
+          finalJob('b'),
+        ],
+      ),
+  },
+  ranWhileClosed: {
+    'a handler starts behind close()': () =>
+      counted(3, factsWith(is('closed'), started('c', 1), left('c', 1)), [...soundJobs(), finalJob('c')]),
+  },
+  ghosts: {
+    'a handler runs for a job that is not in the journal': () =>
+      evidence(factsWith(isEndOf('a'), started('c', 1), left('c', 1))),
+  },
+  counterDrift: {
+    'counts() is wrong in total': () =>
+      evidence([...soundFacts(), { kind: 'counted', counts: completed(3) }]),
+    'counts() is wrong for a queue': () =>
+      evidence([...soundFacts(), { kind: 'counted', queue: 'low', counts: completed(1) }]),
+    'the counters on disk are wrong': () =>
+      evidence(soundFacts(), soundJobs(), { counters: new Map([['default', completed(1)]]) }),
+    'the counters of a queue are missing': () => evidence(soundFacts(), soundJobs(), { counters: new Map() }),
+  },
+  leftover: {
+    'a key of the waiting stays': () =>
+      evidence(soundFacts(), soundJobs(), { places: ['r!default!tiny!7fff11'] }),
+  },
+  unreadable: {
+    'a record is damaged': () =>
+      evidence(soundFacts(), soundJobs(), { unreadable: ['its checksum does not match'] }),
+  },
+  troubled: {
+    'an operation is refused for no reason': () =>
+      evidence([
+        ...soundFacts(),
+        { kind: 'refused', operation: 'enqueue', code: 'MILLRACE_JOURNAL_WRITE_FAILED' },
+      ]),
+    'the engine warns': () =>
+      evidence([...soundFacts(), { kind: 'warned', code: 'MILLRACE_JOURNAL_READ_FAILED', message: 'no' }]),
+  },
+  broke: {
+    'a process ends by itself': () =>
+      evidence([...soundFacts(), { kind: 'broke', message: 'it ended with 1' }]),
+  },
+};
+
+/** Evidence whose counts fit so many completed jobs. */
+function counted(count: number, facts: readonly Fact[], jobs: Parameters<typeof evidence>[1]): Evidence {
+  const counts = completed(count);
+  const fitting = facts.map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
+  return evidence(fitting, jobs, { counters: new Map([['default', counts]]) });
+}
+
+test('there is a planted violation of each invariant', () => {
+  expect(Object.keys(PLANTED)).toEqual(INVARIANTS.map(({ name }) => name));
+});
+
+test('a run in which all went well violates none', () => {
+  expect(findViolations(evidence())).toEqual([]);
+});
+
+describe.each(Object.entries(PLANTED))('%s', (name, cases) => {
+  test.each(Object.entries(cases))('%s', (_case, plant) => {
+    const found = findViolations(plant());
+    expect(found.length).toBeGreaterThan(0);
+    expect(new Set(found.map(({ invariant }) => invariant))).toEqual(new Set([name]));
+  });
+});
+
+test('an acknowledged job that has not ended after the audit is lost', () => {
+  const found = findViolations(evidence(soundFacts(), [a, finalJob('b', { state: 'available' })]));
+  expect(found).toContainEqual({
+    invariant: 'lost',
+    id: 'b',
+    message: 'was acknowledged and is still available after the audit',
+  });
+});
+
+test('an attempt may follow one whose thread or process has gone, and it may repeat what a kill interrupted', () => {
+  const stuck = { name: 'stuck', thread: 12 };
+  const retry = started('c', 2, { name: 'stuck', living: [11] });
+  const facts = factsWith(isEndOf('a'), started('c', 1, stuck), retry, left('c', 2));
+  const c = finalJob('c', { name: 'stuck', attempt: 2, result: { id: 'c', token: 'c', attempt: 2 } });
+  expect(findViolations(counted(3, facts, [...soundJobs(), c]))).toEqual([]);
+});
