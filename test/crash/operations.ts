@@ -40,7 +40,7 @@ function operation<Kind extends Fact['kind']>(
 }
 
 export const OPERATIONS: readonly [Operation, ...Operation[]] = [
-  operation('enqueue', 30, ['enqueued'], async (call) => void (await enqueue(call))),
+  operation('enqueue', 20, ['enqueued'], async (call) => void (await enqueue(call))),
   operation('enqueue and await', 12, ['enqueued', 'ended'], async (call) =>
     awaitEnd(call, await enqueue(call)),
   ),
@@ -54,8 +54,8 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
     report({ kind: 'enqueued', id, name, token: id });
     session.known.push({ id, name });
   }),
-  operation('enqueue many', 3, ['asked', 'enqueued'], enqueueMany),
-  operation('enqueue a burst', 3, ['enqueued'], async (call) => {
+  operation('enqueue many', 2, ['asked', 'enqueued'], enqueueMany),
+  operation('enqueue a burst', 1.5, ['enqueued'], async (call) => {
     const tokens = Array.from({ length: call.random.integer(5, 40) }, (_, i) => `${call.token}-${i}`);
     await Promise.all(tokens.map((token) => enqueue({ ...call, token }, 'tiny')));
   }),
