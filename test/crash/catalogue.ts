@@ -19,8 +19,8 @@ export const jobs = defineJobs({
   narrow: thread({ queue: 'narrow', concurrency: 1 }),
   stuck: thread({ timeout: 30, maxAttempts: 2 }),
   mail: inlineJob(handle, { backoff, concurrency: 4 }),
-  // Without a grace to speak of: an inline handler that is given up goes on, and the engine says so.
-  call: inlineJob(handle, { backoff, timeout: 20, maxAttempts: 2, queue: 'low' }),
+  // An inline handler that is given up after its grace goes on; here less long than an engine takes to open again.
+  call: inlineJob(handle, { backoff, grace: 2, timeout: 20, maxAttempts: 2, queue: 'low' }),
 });
 
 export type Name = keyof typeof jobs;

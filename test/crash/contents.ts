@@ -16,6 +16,8 @@ export interface FinalJob {
   readonly state: JobState;
   readonly attempt: number;
   readonly maxAttempts: number;
+  /** The attempts that errored. */
+  readonly errored: readonly number[];
   /** Of its payload. */
   readonly token: string;
   readonly result?: Done;
@@ -60,7 +62,8 @@ function finalJob({ spec, status }: Job): FinalJob {
   // Safe: only the workload wrote to this journal.
   const { token } = decode(spec.payload) as Work;
   const maxAttempts = spec.maxAttempts ?? catalogue[name as keyof typeof catalogue].options.maxAttempts ?? 3;
-  const job = { id, name, queue, state, attempt, maxAttempts, token };
+  const errored = (status.errors ?? []).map((error) => error.attempt);
+  const job = { id, name, queue, state, attempt, maxAttempts, errored, token };
   // Safe: all handlers are handler.ts.
   return status.result ? { ...job, result: decode(status.result) as Done } : job;
 }

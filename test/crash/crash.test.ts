@@ -44,8 +44,8 @@ test('the story of a violation tells what happened to its job, and to the proces
   ] as const;
   expect(tellStory([{ invariant: 'lost', id: 'a', message: 'is gone' }], facts).split('\n')).toEqual([
     'lost: a is gone',
-    '        0 ms  spawned cycle=1 role=workload',
-    '        2 ms  enqueued id=a name=tiny',
-    '        4 ms  killed moment=1 ms after opened',
+    '       0 ms  spawned cycle=1 role=workload',
+    '       2 ms  enqueued id=a name=tiny',
+    '       4 ms  killed moment=1 ms after opened',
   ]);
 });

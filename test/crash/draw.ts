@@ -13,14 +13,21 @@ interface Share {
 }
 
 const QUICK: Act = { do: 'return' };
+/** What ends with a word of the engine's, or takes its thread with it. */
+const UNBENDING: readonly [Act, ...Act[]] = [
+  { do: 'poll' },
+  { do: 'block' },
+  { do: 'crunch' },
+  { do: 'exit' },
+];
 /** What hangs holds up the rest, so it is rare. */
 const TYPES: readonly [Share, ...Share[]] = [
   { name: 'tiny', weight: 8 },
   { name: 'work', weight: 3 },
   { name: 'mail', weight: 4 },
   { name: 'narrow', weight: 2 },
-  { name: 'call', weight: 1 },
-  { name: 'stuck', weight: 0.7 },
+  { name: 'call', weight: 1.5 },
+  { name: 'stuck', weight: 0.8 },
 ];
 /** How many jobs of each type have an id of their own that every process knows. */
 const NAMED = 40;
@@ -31,11 +38,8 @@ const ACTS: Readonly<Record<Name, (random: Random) => Acts>> = {
   work: (random) => failing(random, { do: random.pick(['spin', 'wait']), ms: random.integer(1, 8) }),
   narrow: (random) => failing(random, { do: random.pick(['spin', 'wait']), ms: random.integer(0, 4) }),
   mail: (random) => failing(random, { do: 'wait', ms: random.integer(0, 12) }),
-  call: (random) => [{ do: 'listen' }, random.chance(0.3) ? { do: 'listen' } : QUICK],
-  stuck: (random) => {
-    const how = random.pick(['poll', 'listen', 'block', 'exit'] as const);
-    return [{ do: how }, random.chance(0.2) ? { do: how } : QUICK];
-  },
+  call: (random) => hanging(random, listening(random)),
+  stuck: (random) => hanging(random, random.chance(0.2) ? listening(random) : random.pick(UNBENDING)),
 };
 
 /** Some jobs err at their first attempts, some at all, and some give up. */
@@ -48,6 +52,11 @@ function failing(random: Random, act: Act): Acts {
     [{ do: 'giveUp' }],
   ]);
 }
+
+/** Some hang at each attempt. */
+const hanging = (random: Random, act: Act): Acts => [act, random.chance(0.25) ? act : QUICK];
+/** Longer than the grace, or not. */
+const listening = (random: Random): Act => ({ do: 'listen', ms: random.integer(0, 25) });
 
 export interface Drawn {
   readonly name: Name;

@@ -2,6 +2,7 @@
  * The handler of all job types of the workload, in a thread or inline: it does what its payload says for its attempt,
  * and leaves evidence of its start and its end.
  */
+import { pbkdf2Sync } from 'node:crypto';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
@@ -16,10 +17,12 @@ export type Act =
   | { readonly do: 'giveUp' }
   /** Takes so long: awaiting, or keeping its thread busy. */
   | { readonly do: 'wait' | 'spin'; readonly ms: number }
-  /** Goes on until it is told to stop, and a little longer: looking for that, or awaiting it. */
-  | { readonly do: 'poll' | 'listen' }
-  /** Never ends: only the end of its thread does. */
-  | { readonly do: 'block' }
+  /** Goes on until it sees that it is to stop. */
+  | { readonly do: 'poll' }
+  /** Awaits that it is told to stop, and goes on for so long. */
+  | { readonly do: 'listen'; readonly ms: number }
+  /** Never ends: only the end of its thread does, and where native code is at work, that takes a while. */
+  | { readonly do: 'block' | 'crunch' }
   /** Ends its thread. */
   | { readonly do: 'exit' };
 
@@ -31,6 +34,9 @@ export interface Work {
   /** One act per attempt; the last one from then on. */
   readonly acts: readonly [Act, ...Act[]];
 }
+
+/** Some 30 ms. */
+const CRUNCH_ROUNDS = 40_000;
 
 export default async function handle({ facts, token, acts }: Work, job: JobContext): Promise<Done> {
   const { id, name, queue, attempt, maxAttempts } = job;
@@ -63,10 +69,12 @@ async function perform(act: Act, job: JobContext): Promise<void> {
       for (; ; sleep(1)) job.throwIfAborted();
     case 'listen':
       await new Promise((resolve) => job.signal.addEventListener('abort', resolve, { once: true }));
-      await wait(3);
+      await wait(act.ms);
       return;
     case 'block':
       for (;;) sleep(1_000);
+    case 'crunch':
+      for (;;) pbkdf2Sync('secret', 'salt', CRUNCH_ROUNDS, 64, 'sha512');
     case 'exit':
       process.exit(1);
     default:

@@ -83,7 +83,7 @@ const PLANTED: Planted = {
   },
   ranConcurrently: {
     'an attempt starts in a thread while another runs in one that lives': () =>
-      evidence(factsWith(isStartOf('a'), started('a', 2, { thread: 12 }), left('a', 2, 12))),
+      evidence(factsWith(isStartOf('a'), started('a', 1, { thread: 12 }), left('a', 1, 12))),
     'an attempt starts in the thread in which another has not ended': () =>
       evidence(factsWith(isStartOf('a'), started('a', 1), left('a', 1))),
   },
@@ -113,14 +113,9 @@ const PLANTED: Planted = {
           fact.kind === 'started' && fact.pid === 2 ? { ...fact, attempt: 2 } : { ...fact },
         ),
       ),
-    'a job ended with more attempts than it has': () =>
-      evidence(
-        soundFacts().filter((fact) => !isEndOf('a')(fact)),
-        [
-          finalJob('a', { attempt: 4, state: 'completed', result: { id: 'a', token: 'a', attempt: 4 } }),
-          finalJob('b'),
-        ],
-      ),
+    'a job ended with more attempts than it has': () => withLast({ attempt: 4, errored: [1, 2, 3] }),
+    'an attempt was counted that did not error': () => withLast({ attempt: 2 }),
+    'an attempt errored that was not counted': () => withLast({ attempt: 1, errored: [1] }),
   },
   ranWhileClosed: {
     'a handler starts behind close()': () =>
@@ -153,6 +148,11 @@ const PLANTED: Planted = {
         ...soundFacts(),
         { kind: 'refused', operation: 'enqueue', code: 'MILLRACE_JOURNAL_WRITE_FAILED' },
       ]),
+    'a job that was just acknowledged is not found': () =>
+      evidence([
+        ...soundFacts(),
+        { kind: 'refused', operation: 'enqueue and cancel', code: 'MILLRACE_JOB_NOT_FOUND' },
+      ]),
     'the engine warns': () =>
       evidence([...soundFacts(), { kind: 'warned', code: 'MILLRACE_JOURNAL_READ_FAILED', message: 'no' }]),
   },
@@ -161,6 +161,15 @@ const PLANTED: Planted = {
       evidence([...soundFacts(), { kind: 'broke', message: 'it ended with 1' }]),
   },
 };
+
+/** Evidence whose job `a` completed as that attempt; nobody was told. */
+function withLast({ attempt, errored = [] }: { attempt: number; errored?: number[] }): Evidence {
+  const facts = soundFacts().filter((fact) => !isEndOf('a')(fact));
+  return evidence(facts, [
+    finalJob('a', { attempt, errored, result: { id: 'a', token: 'a', attempt } }),
+    finalJob('b'),
+  ]);
+}
 
 /** Evidence whose counts fit so many completed jobs. */
 function counted(count: number, facts: readonly Fact[], jobs: Parameters<typeof evidence>[1]): Evidence {
@@ -198,6 +207,11 @@ test('an attempt may follow one whose thread or process has gone, and it may rep
   const stuck = { name: 'stuck', thread: 12 };
   const retry = started('c', 2, { name: 'stuck', living: [11] });
   const facts = factsWith(isEndOf('a'), started('c', 1, stuck), retry, left('c', 2));
-  const c = finalJob('c', { name: 'stuck', attempt: 2, result: { id: 'c', token: 'c', attempt: 2 } });
+  const c = finalJob('c', {
+    name: 'stuck',
+    attempt: 2,
+    errored: [1],
+    result: { id: 'c', token: 'c', attempt: 2 },
+  });
   expect(findViolations(counted(3, facts, [...soundJobs(), c]))).toEqual([]);
 });

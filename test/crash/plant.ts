@@ -86,6 +86,6 @@ export const ended = (id: string, state: Ended['state'], result?: Done): Ended =
 });
 
 export function finalJob(id: string, fields: Partial<FinalJob> = {}): FinalJob {
-  const job = { id, name: 'tiny', queue: 'default', attempt: 1, maxAttempts: 3, token: id };
+  const job = { id, name: 'tiny', queue: 'default', attempt: 1, maxAttempts: 3, errored: [], token: id };
   return { ...job, state: 'completed', result: { id, token: id, attempt: 1 }, ...fields };
 }

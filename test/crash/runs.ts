@@ -1,5 +1,7 @@
 /** Invariants of handlers: when they may start, beside which others, and with which attempt. */
+import { isEnd } from '../../src/job/record.js';
 import { ENDED_BY_FORCE, LIMITS } from './catalogue.js';
+import type { FinalJob } from './contents.js';
 import { factsOf, type Evidence, type Finding } from './evidence.js';
 import type { Left, Started } from './facts.js';
 
@@ -77,24 +79,31 @@ export function miscounted({ facts, contents: { jobs } }: Evidence): Finding[] {
     if (message !== undefined) findings.push({ id: fact.id, message });
     last.set(fact.id, { start: fact, isOver: false });
   }
-  for (const { id, attempt, maxAttempts } of jobs.values()) {
-    if (attempt > maxAttempts)
-      findings.push({ id, message: `ended with attempt ${attempt} of ${maxAttempts}` });
-  }
-  return findings;
+  return [...findings, ...[...jobs.values()].flatMap(wrongTotal)];
+}
+
+/** Each attempt errored, but for the last one of a job that completed or was cancelled. */
+function wrongTotal({ id, state, attempt, maxAttempts, errored }: FinalJob): Finding[] {
+  const uncounted = attempt - errored.length;
+  const isRight = state === 'completed' ? uncounted === 1 : uncounted === 0;
+  const isCancelled = state === 'cancelled' && (uncounted === 0 || uncounted === 1);
+  const isInOrder = errored.every((one, i) => one === i + 1);
+  if (attempt <= maxAttempts && isInOrder && (isRight || isCancelled || !isEnd(state))) return [];
+  const message = `is ${state} with attempt ${attempt} of ${maxAttempts}, and attempts ${errored.join(', ')} errored`;
+  return [{ id, message }];
 }
 
 function miscount(
-  { name, attempt, maxAttempts, pid }: Started,
+  { name, attempt, maxAttempts }: Started,
   before: { start: Started; isOver: boolean } | undefined,
 ): string | undefined {
   if (attempt < 1 || attempt > maxAttempts) return `started attempt ${attempt} of ${maxAttempts}`;
   if (!before) return undefined;
   const { start, isOver } = before;
   if (attempt < start.attempt) return `started attempt ${attempt} after ${start.attempt}`;
-  const wasInterrupted = !isOver && start.pid !== pid && !ENDED_BY_FORCE.has(name);
+  const wasInterrupted = !isOver && !ENDED_BY_FORCE.has(name);
   if (wasInterrupted && attempt !== start.attempt)
-    return `started attempt ${attempt} after ${start.attempt} had died with its process`;
+    return `started attempt ${attempt} after ${start.attempt} had died with its process or thread`;
   return undefined;
 }
 

@@ -3,6 +3,7 @@ import { JOB_STATES, type JobCounts } from '../../src/job/record.js';
 import { noJobs } from '../../src/journal/counters.js';
 import type { FinalJob } from './contents.js';
 import { factsOf, type Evidence, type Finding } from './evidence.js';
+import type { FactOf } from './facts.js';
 
 /** What the engine counted at the audit, and the counters on disk, are what an enumeration finds. */
 export function counterDrift({ facts, contents }: Evidence): Finding[] {
@@ -36,23 +37,25 @@ export const leftover = ({ contents: { places } }: Evidence): Finding[] =>
 export const unreadable = ({ contents }: Evidence): Finding[] =>
   contents.unreadable.map((message) => ({ message }));
 
-/** What an operation may be refused with: the workload asks an engine that closes, and for jobs that never were. */
-const REFUSALS: ReadonlySet<string> = new Set(['MILLRACE_CLOSED', 'MILLRACE_JOB_NOT_FOUND']);
 /** What a machine that is short of processors, and handlers that end their thread, bring about. */
 const WARNINGS: ReadonlySet<string> = new Set(['MILLRACE_THREAD_STUCK', 'MILLRACE_INLINE_STUCK']);
 
 /** Operations are refused, and operators warned, only where there is a reason. */
 export function troubled({ facts }: Evidence): Finding[] {
-  return facts.flatMap((fact) => {
-    if (fact.kind === 'refused' && !REFUSALS.has(fact.code))
-      return [
-        { message: `${fact.operation} was refused with ${fact.code}`, ...(fact.id && { id: fact.id }) },
-      ];
-    if (fact.kind === 'warned' && !WARNINGS.has(fact.code))
-      return [{ message: `the engine warned: ${fact.code} ${fact.message}` }];
-    return [];
-  });
+  const refusals = factsOf(facts, 'refused').filter((refused) => !isExpected(refused));
+  const warnings = factsOf(facts, 'warned').filter(({ code }) => !WARNINGS.has(code));
+  return [
+    ...refusals.map(({ operation, code, id }) => ({
+      message: `${operation} was refused with ${code}`,
+      ...(id !== undefined && { id }),
+    })),
+    ...warnings.map(({ code, message }) => ({ message: `the engine warned: ${code} ${message}` })),
+  ];
 }
+
+/** The workload asks engines that close, and operations with a target for jobs that may never have been. */
+const isExpected = ({ code, id }: FactOf<'refused'>): boolean =>
+  code === 'MILLRACE_CLOSED' || (code === 'MILLRACE_JOB_NOT_FOUND' && id !== undefined);
 
 /** No process ends, or hangs, by itself. */
 export const broke = ({ facts }: Evidence): Finding[] =>
