@@ -3,11 +3,13 @@
  * tells what the engine counts, and closes.
  */
 import type { Durability } from '../../src/index.js';
-import { queues, type Engine } from './catalogue.js';
+import { queues, type Engine, type Tuning } from './catalogue.js';
 import { tell } from './facts.js';
 import { Session } from './session.js';
 
 const [, , journal = '', facts = '', durability] = process.argv;
+
+const TUNING: Tuning = { threads: { count: 2, batchSize: 100 }, selection: 'weighted' };
 
 /** Drained is not enough: jobs that are due later, or again, count as well. */
 async function allEnded(engine: Engine): Promise<void> {
@@ -31,9 +33,8 @@ const nextEnd = (engine: Engine): Promise<void> =>
   });
 
 // The harness passes one of the two.
-const session = new Session({ journal, facts, durability: durability as Durability }, (fact) =>
-  tell(facts, fact),
-);
+const place = { journal, facts, durability: durability as Durability, tuning: () => TUNING };
+const session = new Session(place, (fact) => tell(facts, fact));
 await session.open();
 await allEnded(session.engine);
 await session.engine.drain();

@@ -1,5 +1,13 @@
 /** The job types and queues of the workload: small enough times that whatever is to happen happens within a cycle. */
-import { defineJobs, inlineJob, Millrace, threadJob, type Durability, type Logger } from '../../src/index.js';
+import {
+  defineJobs,
+  inlineJob,
+  Millrace,
+  threadJob,
+  type Durability,
+  type Logger,
+  type Selection,
+} from '../../src/index.js';
 import type { JobTypeOptions } from '../../src/index.js';
 import handle from './handler.js';
 
@@ -43,6 +51,12 @@ export type Engine = Millrace<typeof jobs, keyof typeof queues>;
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-export function openEngine(directory: string, durability: Durability): Promise<Engine> {
-  return Millrace.open({ directory, jobs, queues, durability, threads: { count: 2 }, logger: silent });
+/** Options that may differ from one start of an app to the next. */
+export interface Tuning {
+  readonly threads: { readonly count: number; readonly batchSize: number };
+  readonly selection: Selection;
+}
+
+export function openEngine(directory: string, durability: Durability, tuning: Tuning): Promise<Engine> {
+  return Millrace.open({ directory, jobs, queues, durability, logger: silent, ...tuning });
 }

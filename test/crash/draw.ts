@@ -1,6 +1,6 @@
 /** Draws what is enqueued: a job type, what its attempts do, and options. */
 import type { Durability, EnqueueOptions } from '../../src/index.js';
-import type { Name, queues } from './catalogue.js';
+import type { Name, queues, Tuning } from './catalogue.js';
 import type { Act, Work } from './handler.js';
 import type { Random } from './random.js';
 
@@ -84,3 +84,8 @@ export function drawOptions(random: Random, durability: Durability): Options {
   if (durability === 'os' && random.chance(0.3)) options.durability = 'fsync';
   return options;
 }
+
+export const drawTuning = (random: Random): Tuning => ({
+  threads: { count: random.integer(1, 3), batchSize: random.pick([1, 100]) },
+  selection: random.pick(['weighted', 'strict']),
+});

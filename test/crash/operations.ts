@@ -39,6 +39,8 @@ function operation<Kind extends Fact['kind']>(
   return { name, weight, run, ...(isTold('refused') && { targets: true }) };
 }
 
+const FLOOD = 1_200;
+
 export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('enqueue', 20, ['enqueued'], async (call) => void (await enqueue(call))),
   operation('enqueue and await', 12, ['enqueued', 'ended'], async (call) =>
@@ -59,6 +61,7 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
     const tokens = Array.from({ length: call.random.integer(5, 40) }, (_, i) => `${call.token}-${i}`);
     await Promise.all(tokens.map((token) => enqueue({ ...call, token }, 'tiny')));
   }),
+  operation('enqueue a flood', 0.06, ['enqueued'], flood),
   operation('await', 6, ['ended', 'refused'], ({ session, target, report }) =>
     awaitEnd({ report }, session.engine.handle(target.name, target.id)),
   ),
@@ -101,6 +104,22 @@ async function enqueueMany({
   for (const { id, name } of items) {
     report({ kind: 'enqueued', id, name, token: id });
     session.known.push({ id, name });
+  }
+}
+
+/** More jobs of a type than a window holds, so that the rest must be found on disk. */
+async function flood({ session, random, token, report }: Call<Enqueued>): Promise<void> {
+  const items = Array.from({ length: FLOOD }, (_, i) => {
+    const { name, acts } = drawJob(random, 'tiny');
+    return {
+      name,
+      payload: session.work(`${token}-${i}`, acts),
+      options: { priority: random.integer(-5, 5) },
+    };
+  });
+  const handles = await session.engine.enqueueMany(items);
+  for (const [i, { id, name }] of handles.entries()) {
+    report({ kind: 'enqueued', id, name, token: `${token}-${i}` });
   }
 }
 

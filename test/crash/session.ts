@@ -1,6 +1,6 @@
 /** An engine as the workload's process has it: opened, listened to, closed in the middle, and opened again. */
 import type { Durability, MillraceEvents } from '../../src/index.js';
-import { openEngine, type Engine, type Name } from './catalogue.js';
+import { openEngine, type Engine, type Name, type Tuning } from './catalogue.js';
 import type { Done, Fact } from './facts.js';
 import type { Work } from './handler.js';
 
@@ -9,6 +9,8 @@ export interface Place {
   /** The file of facts. */
   readonly facts: string;
   readonly durability: Durability;
+  /** How the next engine is opened. */
+  readonly tuning: () => Tuning;
 }
 
 /** A job that the process has heard of. */
@@ -41,10 +43,10 @@ export class Session {
   }
 
   async open(): Promise<void> {
-    const { journal, durability } = this.place;
+    const { journal, durability, tuning } = this.place;
     this.#tell({ kind: 'opening' });
     const before = performance.now();
-    this.#engine = await openEngine(journal, durability);
+    this.#engine = await openEngine(journal, durability, tuning());
     this.#tell({ kind: 'opened', tookMs: performance.now() - before, isFirst: this.#isFirst });
     this.#isFirst = false;
     listen(this.#engine, this.#tell);

@@ -4,7 +4,7 @@
  */
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { MillraceError, type Durability } from '../../src/index.js';
-import { drawNamed } from './draw.js';
+import { drawNamed, drawTuning } from './draw.js';
 import { tell as record, type Fact } from './facts.js';
 import { OPERATIONS, type Operation } from './operations.js';
 import { Random } from './random.js';
@@ -20,7 +20,8 @@ function tell(fact: Fact): void {
 }
 
 // The harness passes one of the two.
-const session = new Session({ journal, facts, durability: durability as Durability }, tell);
+const place = { journal, facts, durability: durability as Durability, tuning: () => drawTuning(random) };
+const session = new Session(place, tell);
 let calls = 0;
 
 /** One that this process has heard of, or one that some process may have made. */
