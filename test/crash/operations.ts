@@ -28,7 +28,7 @@ export interface Operation {
   run(call: Call): Promise<void>;
 }
 
-/** @param reports The kinds of facts that it may report. */
+/** @param reports The kinds of facts that it may report; one that may be refused is done to a target. */
 function operation<Kind extends Fact['kind']>(
   name: string,
   weight: number,
@@ -61,7 +61,7 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
     const tokens = Array.from({ length: call.random.integer(5, 40) }, (_, i) => `${call.token}-${i}`);
     await Promise.all(tokens.map((token) => enqueue({ ...call, token }, 'tiny')));
   }),
-  operation('enqueue a flood', 0.06, ['enqueued'], flood),
+  operation('enqueue a flood', 0.15, ['enqueued'], flood),
   operation('await', 6, ['ended', 'refused'], ({ session, target, report }) =>
     awaitEnd({ report }, session.engine.handle(target.name, target.id)),
   ),
