@@ -5,7 +5,7 @@
  */
 import { MillraceError } from '../errors.js';
 import { pack, unpack } from './packer.js';
-import { JOB_STATES, type AttemptRecord, type JobSpec, type JobStatus } from './record.js';
+import { JOB_STATES, type AttemptRecord, type Draft, type JobSpec, type JobStatus } from './record.js';
 
 /** How much room a record begins with. */
 export const CHECKSUM_BYTES = 4;
@@ -128,8 +128,6 @@ export function decodeStatus(record: Uint8Array): JobStatus {
   }
   return status;
 }
-
-type Draft<Record> = { -readonly [Field in keyof Record]: Record[Field] };
 
 function rareOfSpec({ runAt, maxAttempts, timeoutMs }: JobSpec): Uint8Array | undefined {
   if (runAt === undefined && maxAttempts === undefined && timeoutMs === undefined) return undefined;

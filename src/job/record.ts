@@ -72,6 +72,9 @@ export interface Job {
   readonly status: JobStatus;
 }
 
+/** A spec or status that is still being put together, field by field. */
+export type Draft<Value> = { -readonly [Field in keyof Value]: Value[Field] };
+
 /** How many jobs there are in each state. */
 export type JobCounts = Record<JobState, number>;
 

@@ -7,6 +7,7 @@ import type { Outcome } from './outcome.js';
 import {
   MAX_ERRORS,
   type AttemptRecord,
+  type Draft,
   type EndedState,
   type JobSpec,
   type JobState,
@@ -108,14 +109,12 @@ export function gaveUp(status: JobStatus, error: Uint8Array, now: number): JobSt
   return ended(withError(status, error, now), 'failed', now);
 }
 
-type Draft = { -readonly [Field in keyof JobStatus]: JobStatus[Field] };
-
 /**
  * The status before, in another state, to be filled in. A due time belongs to its state alone. Field by field, for
  * this is done several times per job, and a spread that overrides a field takes V8 a microsecond and more.
  */
-function next(status: JobStatus, state: JobState): Draft {
-  const draft: Draft = { state, attempt: status.attempt };
+function next(status: JobStatus, state: JobState): Draft<JobStatus> {
+  const draft: Draft<JobStatus> = { state, attempt: status.attempt };
   if (status.claim !== undefined) draft.claim = status.claim;
   if (status.startedAt !== undefined) draft.startedAt = status.startedAt;
   if (status.finishedAt !== undefined) draft.finishedAt = status.finishedAt;
@@ -125,7 +124,7 @@ function next(status: JobStatus, state: JobState): Draft {
   return draft;
 }
 
-function ended(status: JobStatus, state: EndedState, now: number): Draft {
+function ended(status: JobStatus, state: EndedState, now: number): Draft<JobStatus> {
   const end = next(status, state);
   end.finishedAt = now;
   return end;

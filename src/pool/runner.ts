@@ -105,10 +105,10 @@ export class Runner {
       outbox.beforeNext(endedAt);
       // Safe: `index` is one of the array's.
       const task = tasks[index] as ThreadTask;
-      const attempt = new ThreadAttempt(task, { slot: number, index }, slot, this.#send);
       // From here until its answer is sent, what ends the thread is this task's doing.
       let answer: Answer = STOPPED;
       if (slot.take(index)) {
+        const attempt = new ThreadAttempt(task, { slot: number, index }, slot, this.#send);
         // One promise per task, for all promises of a thread are tracked (AsyncLocalStorage).
         try {
           const value = await this.#start(attempt, slot);

@@ -110,7 +110,7 @@ export class EmbeddedEngine implements JobAccess {
     };
     const { results } = announcer;
     const handleOf = (name: string, id: string, endsBefore?: number): Handle =>
-      new Handle(this, name, id, endsBefore);
+      this.handle(name, id, endsBefore);
     const claimNew = (job: Job, record: Uint8Array, change: Transaction): NewClaim | undefined => {
       const start = this.#dispatcher.startNew(job);
       return start && this.executor.claimNew(start, job, record, change);
@@ -168,8 +168,9 @@ export class EmbeddedEngine implements JobAccess {
     return this.#intake.enqueueMany(items);
   }
 
-  handle(name: string, id: string): Handle {
-    return new Handle(this, name, id);
+  /** @param endsBefore See {@link Handle}. */
+  handle(name: string, id: string, endsBefore?: number): Handle {
+    return new Handle(this, name, id, endsBefore);
   }
 
   /** @param endsBefore See {@link Handle}. */

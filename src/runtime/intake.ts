@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
-import type { JobSpec } from '../job/record.js';
+import type { Draft, JobSpec } from '../job/record.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
 import { Arrivals, type ArrivalsLinks } from './arrivals.js';
 import type { Handle } from './handle.js';
@@ -15,8 +15,6 @@ export interface IntakeLinks extends ArrivalsLinks {
 }
 
 const NO_OPTIONS: EnqueueOptions = {};
-
-type Draft = { -readonly [Field in keyof JobSpec]: JobSpec[Field] };
 
 /** A job of an array, unchecked. */
 export interface EnqueueItem {
@@ -87,7 +85,16 @@ export class Intake {
     const sequence = journal.nextSequence();
     const { queue, priority, durability, runAt, maxAttempts, timeoutMs } = checked;
     const { id = this.#ids.next(enqueuedAt, sequence) } = options;
-    const spec: Draft = { id, name, queue, priority, sequence, enqueuedAt, durability, payload: bytes };
+    const spec: Draft<JobSpec> = {
+      id,
+      name,
+      queue,
+      priority,
+      sequence,
+      enqueuedAt,
+      durability,
+      payload: bytes,
+    };
     if (runAt !== undefined) spec.runAt = runAt;
     if (maxAttempts !== undefined) spec.maxAttempts = maxAttempts;
     if (timeoutMs !== undefined) spec.timeoutMs = timeoutMs;

@@ -1,11 +1,10 @@
 /** A job that nothing stands before is claimed with its enqueue; whatever else is true of jobs is true of it. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { memoryDisk, type Disk } from '../fixtures/disks.js';
 import { openInline, type InlineOptions } from '../fixtures/inline-engine.js';
 import { Recorder } from '../fixtures/recorder.js';
 import { StoreSpy } from '../fixtures/store-spy.js';
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** An engine that has found that nothing waits. */
 async function idle(options: InlineOptions = {}, disk?: Disk) {

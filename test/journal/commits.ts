@@ -1,4 +1,5 @@
 /** Group commit: what arrives together is one write, and after the first failure there is none. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { JobSpec } from '../../src/job/record.js';
 import { enqueued } from '../../src/job/transitions.js';
@@ -14,8 +15,6 @@ const commit = (journal: Journal, spec: JobSpec): Promise<void> =>
   journal.commit(new Transaction().enqueue(spec, enqueued(spec)));
 
 const specsIn = ({ keys }: SpiedWrite): string[] => keys.filter((key) => key.startsWith('j!'));
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 /** A journal whose only write so far was the format. */
 async function openFresh(createDisk: DiskFactory): Promise<Opened> {
   const opened = await openOn(await createDisk());

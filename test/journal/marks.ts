@@ -1,4 +1,5 @@
 /** Low-water marks: what lives is always found, and what is gone is not walked over. */
+import { setImmediate as turn } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Job } from '../../src/job/record.js';
@@ -10,8 +11,6 @@ import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 import { claim, dueIds, enqueue, move, openOn, readyIds, runningIds, type Opened } from './harness.js';
 
 const FROM = laneSpan('default', 'resize').from;
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 type What = 'put' | 'remove' | 'raise' | 'turn' | 'hold' | 'letGo' | 'wait' | 'reopen';
 type Step = readonly [what: What, n: number];
 

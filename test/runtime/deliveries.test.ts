@@ -1,8 +1,7 @@
 /** How news reach those who wait for them: in order, and never all of a great many in one turn. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Deliveries } from '../../src/runtime/deliveries.js';
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('a few are delivered in the turn in which they come', async () => {
   const deliveries = new Deliveries();
