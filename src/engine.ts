@@ -54,8 +54,9 @@ export interface JobHandle<Name extends string = string, Result = unknown> {
    * What the handler returned, once that is committed.
    * @throws JobFailedError `MILLRACE_JOB_FAILED` with the handler's error as its `cause`
    * @throws JobCancelledError `MILLRACE_JOB_CANCELLED`
+   * While the journal cannot be written, it waits until it can.
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept; `MILLRACE_CLOSED`, where the
-   *   engine closes first; `MILLRACE_JOURNAL_WRITE_FAILED`
+   *   engine closes first
    * @throws the signal's reason; the job itself goes on.
    */
   result(options?: { signal?: AbortSignal }): Promise<Result>;

@@ -3,13 +3,13 @@
  *
  * One write is in flight; what arrives meanwhile forms the next. A write syncs if any of its members asks for it;
  * urgent members go ahead of it without. After the first failed write nothing more is written: LevelDB can acknowledge
- * such writes and lose them.
+ * such writes and lose them. What comes then has its own group commit, on the store opened anew.
  */
 import { asError, MillraceError } from '../errors.js';
 import type { Counters } from './counters.js';
 import type { Marks } from './marks.js';
 import { putNumber } from './meta.js';
-import type { Store } from './store.js';
+import type { Store, StoreBatch } from './store.js';
 import type { Transaction } from './transaction.js';
 
 /** How many sequence numbers an open journal reserves ahead, so that a crash skips some and repeats none. */
@@ -37,13 +37,16 @@ export class GroupCommit {
   #idle: (() => void)[] = [];
   onFailure: (error: MillraceError) => void = () => {};
 
-  /** @param sequence The first number that no journal before has given. */
-  constructor(store: Store, counters: Counters, marks: Marks, sequence: number) {
+  /**
+   * @param sequence The first number that no journal before has given.
+   * @param reserved The first that the store does not know to be taken.
+   */
+  constructor(store: Store, counters: Counters, marks: Marks, sequence: number, reserved: number) {
     this.#store = store;
     this.#counters = counters;
     this.#marks = marks;
     this.#sequence = sequence;
-    this.#reserved = sequence;
+    this.#reserved = reserved;
   }
 
   nextSequence(): number {
@@ -52,6 +55,13 @@ export class GroupCommit {
 
   get failure(): MillraceError | undefined {
     return this.#failure;
+  }
+
+  /** Reserves sequence numbers, which is written at once. To be called before the first {@link submit}. */
+  async reserve(): Promise<void> {
+    const batch = this.#store.batch();
+    this.#reserve(batch);
+    await batch.write(true);
   }
 
   submit(transaction: Transaction, onCommit: OnCommit): void {
@@ -128,16 +138,20 @@ export class GroupCommit {
     this.#counters.addTo(batch);
     this.#marks.addTo(batch);
     if (this.#sequence > this.#reserved) {
-      this.#reserved = this.#sequence + SEQUENCE_BLOCK;
-      putNumber(batch, 'sequence', this.#reserved);
+      this.#reserve(batch);
       // LevelDB does not sync a log that it leaves for a new one, so a later sync need not cover an earlier write.
       sync = true;
     }
     await batch.write(sync);
   }
 
+  #reserve(batch: StoreBatch): void {
+    this.#reserved = this.#sequence + SEQUENCE_BLOCK;
+    putNumber(batch, 'sequence', this.#reserved);
+  }
+
   #fail(cause: Error, members: readonly Waiting[]): void {
-    const message = `The journal could not be written: ${cause.message}. Nothing more is written to it; make room or repair the disk, then open it again`;
+    const message = `The journal could not be written: ${cause.message}. Nothing is taken until it can be opened again, which is tried until it succeeds; make room on the disk, or repair it`;
     this.#failure = new MillraceError('MILLRACE_JOURNAL_WRITE_FAILED', message, { cause });
     const waiting = this.#waiting;
     this.#waiting = [];

@@ -56,22 +56,34 @@ export interface RosterPage {
   readonly next?: string;
 }
 
+/** What an open store holds about itself, in memory. */
+interface Contents {
+  readonly counters: Counters;
+  readonly marks: Marks;
+  readonly commits: GroupCommit;
+}
+
 export class Journal {
   readonly #store: Store;
-  readonly #counters: Counters;
-  readonly #marks: Marks;
-  readonly #commits: GroupCommit;
+  #counters: Counters;
+  #marks: Marks;
+  #commits: GroupCommit;
+  #generation = 0;
+  #reopening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   /** Index entries that were reported. */
   readonly #damaged = new Set<string>();
   /** Called for each damaged index entry that a page left out. */
   onCorrupt: (error: MillraceError) => void = () => {};
+  /** Called when a write has failed and the journal has stopped writing; again only after {@link reopen}. */
+  onFailure: (error: MillraceError) => void = () => {};
 
-  private constructor(store: Store, counters: Counters, marks: Marks, sequence: number) {
+  private constructor(store: Store, { counters, marks, commits }: Contents) {
     this.#store = store;
     this.#counters = counters;
     this.#marks = marks;
-    this.#commits = new GroupCommit(store, counters, marks, sequence);
+    this.#commits = commits;
+    commits.onFailure = (error) => this.onFailure(error);
   }
 
   /**
@@ -80,10 +92,40 @@ export class Journal {
    */
   static async open(store: Store, boot?: string): Promise<Journal> {
     await checkFormat(store);
-    const sequence = await readNumber(store, 'sequence');
     if (boot !== undefined) await dropMarksOfOtherBoots(store, boot);
-    const [counters, marks] = await Promise.all([Counters.load(store), Marks.load(store)]);
-    return new Journal(store, counters, marks, sequence ?? 1);
+    return new Journal(store, await load(store, 1));
+  }
+
+  /**
+   * After a failed write: opens the store again, and goes by what it really holds. Whoever knows something of its
+   * contents has to ask anew. Where it rejects, the journal stays failed and this can be called again.
+   * @throws MillraceError `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_CLOSED`
+   */
+  reopen(): Promise<void> {
+    this.#assertOpen();
+    this.#reopening = this.#reopen().finally(() => {
+      this.#reopening = undefined;
+    });
+    return this.#reopening;
+  }
+
+  async #reopen(): Promise<void> {
+    await this.#commits.whenIdle();
+    await this.#store.reopen();
+    // Numbers that were given and never reached the disk are not given again either.
+    const { counters, marks, commits } = await load(this.#store, this.#commits.nextSequence());
+    // Only a write shows that it can be written.
+    await commits.reserve();
+    this.#counters = counters;
+    this.#marks = marks;
+    this.#commits = commits;
+    commits.onFailure = (error) => this.onFailure(error);
+    this.#generation++;
+  }
+
+  /** How often it has been opened again: see {@link Transaction.readIn}. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** A number greater than every one given before, across restarts. */
@@ -96,15 +138,10 @@ export class Journal {
     return this.#commits.failure;
   }
 
-  /** Called once, when a write has failed and the journal has stopped writing. */
-  set onFailure(listener: (error: MillraceError) => void) {
-    this.#commits.onFailure = listener;
-  }
-
   /**
    * Resolves once the changes are as durable as the transaction asks. Commits take effect, and resolve, in the
    * order of the calls, but for urgent ones, which may overtake others.
-   * @throws MillraceError `MILLRACE_JOURNAL_WRITE_FAILED`: the changes may or may not be there after a reopen.
+   * @throws MillraceError `MILLRACE_JOURNAL_WRITE_FAILED`: the changes may or may not be there after {@link reopen}.
    */
   commit(transaction: Transaction): Promise<void> {
     return new Promise((resolve, reject) =>
@@ -117,7 +154,9 @@ export class Journal {
    * changes can join it.
    */
   submit(transaction: Transaction, onCommit: OnCommit): void {
+    const { generation = this.#generation } = transaction;
     if (this.#closing) queueMicrotask(() => onCommit(closedError()));
+    else if (generation !== this.#generation) queueMicrotask(() => onCommit(outdatedError()));
     else this.#commits.submit(transaction, onCommit);
   }
 
@@ -196,8 +235,15 @@ export class Journal {
 
   /** Writes what is waiting, then lets go of the store. */
   close(): Promise<void> {
-    this.#closing ??= this.#commits.whenIdle().then(() => this.#store.close());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // Whether it could be opened again is of no interest any more.
+    await this.#reopening?.catch(() => {});
+    await this.#commits.whenIdle();
+    await this.#store.close();
   }
 
   async #page(span: Span, after: string | undefined, limit: number): Promise<IndexPage> {
@@ -240,7 +286,20 @@ export class Journal {
   }
 }
 
+/** @param sequence The least number to give next. */
+async function load(store: Store, sequence: number): Promise<Contents> {
+  const reserved = (await readNumber(store, 'sequence')) ?? 1;
+  const [counters, marks] = await Promise.all([Counters.load(store), Marks.load(store)]);
+  const commits = new GroupCommit(store, counters, marks, Math.max(sequence, reserved), reserved);
+  return { counters, marks, commits };
+}
+
 const closedError = (): MillraceError => new MillraceError('MILLRACE_CLOSED', 'The journal is closed');
+
+function outdatedError(): MillraceError {
+  const message = 'The journal failed and was opened again while this was being decided; try it again';
+  return new MillraceError('MILLRACE_JOURNAL_WRITE_FAILED', message);
+}
 
 function readJob(id: string, spec: Uint8Array | undefined, status: Uint8Array | undefined): JobRead {
   if (!spec) return undefined;

@@ -1,6 +1,8 @@
 /** The store on disk: LevelDB through `level`. */
+import { stat } from 'node:fs/promises';
 import { Level } from 'level';
 import { asError, MillraceError } from '../errors.js';
+import { assertRoom } from './room.js';
 import type { Entry, KeyRange, Store, StoreBatch } from './store.js';
 
 /**
@@ -16,12 +18,27 @@ export async function openLevelStore(directory: string): Promise<Store> {
     valueEncoding: 'view',
     writeBufferSize: WRITE_BUFFER_BYTES,
   });
+  await open(db);
+  return new LevelStore(db, await identityOf(directory));
+}
+
+/** @param createIfMissing Where there is no database: whether a new one is made. */
+async function open(db: Level<string, Uint8Array>, createIfMissing = true): Promise<void> {
   try {
-    await db.open();
+    await db.open({ createIfMissing });
+  } catch (thrown) {
+    throw openError(db.location, thrown);
+  }
+}
+
+/** Another directory that stands where the journal's was has another one. */
+async function identityOf(directory: string): Promise<string> {
+  try {
+    const { dev, ino } = await stat(directory, { bigint: true });
+    return `${dev}:${ino}`;
   } catch (thrown) {
     throw openError(directory, thrown);
   }
-  return new LevelStore(db);
 }
 
 /** Whether an open failed because somebody else holds LevelDB's lock. */
@@ -50,9 +67,11 @@ function codeOf(thrown: unknown): unknown {
 
 class LevelStore implements Store {
   readonly #db: Level<string, Uint8Array>;
+  readonly #identity: string;
 
-  constructor(db: Level<string, Uint8Array>) {
+  constructor(db: Level<string, Uint8Array>, identity: string) {
     this.#db = db;
+    this.#identity = identity;
   }
 
   batch(): StoreBatch {
@@ -79,6 +98,22 @@ class LevelStore implements Store {
     } finally {
       await iterator.close();
     }
+  }
+
+  /** While there is no room, what is open stays open: it can still be read. */
+  async reopen(): Promise<void> {
+    const { location } = this.#db;
+    if ((await identityOf(location)) !== this.#identity) {
+      const message = `The journal in ${location} was replaced by another directory while it was open. Put the journal's own back, or restart the app to use the new one`;
+      throw new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message);
+    }
+    try {
+      await assertRoom(location);
+    } catch (thrown) {
+      throw openError(location, thrown);
+    }
+    await this.#db.close();
+    await open(this.#db, false);
   }
 
   close(): Promise<void> {

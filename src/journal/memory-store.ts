@@ -80,6 +80,10 @@ class MemoryStore implements Store {
     return entries;
   }
 
+  async reopen(): Promise<void> {
+    this.#closed = false;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
   }

@@ -74,6 +74,8 @@ function releasing(store: Store, owner: Owner): Store {
     batch: () => store.batch(),
     getMany: (keys) => store.getMany(keys),
     page: (range) => store.page(range),
+    // The directory stays this owner's meanwhile.
+    reopen: () => store.reopen(),
     async close() {
       try {
         owner.withdraw();

@@ -37,6 +37,12 @@ export interface Store {
    * @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` where the storage itself notices damage.
    */
   page(range: KeyRange): Promise<Entry[]>;
+  /**
+   * Lets go of what it has and opens it anew, with what is really there. To be called after a failed write, while
+   * nothing is written; where it rejects it can be called again, and until it resolves reads may fail.
+   * @throws MillraceError `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_CORRUPT`
+   */
+  reopen(): Promise<void>;
   /** Waits for writes in flight. */
   close(): Promise<void>;
 }

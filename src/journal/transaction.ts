@@ -36,6 +36,7 @@ export class Transaction {
   #sync = false;
   #isUrgent = false;
   #isClosed = false;
+  #generation: number | undefined;
 
   /** @param onClose Called once, when it is about to be written: the last moment to add something. */
   constructor(onClose?: () => void) {
@@ -55,6 +56,21 @@ export class Transaction {
   /** The journal has taken it: what is to change now needs another one. */
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** What it was decided on: what the journal held then. Absent where that does not matter. */
+  get generation(): number | undefined {
+    return this.#generation;
+  }
+
+  /**
+   * Where what it changes follows from what was read: it is refused once the journal has been opened again since, for
+   * then something else may be there.
+   * @param generation `Journal.generation` before the reading.
+   */
+  readIn(generation: number): this {
+    this.#generation = generation;
+    return this;
   }
 
   /** Makes the commit last through a power cut. */

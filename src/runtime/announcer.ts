@@ -60,8 +60,10 @@ export class Announcer {
   settled(before: Job, job: Job): void {
     const { spec, status } = job;
     const last = status.errors?.at(-1);
+    const previous = before.status.errors?.at(-1);
     // A cancelled job may have errors of earlier attempts; only a new one is news.
-    const news = last && last !== before.status.errors?.at(-1) ? last : undefined;
+    const isOld = last?.attempt === previous?.attempt && last?.endedAt === previous?.endedAt;
+    const news = isOld ? undefined : last;
     if (news) this.#errored(job, news);
     if (status.state === 'completed') this.#completed(job);
     if (status.state === 'cancelled') this.emitter.emit('cancelled', () => jobEvent({ spec }));

@@ -72,10 +72,15 @@ export class Arrivals {
     arrivals.push(arrival);
   }
 
-  /** All of them or none, in one write of their own. @throws MillraceError where they are not committed. */
-  async addAll(specs: readonly JobSpec[]): Promise<Handle[]> {
+  /**
+   * All of them or none, in one write of their own.
+   * @param generation The journal's, where that they are new was read from it.
+   * @throws MillraceError where they are not committed.
+   */
+  async addAll(specs: readonly JobSpec[], generation?: number): Promise<Handle[]> {
     const { journal, results, onAccepted, handleOf } = this.#links;
     const transaction = new Transaction();
+    if (generation !== undefined) transaction.readIn(generation);
     const jobs: { readonly job: Job; readonly place: string | undefined }[] = [];
     const slices = new Slices();
     for (const spec of specs) {

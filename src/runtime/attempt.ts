@@ -23,8 +23,8 @@ export interface Attempt extends Start {
   onAbandon: readonly ((error: unknown) => void)[];
   /** Its handler was told to stop. */
   isStopping: boolean;
-  /** The outcome is on its way into the journal. */
-  isSettling: boolean;
+  /** What it came to, on its way into the journal. */
+  outcome: Outcome | undefined;
   /** Why it must stop; one that has not started does not start any more. */
   stopReason: StopReason | undefined;
 }
@@ -50,7 +50,7 @@ export function attemptOf({ choice, type, pool, seat }: Start): Attempt {
     onEnd: NOBODY,
     onAbandon: NOBODY,
     isStopping: false,
-    isSettling: false,
+    outcome: undefined,
     stopReason: undefined,
   };
 }

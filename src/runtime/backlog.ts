@@ -24,7 +24,7 @@ export interface LaneInfo {
 }
 
 interface Lane extends LaneInfo {
-  readonly window: Window;
+  window: Window;
   /** Jobs taken since the low-water mark was last raised. */
   taken: number;
   /** Set while what could not be read waits to be tried again. */
@@ -122,6 +122,19 @@ export class Backlog {
     this.#isStopped = true;
     for (const { lanes } of this.#lines.values()) for (const lane of lanes.values()) lane.retry?.cancel();
     await Promise.all(this.#refills);
+  }
+
+  /** Forgets what waits and reads it anew; what runs goes on counting in its limits. To be called when stopped. */
+  async reload(): Promise<void> {
+    this.#isStopped = false;
+    for (const { lanes } of this.#lines.values()) {
+      for (const lane of lanes.values()) {
+        lane.window = new Window();
+        lane.taken = 0;
+        lane.retry = undefined;
+      }
+    }
+    await this.load();
   }
 
   /** A committed, available job. */

@@ -25,6 +25,8 @@ export interface ControlLinks {
   readonly holds: Holds;
   /** The job, or a rejection that says why there is none. */
   readonly read: (id: string) => Promise<Job>;
+  /** Throws where nothing can be changed now. */
+  readonly assertWritable: () => void;
 }
 
 export class Control {
@@ -36,8 +38,9 @@ export class Control {
 
   /** @returns the state that resulted. */
   async cancel(id: string): Promise<JobState> {
-    const { executor, holds, stager } = this.#links;
+    const { executor, holds, stager, assertWritable } = this.#links;
     for (;;) {
+      assertWritable();
       if (executor.has(id)) {
         const state = await executor.cancel(id);
         // An outcome that was on its way into the journal may have left the job another attempt.
@@ -50,10 +53,11 @@ export class Control {
 
   async #cancelIdle(id: string): Promise<JobState> {
     const { journal, clock, announcer, backlog, read } = this.#links;
+    const { generation } = journal;
     const { spec, status } = await read(id);
     if (hasEnded(status)) return status.state;
     const next = cancelled(status, clock.now());
-    const change = new Transaction().move(spec, status, next);
+    const change = new Transaction().move(spec, status, next).readIn(generation);
     if (spec.durability === 'fsync') change.withSync();
     if (status.state === 'available') backlog.take(spec);
     await journal.commit(change);

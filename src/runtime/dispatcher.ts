@@ -69,7 +69,7 @@ export class Dispatcher {
       const { name, isLimited } = choice;
       starts.push({ choice, type, pool, seat: pool.reserve({ name, isLimited, mayQueue, mayShare: true }) });
     }
-    if (starts.length > 0) void executor.start(starts);
+    if (starts.length > 0) executor.start(starts);
     onPass();
   }
 

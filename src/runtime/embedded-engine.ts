@@ -18,6 +18,7 @@ import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
 import { Handle, type JobAccess } from './handle.js';
 import { Intake, type EnqueueItem } from './intake.js';
+import { Outage } from './outage.js';
 import { recover } from './recovery.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
@@ -51,6 +52,7 @@ export class EmbeddedEngine implements JobAccess {
   readonly #dispatcher: Dispatcher;
   readonly #stager: Stager;
   readonly #control: Control;
+  readonly #outage: Outage;
   /** What happened while the engine opened, told once somebody can listen. */
   #news: (() => void)[] = [];
   #hasBegun = false;
@@ -101,7 +103,7 @@ export class EmbeddedEngine implements JobAccess {
       types: settings.types,
       pools: parts.pools,
       isHeld,
-      mayClaim: () => this.#hasBegun && !this.#closing && !journal.failure,
+      mayClaim: () => this.#hasBegun && !this.#closing && !this.#outage.error,
       onPass: () => this.#checkDrained(),
     });
     const onAccepted = (job: Job, place: string | undefined): void => {
@@ -121,13 +123,23 @@ export class EmbeddedEngine implements JobAccess {
       clock,
       announcer,
       read: (id) => this.#existing(id),
+      assertWritable: () => this.#assertWritable(),
       backlog: this.#backlog,
       executor: this.executor,
       stager: this.#stager,
       holds: this.#holds,
     });
+    this.#outage = new Outage({
+      clock,
+      suspend: async () =>
+        void (await Promise.all([this.executor.suspend(), this.#stager.stop(), this.#backlog.stop()])),
+      reopen: (error) => this.#reopen(error),
+      resume: () => this.#resume(),
+      giveUp: (error) => this.executor.giveUp(error),
+      onWarning,
+    });
     journal.onCorrupt = onWarning;
-    journal.onFailure = (error) => this.#journalFailed(error);
+    journal.onFailure = (error) => this.#outage.begin(error);
   }
 
   /** Makes orphans available again. */
@@ -159,12 +171,12 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<Handle> {
-    if (this.#closing) return Promise.reject(closedError());
-    return this.#intake.enqueue(name, payload, options);
+    const refusal = this.#refusal();
+    return refusal ? Promise.reject(refusal) : this.#intake.enqueue(name, payload, options);
   }
 
   enqueueMany(items: readonly EnqueueItem[]): Promise<Handle[]> {
-    this.#assertOpen();
+    this.#assertWritable();
     return this.#intake.enqueueMany(items);
   }
 
@@ -175,9 +187,8 @@ export class EmbeddedEngine implements JobAccess {
 
   /** @param endsBefore See {@link Handle}. */
   result(id: string, signal?: AbortSignal, endsBefore?: number): Promise<unknown> {
-    const { announcer, journal } = this.#parts;
-    const isAsUsual = !this.#closing && !journal.failure;
-    return announcer.results.wait(id, () => this.#awaited(id), signal, isAsUsual ? endsBefore : undefined);
+    const { results } = this.#parts.announcer;
+    return results.wait(id, () => this.#awaited(id), signal, this.#closing ? undefined : endsBefore);
   }
 
   progress(id: string): AsyncIterable<unknown> {
@@ -212,8 +223,6 @@ export class EmbeddedEngine implements JobAccess {
   drain(): Promise<void> {
     this.#assertOpen();
     if (!this.#isActive()) return Promise.resolve();
-    const { failure } = this.#parts.journal;
-    if (failure) return Promise.reject(failure);
     return new Promise((resolve, reject) => this.#drainWaiters.push({ resolve, reject }));
   }
 
@@ -233,6 +242,7 @@ export class EmbeddedEngine implements JobAccess {
         resolve();
       });
     });
+    await this.#outage.stop();
     this.executor.shutDown();
     await this.executor.whenIdle();
     await Promise.all([pools.thread.close(), pools.inline.close(), this.#backlog.stop(), this.#reporting]);
@@ -285,12 +295,16 @@ export class EmbeddedEngine implements JobAccess {
     );
   }
 
-  /** A job whose end somebody waits for: in vain, where the journal does not take it any more. */
+  /** A job whose end somebody waits for; while the journal cannot be read for an outage, until that is over. */
   async #awaited(id: string): Promise<Job> {
-    const job = await this.#existing(id);
-    const { failure } = this.#parts.journal;
-    if (failure && !hasEnded(job.status)) throw failure;
-    return job;
+    for (;;) {
+      try {
+        return await this.#existing(id);
+      } catch (thrown) {
+        if (!this.#outage.error || this.#closing) throw thrown;
+        await this.#outage.over();
+      }
+    }
   }
 
   /** Queues with jobs in the journal that `queues` does not name any more: their jobs stay where they are. */
@@ -317,12 +331,33 @@ export class EmbeddedEngine implements JobAccess {
     for (const waiter of this.#drainWaiters.splice(0)) waiter.resolve();
   }
 
-  /** What is in memory may be ahead of the disk now, so nothing more is decided from it. */
-  #journalFailed(error: MillraceError): void {
-    const { announcer } = this.#parts;
-    announcer.warning(error);
-    announcer.results.close(error);
-    for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
+  /** What was in memory may have been ahead of the disk: from here on the engine goes by what the disk holds. */
+  async #reopen(error: MillraceError): Promise<void> {
+    const { journal, clock, announcer } = this.#parts;
+    await journal.reopen();
+    const { executor } = this;
+    const isLive = (id: string, claim: number): boolean => executor.isLive(id, claim);
+    const { jobs, damaged, claims } = await recover(journal, clock.now(), isLive);
+    for (const one of damaged) this.#warn(one);
+    for (const job of jobs) if (hasEnded(job.status)) announcer.cancelled(job);
+    await executor.resume(claims, error);
+  }
+
+  #resume(): void {
+    this.#wasActive ||= this.#isActive();
+    void this.#backlog.reload();
+    if (!this.#closing) this.#stager.start();
+    this.wake();
+  }
+
+  /** Why nothing can be changed now. */
+  #refusal(): MillraceError | undefined {
+    return this.#closing ? closedError() : this.#outage.error;
+  }
+
+  #assertWritable(): void {
+    const refusal = this.#refusal();
+    if (refusal) throw refusal;
   }
 
   #assertOpen(): void {

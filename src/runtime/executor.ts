@@ -19,6 +19,8 @@ import { attemptOf, taskOf, type Attempt, type Ending, type Start } from './atte
 import type { Backlog } from './backlog.js';
 import { claimOne } from './claim.js';
 import { OpenClaims } from './open-claims.js';
+import { reconcile } from './reconciliation.js';
+import type { OpenClaim } from './recovery.js';
 
 /** How many attempts end before the low-water mark of running jobs is raised. */
 const RAISE_MARK_EVERY = 1_000;
@@ -46,7 +48,11 @@ export interface NewClaim {
 export class Executor {
   readonly #links: ExecutorLinks;
   readonly #attempts = new Map<string, Attempt>();
-  readonly #claims = new OpenClaims();
+  #claims = new OpenClaims();
+  /** Jobs that are being claimed. */
+  readonly #claiming = new Set<Promise<void>>();
+  /** The journal takes nothing at the moment: outcomes are kept. */
+  #isSuspended = false;
   #onIdle: (() => void)[] = [];
   #forgotten = 0;
 
@@ -71,7 +77,12 @@ export class Executor {
   }
 
   /** Claims the jobs and starts them. */
-  async start(starts: readonly Start[]): Promise<void> {
+  start(starts: readonly Start[]): void {
+    const started = this.#start(starts).finally(() => this.#claiming.delete(started));
+    this.#claiming.add(started);
+  }
+
+  async #start(starts: readonly Start[]): Promise<void> {
     const attempts = starts.map(attemptOf);
     for (const attempt of attempts) this.#attempts.set(attempt.choice.id, attempt);
     try {
@@ -138,7 +149,7 @@ export class Executor {
     ended.catch(() => {});
     if (!attempt.stopReason) {
       attempt.stopReason = 'cancelled';
-      if (attempt.job && !attempt.isSettling) await this.#requestCancel(attempt, attempt.job);
+      if (attempt.job && !attempt.outcome) await this.#requestCancel(attempt, attempt.job);
     }
     return ended;
   }
@@ -149,6 +160,42 @@ export class Executor {
       if (attempt.task) attempt.pool.stop(attempt.task, 'shutdown');
       attempt.stopReason ??= 'shutdown';
     }
+  }
+
+  /** The journal has failed: from now on outcomes are kept. Resolves once nothing is on its way to be claimed. */
+  async suspend(): Promise<void> {
+    this.#isSuspended = true;
+    await Promise.all(this.#claiming);
+  }
+
+  /** Whether the job goes on with that claim. */
+  isLive(id: string, claim: number): boolean {
+    return this.#attempts.get(id)?.job?.status.claim === claim;
+  }
+
+  /**
+   * The journal has been opened again: what runs goes on by what it holds, and what was kept is written.
+   * @param kept The claims that recovery has left.
+   * @param error What callers were told whose requests are not there.
+   */
+  async resume(kept: ReadonlyMap<number, OpenClaim>, error: MillraceError): Promise<void> {
+    const attempts = [...this.#attempts.values()];
+    const { written, cancelled, uncancelled, claims } = await reconcile(this.#links.journal, attempts, kept);
+    this.#claims = claims;
+    this.#isSuspended = false;
+    for (const attempt of uncancelled) takeBackCancel(attempt, error);
+    for (const attempt of cancelled) {
+      attempt.stopReason = 'cancelled';
+      if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, 'cancelled');
+    }
+    for (const { attempt, before, job } of written) this.#end(attempt, before, job);
+    this.#settle([...this.#attempts.values()].flatMap(endingOf));
+  }
+
+  /** The journal is not opened again: what was kept is lost, and its jobs run again after the next start. */
+  giveUp(error: MillraceError): void {
+    this.#isSuspended = false;
+    for (const attempt of this.#attempts.values()) if (attempt.outcome) this.#abandon(attempt, error);
   }
 
   /** Resolves once nothing is claimed, running or settling. */
@@ -238,7 +285,8 @@ export class Executor {
 
   /** All in one commit: those that end together. */
   #settle(ends: readonly Ending[]): void {
-    if (ends.length === 0) return;
+    for (const { attempt, outcome } of ends) attempt.outcome = outcome;
+    if (ends.length === 0 || this.#isSuspended) return;
     const { journal, clock, random } = this.#links;
     const now = clock.now();
     const change = new Transaction();
@@ -246,7 +294,6 @@ export class Executor {
       const { type } = attempt;
       const policy = { maxAttempts: spec.maxAttempts ?? type.maxAttempts, backoff: type.backoff };
       const next = settled(status, outcome, policy, now, random());
-      attempt.isSettling = true;
       change.move(spec, status, next);
       // A release that a power cut takes back is made again by recovery.
       if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
@@ -262,7 +309,8 @@ export class Executor {
         }
       },
       (thrown: unknown) => {
-        for (const { attempt } of ends) this.#abandon(attempt, thrown);
+        // Suspended: the journal has failed, and they are kept until it takes them.
+        if (!this.#isSuspended) for (const { attempt } of ends) this.#abandon(attempt, thrown);
       },
     );
   }
@@ -275,7 +323,7 @@ export class Executor {
     const change = new Transaction().move(spec, status, next);
     if (spec.durability === 'fsync') change.withSync();
     await journal.commit(change);
-    if (attempt.task && !attempt.isSettling) attempt.pool.stop(attempt.task, 'cancelled');
+    if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, 'cancelled');
   }
 
   #end(attempt: Attempt, before: Job, job: Job): void {
@@ -287,7 +335,8 @@ export class Executor {
 
   /** The journal took no outcome: the job is in it as it was, and is rescued when it opens again. */
   #abandon(attempt: Attempt, thrown: unknown): void {
-    if (!attempt.task && !attempt.isSettling) attempt.seat.release();
+    if (this.#attempts.get(attempt.choice.id) !== attempt) return;
+    if (!attempt.task && !attempt.outcome) attempt.seat.release();
     this.#forget(attempt);
     for (const reject of attempt.onAbandon) reject(asError(thrown));
   }
@@ -307,4 +356,17 @@ export class Executor {
     for (const { job } of this.#attempts.values()) lowest = Math.min(lowest, job?.status.claim ?? lowest);
     journal.raiseMark(RUNNING_SPAN.from, runningKey(lowest));
   }
+}
+
+/** The request to cancel it never reached the disk. */
+function takeBackCancel(attempt: Attempt, error: MillraceError): void {
+  for (const reject of attempt.onAbandon) reject(error);
+  attempt.onEnd = [];
+  attempt.onAbandon = [];
+  attempt.stopReason = undefined;
+}
+
+function endingOf(attempt: Attempt): Ending[] {
+  const { job: before, outcome } = attempt;
+  return before && outcome ? [{ attempt, before, outcome }] : [];
 }

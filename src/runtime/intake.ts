@@ -130,7 +130,9 @@ export class Intake {
     named: ReadonlySet<JobSpec>,
     ids: readonly string[],
   ): Promise<Handle[]> {
-    const reads = await this.#links.journal.jobs(ids);
+    const { journal } = this.#links;
+    const { generation } = journal;
+    const reads = await journal.jobs(ids);
     const existing = new Map(ids.map((id, i) => [id, reads[i]]));
     const firsts = new Map<string, JobSpec>();
     const fresh = specs.filter((spec) => {
@@ -140,7 +142,7 @@ export class Intake {
       firsts.set(spec.id, spec);
       return true;
     });
-    return fresh.length > 0 ? this.#arrivals.addAll(fresh) : [];
+    return fresh.length > 0 ? this.#arrivals.addAll(fresh, generation) : [];
   }
 
   #busy(ids: readonly string[]): Promise<unknown> | undefined {

@@ -1,6 +1,7 @@
 /**
  * What is marked as running when the journal opens is certainly an orphan, for the journal has one owner and
- * this is it. Recovery makes orphans available again; it takes as long as there were jobs running, not waiting.
+ * this is it; but for what goes on in this process, when the journal is opened again after it failed. Recovery makes
+ * orphans available again; it takes as long as there were jobs running, not waiting.
  */
 import { MillraceError } from '../errors.js';
 import { hasEnded, type Job } from '../job/record.js';
@@ -14,39 +15,60 @@ export interface Recovered {
   readonly jobs: readonly Job[];
   /** Orphans that cannot be read stay as they are. */
   readonly damaged: readonly MillraceError[];
+  /** The claims that stay, because jobs of theirs go on or cannot be read. */
+  readonly claims: ReadonlyMap<number, OpenClaim>;
 }
+
+export interface OpenClaim {
+  /** The ids of its jobs that go on. */
+  readonly live: readonly string[];
+  /** How many of its jobs have to leave it before it can go. */
+  readonly size: number;
+}
+
+/** Whether the job goes on in this process, with that claim. */
+export type IsLive = (id: string, claim: number) => boolean;
 
 interface Draft {
   readonly jobs: Job[];
   readonly damaged: MillraceError[];
   /** The jobs that are recovered: a power cut can leave a job on two rosters. */
   readonly ids: Set<string>;
+  readonly claims: Map<number, OpenClaim>;
 }
 
 /** How many claims are recovered in one commit. */
 const PAGE = 100;
 
 /** @param now Epoch milliseconds. */
-export async function recover(journal: Journal, now: number): Promise<Recovered> {
-  const recovered: Draft = { jobs: [], damaged: [], ids: new Set() };
+export async function recover(journal: Journal, now: number, isLive: IsLive = nobody): Promise<Recovered> {
+  const recovered: Draft = { jobs: [], damaged: [], ids: new Set(), claims: new Map() };
   let after: string | undefined;
   do {
     const { rosters, next } = await journal.running(after, PAGE);
     const change = new Transaction();
-    for (const roster of rosters) {
-      const reads = await journal.jobs(roster.ids);
-      const unread = release(change, roster, reads, now, recovered);
-      if (unread.length === 0) change.endClaim(roster.claim);
-      else if (unread.length < roster.ids.length) change.keepClaim(roster.claim, unread);
-      if (unread.length > 0) journal.pin(roster.key);
+    for (const { key, claim, ids } of rosters) {
+      const live = ids.filter((id) => isLive(id, claim));
+      const others = live.length > 0 ? ids.filter((id) => !live.includes(id)) : ids;
+      const reads = await journal.jobs(others);
+      const unread = release(change, { key, claim, ids: others }, reads, now, recovered);
+      const size = live.length + unread.length;
+      if (size === 0) change.endClaim(claim);
+      else if (size < ids.length) change.keepClaim(claim, [...live, ...unread]);
+      if (size > 0) recovered.claims.set(claim, { live, size });
+      if (unread.length > 0) journal.pin(key);
     }
     if (change.keys.length > 0) await journal.commit(change);
     after = next;
   } while (after !== undefined);
   // Every claim so far has a lower number than the next one.
-  journal.raiseMark(RUNNING_SPAN.from, runningKey(journal.nextSequence()));
-  return { jobs: recovered.jobs, damaged: recovered.damaged };
+  const lowest = Math.min(journal.nextSequence(), ...recovered.claims.keys());
+  journal.raiseMark(RUNNING_SPAN.from, runningKey(lowest));
+  const { jobs, damaged, claims } = recovered;
+  return { jobs, damaged, claims };
 }
+
+const nobody = (): boolean => false;
 
 /** @returns the ids of the jobs that cannot be read. */
 function release(

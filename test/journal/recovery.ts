@@ -93,7 +93,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     await enqueue(journal, specOf(1));
     const next = await openOn(await disk.afterKill());
     const writes = next.store.writes.length;
-    expect(await recover(next.journal, NOW)).toStrictEqual({ jobs: [], damaged: [] });
+    expect(await recover(next.journal, NOW)).toStrictEqual({ jobs: [], damaged: [], claims: new Map() });
     expect(next.store.writes).toHaveLength(writes);
   });
 
@@ -195,7 +195,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     const number = journal.nextSequence();
     await journal.commit(new Transaction().keepClaim(number, ['removed']));
     const next = await openOn(await disk.afterKill());
-    expect(await recover(next.journal, NOW)).toStrictEqual({ jobs: [], damaged: [] });
+    expect(await recover(next.journal, NOW)).toStrictEqual({ jobs: [], damaged: [], claims: new Map() });
     expect(await next.journal.running(undefined, 10)).toStrictEqual({ rosters: [] });
   });
 

@@ -6,8 +6,17 @@ import { integritySuite } from './integrity.js';
 import { markSuite } from './marks.js';
 import { recordSuite } from './records.js';
 import { recoverySuite } from './recovery.js';
+import { reopeningSuite } from './reopening.js';
 
 export function journalSuite(name: string, createDisk: DiskFactory): void {
-  for (const suite of [recordSuite, indexSuite, commitSuite, markSuite, integritySuite, recoverySuite])
+  for (const suite of [
+    recordSuite,
+    indexSuite,
+    commitSuite,
+    markSuite,
+    integritySuite,
+    recoverySuite,
+    reopeningSuite,
+  ])
     suite(name, createDisk);
 }

@@ -1,0 +1,117 @@
+/**
+ * An outage of the journal: from a write that failed until the journal could be opened again and everybody goes by what
+ * it really holds. Until then nothing new is taken, what runs goes on, and its outcomes are kept. The journal is tried
+ * again by itself, ever less often: there may be room on the disk again, or the disk itself.
+ */
+import type { Clock, Timer } from '../clock.js';
+import { asError, MillraceError } from '../errors.js';
+
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 5_000;
+
+export interface OutageLinks {
+  readonly clock: Clock;
+  /** Ends, at once, all that goes by what the journal held; resolves when it has. */
+  readonly suspend: () => Promise<void>;
+  /**
+   * Opens the journal again and brings everything in line with what it holds now; may be tried several times.
+   * @param error Of the write that began it.
+   */
+  readonly reopen: (error: MillraceError) => Promise<void>;
+  /** It is over: what was suspended goes on. */
+  readonly resume: () => void;
+  /** It is not tried again: the outcomes that were kept are lost. */
+  readonly giveUp: (error: MillraceError) => void;
+  readonly onWarning: (error: MillraceError) => void;
+}
+
+export class Outage {
+  readonly #links: OutageLinks;
+  #error: MillraceError | undefined;
+  #failures = 0;
+  #suspended: Promise<void> | undefined;
+  #isStopped = false;
+  #waiting: { readonly timer: Timer; readonly end: () => void } | undefined;
+  #healing: Promise<void> | undefined;
+
+  constructor(links: OutageLinks) {
+    this.#links = links;
+  }
+
+  /** Why nothing is taken; absent while all is well. */
+  get error(): MillraceError | undefined {
+    return this.#error;
+  }
+
+  /** A write has failed. */
+  begin(error: MillraceError): void {
+    const { suspend, giveUp, onWarning } = this.#links;
+    this.#failures++;
+    this.#suspended = suspend();
+    if (this.#error) return;
+    this.#error = error;
+    onWarning(error);
+    if (this.#isStopped) giveUp(error);
+    else this.#healing = this.#heal(error);
+  }
+
+  /** Resolves once it is over, or is not going to be. */
+  async over(): Promise<void> {
+    await this.#healing;
+  }
+
+  /** Tries no more; where an outage is on, what was kept is given up. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#waiting?.timer.cancel();
+    this.#waiting?.end();
+    await this.#healing;
+    if (this.#error) this.#links.giveUp(this.#error);
+  }
+
+  /** Never rejects. */
+  async #heal(error: MillraceError): Promise<void> {
+    const { clock, resume, onWarning } = this.#links;
+    const beganAt = clock.monotonic();
+    let told = error.message;
+    for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(2 * delayMs, MAX_RETRY_MS)) {
+      await this.#suspended;
+      await this.#pause(delayMs);
+      if (this.#isStopped) return;
+      const reason = await this.#tryAgain(error);
+      if (!reason) break;
+      // The same reason again is no news.
+      if (reason.message !== told) onWarning(reason);
+      told = reason.message;
+    }
+    this.#error = undefined;
+    resume();
+    const seconds = Math.round((clock.monotonic() - beganAt) / 100) / 10;
+    const message = `The journal is written again, after ${seconds} s in which it could not be; what was kept meanwhile is in it`;
+    onWarning(new MillraceError('MILLRACE_JOURNAL_REOPENED', message));
+  }
+
+  /** @returns why it still cannot be written. */
+  async #tryAgain(error: MillraceError): Promise<MillraceError | undefined> {
+    const failures = this.#failures;
+    try {
+      await this.#links.reopen(error);
+      return this.#failures === failures ? undefined : error;
+    } catch (thrown) {
+      return stillOut(asError(thrown));
+    }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting = { timer: this.#links.clock.setTimer(resolve, delayMs), end: resolve };
+    });
+  }
+}
+
+function stillOut(error: Error): MillraceError {
+  if (error instanceof MillraceError) return error;
+  const message = `The journal could not be opened again, and is tried again: ${error.message}`;
+  return new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message, { cause: error });
+}
