@@ -1,5 +1,6 @@
 /** The store on disk: LevelDB through `level`. */
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { Level } from 'level';
 import { asError, MillraceError } from '../errors.js';
 import { assertRoom } from './room.js';
@@ -11,6 +12,9 @@ import type { Entry, KeyRange, Store, StoreBatch } from './store.js';
  */
 const WRITE_BUFFER_BYTES = 8 << 20;
 
+const REPLACED =
+  'another journal has taken its place while it was open. Put its own back, or restart the app to use the other one';
+
 /** @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` or `MILLRACE_JOURNAL_OPEN_FAILED`; LevelDB's own lock error as it is. */
 export async function openLevelStore(directory: string): Promise<Store> {
   const db = new Level<string, Uint8Array>(directory, {
@@ -19,7 +23,7 @@ export async function openLevelStore(directory: string): Promise<Store> {
     writeBufferSize: WRITE_BUFFER_BYTES,
   });
   await open(db);
-  return new LevelStore(db, await identityOf(directory));
+  return new LevelStore(db, identityOf(directory));
 }
 
 /** @param createIfMissing Where there is no database: whether a new one is made. */
@@ -31,14 +35,10 @@ async function open(db: Level<string, Uint8Array>, createIfMissing = true): Prom
   }
 }
 
-/** Another directory that stands where the journal's was has another one. */
-async function identityOf(directory: string): Promise<string> {
-  try {
-    const { dev, ino } = await stat(directory, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch (thrown) {
-    throw openError(directory, thrown);
-  }
+/** @throws what the system says where there is none. */
+function identityOf(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
 }
 
 /** Whether an open failed because somebody else holds LevelDB's lock. */
@@ -67,11 +67,17 @@ function codeOf(thrown: unknown): unknown {
 
 class LevelStore implements Store {
   readonly #db: Level<string, Uint8Array>;
+  /** Another directory that stands where the journal's was has another one. */
   readonly #identity: string;
+  /** LevelDB replaces this file only when it opens. */
+  readonly #current: string;
+  #currentIdentity: string;
 
   constructor(db: Level<string, Uint8Array>, identity: string) {
     this.#db = db;
     this.#identity = identity;
+    this.#current = join(db.location, 'CURRENT');
+    this.#currentIdentity = identityOf(this.#current);
   }
 
   batch(): StoreBatch {
@@ -82,7 +88,10 @@ class LevelStore implements Store {
       },
       put: (key, value) => void chain.put(key, value),
       del: (key) => void chain.del(key),
-      write: (sync) => chain.write({ sync }),
+      write: async (sync) => {
+        await chain.write({ sync });
+        this.#assertInPlace();
+      },
     };
   }
 
@@ -103,17 +112,20 @@ class LevelStore implements Store {
   /** While there is no room, what is open stays open: it can still be read. */
   async reopen(): Promise<void> {
     const { location } = this.#db;
-    if ((await identityOf(location)) !== this.#identity) {
-      const message = `The journal in ${location} was replaced by another directory while it was open. Put the journal's own back, or restart the app to use the new one`;
-      throw new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message);
-    }
     try {
+      if (identityOf(location) !== this.#identity) throw new Error(REPLACED);
       await assertRoom(location);
     } catch (thrown) {
       throw openError(location, thrown);
     }
     await this.#db.close();
     await open(this.#db, false);
+    this.#currentIdentity = identityOf(this.#current);
+  }
+
+  /** A file that was removed while it is open takes what is written to it, and keeps nothing. A microsecond or two. */
+  #assertInPlace(): void {
+    if (identityOf(this.#current) !== this.#currentIdentity) throw new Error(REPLACED);
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** LevelDB is opened again only where its own directory is, and there is room for what that writes. */
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openLevelStore } from '../../src/journal/level-store.js';
@@ -52,7 +52,7 @@ test('another directory in its place is not taken for it', async () => {
   const { store, directory, aside } = await openStore();
   await rename(directory, aside);
   await mkdir(directory);
-  await expect(store.reopen()).rejects.toMatchObject(openFailed('replaced by another directory'));
+  await expect(store.reopen()).rejects.toMatchObject(openFailed('another journal has taken its place'));
   expect(await readdir(directory)).toEqual([]);
   await store.close();
 });
@@ -61,5 +61,15 @@ test('a directory whose files are gone is not taken for a new journal', async ()
   const { store, directory } = await openStore();
   for (const file of await readdir(directory)) await rm(join(directory, file));
   await expect(store.reopen()).rejects.toMatchObject(openFailed('does not exist'));
+  await store.close();
+});
+
+test('nothing counts as written to files that are not there any more', async () => {
+  const { store, directory, aside } = await openStore();
+  await rename(directory, aside);
+  await expect(put(store, 'b')).rejects.toThrow('ENOENT');
+  await mkdir(directory);
+  await writeFile(join(directory, 'CURRENT'), 'MANIFEST-000001\n');
+  await expect(put(store, 'c')).rejects.toThrow('another journal has taken its place');
   await store.close();
 });
