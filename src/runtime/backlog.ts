@@ -106,17 +106,6 @@ export class Backlog {
     await Promise.all(this.#refills);
   }
 
-  /** Reports jobs that wait for a type that the code does not know. */
-  async reportUnknown(): Promise<void> {
-    for (const { name: queue, lanes } of this.#lines.values()) {
-      for (const name of await this.#options.journal.lanes(queue)) {
-        if (lanes.has(name)) continue;
-        const message = `Jobs named ${name} wait in queue ${queue}, and no such job type is defined; they stay until one is`;
-        this.#options.onWarning(new MillraceError('MILLRACE_JOB_UNKNOWN', message));
-      }
-    }
-  }
-
   /** Reads no more pages, and waits for those that are being read. */
   async stop(): Promise<void> {
     this.#isStopped = true;

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.js';
 import type { JobSnapshot } from '../engine.js';
-import { asError, MillraceError } from '../errors.js';
+import { MillraceError } from '../errors.js';
 import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
 import type { Transaction } from '../journal/transaction.js';
@@ -14,6 +14,7 @@ import type { Announcer } from './announcer.js';
 import { Backlog } from './backlog.js';
 import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
+import { Drain } from './drain.js';
 import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
 import { Handle, type JobAccess } from './handle.js';
@@ -22,6 +23,7 @@ import { Outage } from './outage.js';
 import { recover } from './recovery.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
+import { strayQueues, strayTypes } from './strays.js';
 
 /** How many threads libuv gives to file access, LevelDB and native work of the whole process; read once, as libuv does. */
 const LIBUV_POOL_SIZE = Number(process.env['UV_THREADPOOL_SIZE']) || 4;
@@ -38,11 +40,6 @@ export interface EngineParts {
   readonly random: () => number;
 }
 
-interface DrainWaiter {
-  resolve(): void;
-  reject(error: MillraceError): void;
-}
-
 export class EmbeddedEngine implements JobAccess {
   readonly executor: Executor;
   readonly #parts: EngineParts;
@@ -53,18 +50,17 @@ export class EmbeddedEngine implements JobAccess {
   readonly #stager: Stager;
   readonly #control: Control;
   readonly #outage: Outage;
+  readonly #drain: Drain;
   /** What happened while the engine opened, told once somebody can listen. */
   #news: (() => void)[] = [];
   #hasBegun = false;
   #reporting: Promise<void> | undefined;
-  #drainWaiters: DrainWaiter[] = [];
-  /** Whether there was anything available or running since the last `drained`. */
-  #wasActive = false;
   #closing: Promise<void> | undefined;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
     const { settings, journal, clock, announcer, random } = parts;
+    this.#drain = new Drain({ isActive: () => isActive(journal), onDrained: () => announcer.drained() });
     const isHeld = (id: string): boolean => this.#holds.has(id);
     const onWarning = (error: MillraceError): void => this.#warn(error);
     this.#backlog = new Backlog({
@@ -104,7 +100,7 @@ export class EmbeddedEngine implements JobAccess {
       pools: parts.pools,
       isHeld,
       mayClaim: () => this.#hasBegun && !this.#closing && !this.#outage.error,
-      onPass: () => this.#checkDrained(),
+      onPass: () => this.#drain.check(this.executor.size === 0),
     });
     const onAccepted = (job: Job, place: string | undefined): void => {
       announcer.enqueued(job);
@@ -144,13 +140,13 @@ export class EmbeddedEngine implements JobAccess {
 
   /** Makes orphans available again. */
   async recover(): Promise<void> {
-    const { journal, clock, announcer } = this.#parts;
+    const { journal, clock, announcer, settings } = this.#parts;
     const { jobs, damaged } = await recover(journal, clock.now());
-    for (const error of [...damaged, ...this.#orphanedQueues()]) this.#warn(error);
+    for (const error of [...damaged, ...strayQueues(journal, settings.queues)]) this.#warn(error);
     for (const job of jobs) {
       this.#news.push(() => (hasEnded(job.status) ? announcer.cancelled(job) : announcer.rescued(job)));
     }
-    this.#wasActive = this.#isActive();
+    this.#drain.notice();
   }
 
   /** Starts to work. By now listeners have had the chance to subscribe. */
@@ -162,7 +158,7 @@ export class EmbeddedEngine implements JobAccess {
     void this.#backlog.load();
     this.#stager.start();
     this.wake();
-    this.#reporting = this.#reportUnknown();
+    this.#reporting = this.#reportStrays();
   }
 
   /** There may be room or jobs that were not there before. */
@@ -222,8 +218,7 @@ export class EmbeddedEngine implements JobAccess {
 
   drain(): Promise<void> {
     this.#assertOpen();
-    if (!this.#isActive()) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#drainWaiters.push({ resolve, reject }));
+    return this.#drain.wait();
   }
 
   /** @param timeoutMs How long running jobs may take to finish on their own. */
@@ -254,19 +249,15 @@ export class EmbeddedEngine implements JobAccess {
       // Last of all: whoever leaves this rejection unhandled ends the process, and by now that does no harm.
       const error = closedError();
       announcer.results.close(error);
-      for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(error);
+      this.#drain.close(error);
     }
   }
 
-  async #reportUnknown(): Promise<void> {
-    try {
-      await this.#backlog.reportUnknown();
-    } catch (thrown) {
-      if (this.#closing) return;
-      const cause = asError(thrown);
-      const message = `The names of the waiting jobs could not be read: ${cause.message}`;
-      this.#warn(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
-    }
+  async #reportStrays(): Promise<void> {
+    const { journal, settings } = this.#parts;
+    const strays = await strayTypes(journal, settings.queues.keys(), settings.types);
+    // A journal that was closed meanwhile could not be read.
+    if (!this.#closing) for (const error of strays) this.#warn(error);
   }
 
   #warn(error: MillraceError): void {
@@ -278,7 +269,7 @@ export class EmbeddedEngine implements JobAccess {
   /** A committed job: from here on somebody looks after it. */
   #placed(job: Job, place?: string): void {
     const { state, runAt } = job.status;
-    if (state === 'available' || state === 'running') this.#wasActive = true;
+    if (state === 'available' || state === 'running') this.#drain.notice(true);
     if (state === 'available') this.#backlog.add(job, place);
     else if (runAt !== undefined) this.#stager.notice(runAt);
     this.wake();
@@ -307,30 +298,6 @@ export class EmbeddedEngine implements JobAccess {
     }
   }
 
-  /** Queues with jobs in the journal that `queues` does not name any more: their jobs stay where they are. */
-  #orphanedQueues(): MillraceError[] {
-    const { journal, settings } = this.#parts;
-    const unknown = journal.queues().filter((queue) => !settings.queues.has(queue));
-    return unknown.flatMap((queue) => {
-      const { available, scheduled, retryable } = journal.counts(queue);
-      const waiting = available + scheduled + retryable;
-      const message = `${waiting} jobs wait in queue ${queue}, and \`queues\` does not name it; they stay until it does`;
-      return waiting > 0 ? [new MillraceError('MILLRACE_QUEUE_UNKNOWN', message)] : [];
-    });
-  }
-
-  #isActive(): boolean {
-    const { available, running } = this.#parts.journal.counts();
-    return available + running > 0;
-  }
-
-  #checkDrained(): void {
-    if (!this.#wasActive || this.executor.size > 0 || this.#isActive()) return;
-    this.#wasActive = false;
-    this.#parts.announcer.drained();
-    for (const waiter of this.#drainWaiters.splice(0)) waiter.resolve();
-  }
-
   /** What was in memory may have been ahead of the disk: from here on the engine goes by what the disk holds. */
   async #reopen(error: MillraceError): Promise<void> {
     const { journal, clock, announcer } = this.#parts;
@@ -344,7 +311,7 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   #resume(): void {
-    this.#wasActive ||= this.#isActive();
+    this.#drain.notice();
     void this.#backlog.reload();
     if (!this.#closing) this.#stager.start();
     this.wake();
@@ -363,6 +330,11 @@ export class EmbeddedEngine implements JobAccess {
   #assertOpen(): void {
     if (this.#closing) throw closedError();
   }
+}
+
+function isActive(journal: Journal): boolean {
+  const { available, running } = journal.counts();
+  return available + running > 0;
 }
 
 function closedError(): MillraceError {
