@@ -100,9 +100,20 @@ export class Backlog {
     this.#nativeLimit = new Limits(new Map([[NATIVE, options.nativeConcurrency]]));
   }
 
-  /** Reads the heads of all queues; each is of use as soon as it is there. */
+  /**
+   * Forgets what waits and reads the heads of all queues anew; each is of use as soon as it is there. What runs goes on
+   * counting in its limits.
+   */
   async load(): Promise<void> {
-    for (const { lanes } of this.#lines.values()) for (const lane of lanes.values()) this.#wantMore(lane);
+    this.#isStopped = false;
+    for (const { lanes } of this.#lines.values()) {
+      for (const lane of lanes.values()) {
+        lane.window = new Window();
+        lane.taken = 0;
+        lane.retry = undefined;
+        this.#wantMore(lane);
+      }
+    }
     await Promise.all(this.#refills);
   }
 
@@ -111,19 +122,6 @@ export class Backlog {
     this.#isStopped = true;
     for (const { lanes } of this.#lines.values()) for (const lane of lanes.values()) lane.retry?.cancel();
     await Promise.all(this.#refills);
-  }
-
-  /** Forgets what waits and reads it anew; what runs goes on counting in its limits. To be called when stopped. */
-  async reload(): Promise<void> {
-    this.#isStopped = false;
-    for (const { lanes } of this.#lines.values()) {
-      for (const lane of lanes.values()) {
-        lane.window = new Window();
-        lane.taken = 0;
-        lane.retry = undefined;
-      }
-    }
-    await this.load();
   }
 
   /** A committed, available job. */

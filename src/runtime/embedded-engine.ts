@@ -154,10 +154,7 @@ export class EmbeddedEngine implements JobAccess {
     if (this.#closing) return;
     this.#hasBegun = true;
     for (const tell of this.#news.splice(0)) tell();
-    // Not awaited by open(): a long backlog must not make it slow. It never rejects.
-    void this.#backlog.load();
-    this.#stager.start();
-    this.wake();
+    if (!this.#outage.error) this.#startLoops();
     this.#reporting = this.#reportStrays();
   }
 
@@ -312,8 +309,14 @@ export class EmbeddedEngine implements JobAccess {
 
   #resume(): void {
     this.#drain.notice();
-    void this.#backlog.reload();
-    if (!this.#closing) this.#stager.start();
+    if (!this.#closing) this.#startLoops();
+  }
+
+  /** By what the journal holds now. */
+  #startLoops(): void {
+    // Not awaited by open(): a long backlog must not make it slow. It never rejects.
+    void this.#backlog.load();
+    this.#stager.start();
     this.wake();
   }
 
