@@ -3,33 +3,21 @@
  * their indexes back, with their checksums checked.
  */
 import { MillraceError } from '../errors.js';
-import type { Job, JobCounts } from '../job/record.js';
-import { decodeSpec, decodeStatus } from '../job/record-format.js';
-import { enqueued } from '../job/transitions.js';
+import type { JobCounts } from '../job/record.js';
 import { dropMarksOfOtherBoots } from './boot.js';
 import { Counters } from './counters.js';
 import { checkFormat } from './format.js';
 import { GroupCommit, type OnCommit } from './group-commit.js';
-import { unseal, unsealText } from './integrity.js';
-import {
-  claimOf,
-  DUE_SPAN,
-  laneOf,
-  laneSpan,
-  readySpan,
-  RUNNING_SPAN,
-  specKey,
-  statusKey,
-  type Span,
-} from './keys.js';
+import { unsealText } from './integrity.js';
+import { readJobs, type JobRead } from './job-reads.js';
+import { claimOf, DUE_SPAN, laneOf, laneSpan, readySpan, RUNNING_SPAN, type Span } from './keys.js';
 import { Marks } from './marks.js';
 import { readNumber } from './meta.js';
 import { unsealRoster } from './roster.js';
-import type { Store } from './store.js';
+import type { Store, StoreView } from './store.js';
 import type { Transaction } from './transaction.js';
 
-/** A job, the reason why its record cannot be read, or nothing. */
-export type JobRead = Job | MillraceError | undefined;
+export type { JobRead } from './job-reads.js';
 
 /** An entry of an index: its key, and what it says about a job. */
 export interface IndexEntry {
@@ -177,19 +165,7 @@ export class Journal {
   /** In the order of the ids. */
   async jobs(ids: readonly string[]): Promise<JobRead[]> {
     this.#assertOpen();
-    try {
-      return await this.#readJobs(ids);
-    } catch (thrown) {
-      if (!(thrown instanceof MillraceError)) throw thrown;
-      // Damage that takes one of them must not take the others, too.
-      return ids.length === 1 ? [thrown] : (await Promise.all(ids.map((id) => this.jobs([id])))).flat();
-    }
-  }
-
-  async #readJobs(ids: readonly string[]): Promise<JobRead[]> {
-    const keys = ids.flatMap((id) => [specKey(id), statusKey(id)]);
-    const values = await this.#store.getMany(keys);
-    return ids.map((id, i) => readJob(id, values[2 * i], values[2 * i + 1]));
+    return readJobs(this.#store, ids);
   }
 
   /** Available jobs of one type in a queue, in the order of claiming, behind the key `after`. */
@@ -221,6 +197,12 @@ export class Journal {
     const { entries, last } = await this.#read(RUNNING_SPAN, after, limit, unsealRoster);
     const rosters = entries.map(({ key, value }) => ({ key, claim: claimOf(key), ids: value }));
     return last === undefined ? { rosters } : { rosters, next: last };
+  }
+
+  /** All that is committed, at this moment. To be closed; what it shows stays on the disk until then. */
+  view(): StoreView {
+    this.#assertOpen();
+    return this.#store.view();
   }
 
   /** Tells the journal that nothing lives below `key` in the span that begins with `from`. */
@@ -299,20 +281,4 @@ const closedError = (): MillraceError => new MillraceError('MILLRACE_CLOSED', 'T
 function outdatedError(): MillraceError {
   const message = 'The journal failed and was opened again while this was being decided; try it again';
   return new MillraceError('MILLRACE_JOURNAL_WRITE_FAILED', message);
-}
-
-function readJob(id: string, spec: Uint8Array | undefined, status: Uint8Array | undefined): JobRead {
-  if (!spec) return undefined;
-  try {
-    const decoded = decodeSpec(id, unseal(specKey(id), spec));
-    return {
-      spec: decoded,
-      status: status ? decodeStatus(unseal(statusKey(id), status)) : enqueued(decoded),
-    };
-  } catch (thrown) {
-    if (thrown instanceof MillraceError) return thrown;
-    return new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of job ${id} cannot be decoded`, {
-      cause: thrown,
-    });
-  }
 }

@@ -70,6 +70,10 @@ export const readySpan = (queue: string): Span => span(`r!${queue}`);
 /** The available jobs of one type in a queue. */
 export const laneSpan = (queue: string, name: string): Span => span(`r!${queue}!${name}`);
 export const laneOf = (readyKey: string): string => readyKey.split('!')[2] ?? '';
+/** All available jobs of all queues. */
+export const ALL_READY_SPAN = span('r');
+export const queueOf = (readyKey: string): string => readyKey.split('!')[1] ?? '';
+export const SPEC_SPAN = span('j');
 export const RUNNING_SPAN = span('a');
 export const COUNTERS_SPAN = span('c');
 export const MARKS_SPAN = span('m!low');

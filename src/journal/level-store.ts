@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Level } from 'level';
 import { asError, MillraceError } from '../errors.js';
 import { assertRoom } from './room.js';
-import type { Entry, KeyRange, Store, StoreBatch } from './store.js';
+import type { Entry, KeyRange, Store, StoreBatch, StoreView } from './store.js';
 
 /**
  * Log bytes that LevelDB gathers before it sorts them into a table. Opening after a crash replays at most about
@@ -65,6 +65,11 @@ function codeOf(thrown: unknown): unknown {
   return thrown instanceof Error ? (thrown as { code?: unknown }).code : undefined;
 }
 
+/** Where to read: in a snapshot, or in what is there. */
+interface ReadFrom {
+  readonly snapshot?: ReturnType<Level<string, Uint8Array>['snapshot']>;
+}
+
 class LevelStore implements Store {
   readonly #db: Level<string, Uint8Array>;
   /** Another directory that stands where the journal's was has another one. */
@@ -96,17 +101,20 @@ class LevelStore implements Store {
   }
 
   getMany(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#reading(this.#db.getMany([...keys]));
+    return this.#getMany(keys, {});
   }
 
-  async page({ from, after = false, to, limit }: KeyRange): Promise<Entry[]> {
-    const iterator = this.#db.iterator(after ? { gt: from, lt: to, limit } : { gte: from, lt: to, limit });
-    try {
-      const entries = await this.#reading(iterator.all());
-      return entries.map(([key, value]) => ({ key, value }));
-    } finally {
-      await iterator.close();
-    }
+  page(range: KeyRange): Promise<Entry[]> {
+    return this.#page(range, {});
+  }
+
+  view(): StoreView {
+    const from = { snapshot: this.#db.snapshot() };
+    return {
+      getMany: (keys) => this.#getMany(keys, from),
+      page: (range) => this.#page(range, from),
+      close: () => from.snapshot.close(),
+    };
   }
 
   /** While there is no room, what is open stays open: it can still be read. */
@@ -130,6 +138,27 @@ class LevelStore implements Store {
 
   close(): Promise<void> {
     return this.#db.close();
+  }
+
+  #getMany(keys: readonly string[], from: ReadFrom): Promise<(Uint8Array | undefined)[]> {
+    return this.#reading(this.#db.getMany([...keys], from));
+  }
+
+  async #page({ from, after = false, to, limit, bytes }: KeyRange, view: ReadFrom): Promise<Entry[]> {
+    const bounds = after ? { gt: from, lt: to, limit } : { gte: from, lt: to, limit };
+    const iterator = this.#db.iterator({
+      ...bounds,
+      ...view,
+      ...(bytes !== undefined && { highWaterMarkBytes: bytes }),
+    });
+    try {
+      // In one go, LevelDB's own bound of the bytes holds; otherwise it would make the page of several reads.
+      const read = bytes === undefined ? iterator.all() : iterator.nextv(limit);
+      const entries = await this.#reading(read);
+      return entries.map(([key, value]) => ({ key, value }));
+    } finally {
+      await iterator.close();
+    }
   }
 
   /** Damage that LevelDB notices itself, such as a block of a table that cannot be unpacked. */

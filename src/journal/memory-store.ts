@@ -2,7 +2,7 @@
  * The store in memory: what the journal's suite holds beside LevelDB, and what a simulation runs on. The data
  * lives in a {@link MemoryDisk} that outlives the store, as a directory outlives a process.
  */
-import type { Entry, KeyRange, Store, StoreBatch } from './store.js';
+import type { Entry, KeyRange, Store, StoreBatch, StoreView } from './store.js';
 
 type Change = readonly [key: string, value: Uint8Array | undefined];
 
@@ -32,6 +32,13 @@ export class MemoryDisk {
 
   keys(): string[] {
     return [...this.#current.keys()].sort();
+  }
+
+  /** The disk as it is now: values are replaced, never changed. */
+  copy(): MemoryDisk {
+    const copy = new MemoryDisk();
+    copy.#current = new Map(this.#current);
+    return copy;
   }
 }
 
@@ -68,16 +75,25 @@ class MemoryStore implements Store {
     return keys.map((key) => this.#disk.get(key));
   }
 
-  async page({ from, after = false, to, limit }: KeyRange): Promise<Entry[]> {
+  async page(range: KeyRange): Promise<Entry[]> {
     this.#assertOpen();
-    const entries: Entry[] = [];
-    for (const key of this.#disk.keys()) {
-      if (key < from || (after && key === from) || key >= to) continue;
-      const value = this.#disk.get(key);
-      if (value) entries.push({ key, value });
-      if (entries.length === limit) break;
-    }
-    return entries;
+    return pageOf(this.#disk, range);
+  }
+
+  view(): StoreView {
+    this.#assertOpen();
+    const disk = this.#disk.copy();
+    return {
+      getMany: async (keys) => {
+        this.#assertOpen();
+        return keys.map((key) => disk.get(key));
+      },
+      page: async (range) => {
+        this.#assertOpen();
+        return pageOf(disk, range);
+      },
+      close: async () => {},
+    };
   }
 
   async reopen(): Promise<void> {
@@ -91,4 +107,18 @@ class MemoryStore implements Store {
   #assertOpen(): void {
     if (this.#closed) throw new Error('The store is closed');
   }
+}
+
+function pageOf(disk: MemoryDisk, { from, after = false, to, limit, bytes = Infinity }: KeyRange): Entry[] {
+  const entries: Entry[] = [];
+  let read = 0;
+  for (const key of disk.keys()) {
+    if (key < from || (after && key === from) || key >= to) continue;
+    const value = disk.get(key);
+    if (!value) continue;
+    entries.push({ key, value });
+    read += key.length + value.byteLength;
+    if (entries.length === limit || read >= bytes) break;
+  }
+  return entries;
 }

@@ -74,6 +74,7 @@ function releasing(store: Store, owner: Owner): Store {
     batch: () => store.batch(),
     getMany: (keys) => store.getMany(keys),
     page: (range) => store.page(range),
+    view: () => store.view(),
     // The directory stays this owner's meanwhile.
     reopen: () => store.reopen(),
     async close() {

@@ -17,6 +17,8 @@ export interface KeyRange {
   readonly to: string;
   /** At most so many entries. */
   readonly limit: number;
+  /** Ends the page, if shorter than `limit`, with the entry that takes it to so many bytes of keys and values. */
+  readonly bytes?: number;
 }
 
 /** Changes that are applied all or none. */
@@ -28,8 +30,7 @@ export interface StoreBatch {
   write(sync: boolean): Promise<void>;
 }
 
-export interface Store {
-  batch(): StoreBatch;
+export interface StoreReader {
   /** @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` where the storage itself notices damage. */
   getMany(keys: readonly string[]): Promise<(Uint8Array | undefined)[]>;
   /**
@@ -37,6 +38,12 @@ export interface Store {
    * @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` where the storage itself notices damage.
    */
   page(range: KeyRange): Promise<Entry[]>;
+}
+
+export interface Store extends StoreReader {
+  batch(): StoreBatch;
+  /** Everything that was written before the call, whatever is written later. */
+  view(): StoreView;
   /**
    * Lets go of what it has and opens it anew, with what is really there. To be called after a failed write, while
    * nothing is written; where it rejects it can be called again, and until it resolves reads may fail.
@@ -44,5 +51,10 @@ export interface Store {
    */
   reopen(): Promise<void>;
   /** Waits for writes in flight. */
+  close(): Promise<void>;
+}
+
+/** What a store held at one moment. Until it is closed, the storage keeps all of that on its disk. */
+export interface StoreView extends StoreReader {
   close(): Promise<void>;
 }

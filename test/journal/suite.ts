@@ -7,16 +7,9 @@ import { markSuite } from './marks.js';
 import { recordSuite } from './records.js';
 import { recoverySuite } from './recovery.js';
 import { reopeningSuite } from './reopening.js';
+import { walkSuite } from './walks.js';
 
 export function journalSuite(name: string, createDisk: DiskFactory): void {
-  for (const suite of [
-    recordSuite,
-    indexSuite,
-    commitSuite,
-    markSuite,
-    integritySuite,
-    recoverySuite,
-    reopeningSuite,
-  ])
-    suite(name, createDisk);
+  const suites = [recordSuite, indexSuite, commitSuite, markSuite, integritySuite, recoverySuite];
+  for (const suite of [...suites, reopeningSuite, walkSuite]) suite(name, createDisk);
 }

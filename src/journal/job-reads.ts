@@ -1,0 +1,40 @@
+/** Reads jobs by their ids: spec and status, with their checksums checked. */
+import { MillraceError } from '../errors.js';
+import type { Job } from '../job/record.js';
+import { decodeSpec, decodeStatus } from '../job/record-format.js';
+import { enqueued } from '../job/transitions.js';
+import { unseal } from './integrity.js';
+import { specKey, statusKey } from './keys.js';
+import type { StoreReader } from './store.js';
+
+/** A job, the reason why its record cannot be read, or nothing. */
+export type JobRead = Job | MillraceError | undefined;
+
+/** In the order of the ids. */
+export async function readJobs(store: StoreReader, ids: readonly string[]): Promise<JobRead[]> {
+  try {
+    const keys = ids.flatMap((id) => [specKey(id), statusKey(id)]);
+    const values = await store.getMany(keys);
+    return ids.map((id, i) => readJob(id, values[2 * i], values[2 * i + 1]));
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    // Damage that takes one of them must not take the others, too.
+    return ids.length === 1 ? [thrown] : (await Promise.all(ids.map((id) => readJobs(store, [id])))).flat();
+  }
+}
+
+export function readJob(id: string, spec: Uint8Array | undefined, status: Uint8Array | undefined): JobRead {
+  if (!spec) return undefined;
+  try {
+    const decoded = decodeSpec(id, unseal(specKey(id), spec));
+    return {
+      spec: decoded,
+      status: status ? decodeStatus(unseal(statusKey(id), status)) : enqueued(decoded),
+    };
+  } catch (thrown) {
+    if (thrown instanceof MillraceError) return thrown;
+    return new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of job ${id} cannot be decoded`, {
+      cause: thrown,
+    });
+  }
+}
