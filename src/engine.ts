@@ -88,6 +88,14 @@ export type JobHandles<Jobs extends JobCatalogue, Items extends readonly { reado
   -readonly [I in keyof Items]: JobHandle<Items[I]['name'], JobResult<Jobs[Items[I]['name']]>>;
 };
 
+/** What an import came to. */
+export interface ImportCounts {
+  /** How many jobs are new. */
+  readonly imported: number;
+  /** How many were there already, and stay as they are. */
+  readonly skipped: number;
+}
+
 /** What can be done with jobs, whatever engine runs them. */
 export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue extends string = string> {
   /**
@@ -125,6 +133,31 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
    */
   cancel(id: string): Promise<JobState>;
+
+  /**
+   * Every job as a line of JSON, line feed included, with a line before and a line after them: as all were at the
+   * moment in which the first is asked for. In bounded memory; until the last is taken, or the iteration ended, what
+   * changes meanwhile is kept on disk as it was, too. Jobs that run are exported as waiting, for in a copy they run
+   * again. They come queue by queue in the order of claiming, then those for later as they are due, then all others. A
+   * job that cannot be read is a `warning`, and a line that says `damaged`.
+   * @throws MillraceError `MILLRACE_CLOSED`, also where the engine closes first; `MILLRACE_JOURNAL_CORRUPT`,
+   *   `MILLRACE_JOURNAL_READ_FAILED`
+   */
+  export(): AsyncGenerator<string, undefined>;
+
+  /**
+   * Adds the jobs of an export. Those that wait line up behind all that wait here, in the order of the lines; those
+   * that have ended stay so, with results and errors. A job whose id exists is skipped, so an import that was
+   * interrupted is made again with the same lines. Each commit takes some hundred lines, all or none, and reaches the
+   * disk. A job that waits is told as `enqueued`. Jobs of types or queues that the code does not know are kept, with a
+   * `warning`.
+   * @param lines Lines, with or without their line feed, or pieces of text that are cut anywhere, such as the chunks of
+   *   a file.
+   * @throws ImportError `MILLRACE_IMPORT_INVALID`, at the first line that cannot be taken, or where the last is missing
+   * @throws MillraceError `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   * @throws what the iterable throws; of the lines before, some may not have been imported.
+   */
+  import(lines: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>): Promise<ImportCounts>;
 
   /** Calls back until the returned function is called. A listener that throws harms nobody. */
   on<Event extends keyof MillraceEvents>(event: Event, listener: Listener<MillraceEvents[Event]>): () => void;

@@ -20,6 +20,8 @@ export type MillraceErrorCode =
   | 'MILLRACE_JOURNAL_REOPENED'
   | 'MILLRACE_JOURNAL_READ_FAILED'
   | 'MILLRACE_JOURNAL_CORRUPT'
+  | 'MILLRACE_BACKUP_FAILED'
+  | 'MILLRACE_IMPORT_INVALID'
   // The handler's module.
   | 'MILLRACE_HANDLER_LOAD_FAILED'
   | 'MILLRACE_HANDLER_NO_DEFAULT_EXPORT'
@@ -122,6 +124,28 @@ export class JournalLockedError extends MillraceError {
     const advice = 'Close it there, wait for it with `lockTimeout`, or use another directory';
     super('MILLRACE_JOURNAL_LOCKED', `The journal in ${directory} is open in ${holder}. ${advice}`, options);
     this.pid = pid;
+  }
+}
+
+/** A line that `import()` refused. Nothing from it on was imported; what stands before it was. */
+export class ImportError extends MillraceError {
+  /** Counted from 1. */
+  readonly line: number;
+  /** How many jobs were imported before it. */
+  readonly imported: number;
+  /** How many of the jobs before it were there already. */
+  readonly skipped: number;
+
+  constructor(
+    reason: string,
+    { line, imported, skipped }: { line: number; imported: number; skipped: number },
+    options?: ErrorOptions,
+  ) {
+    const before = `Of the lines before it, ${imported} jobs were imported, and ${skipped} were there already`;
+    super('MILLRACE_IMPORT_INVALID', `Line ${line}: ${reason}. ${before}`, options);
+    this.line = line;
+    this.imported = imported;
+    this.skipped = skipped;
   }
 }
 

@@ -16,12 +16,14 @@ export type {
   AttemptError,
   EnqueueArguments,
   EnqueueItem,
+  ImportCounts,
   JobEngine,
   JobHandle,
   JobHandles,
   JobSnapshot,
 } from './engine.js';
 export {
+  ImportError,
   JobCancelledError,
   JobFailedError,
   JournalLockedError,
@@ -36,6 +38,7 @@ export type { JobContext, JobLog } from './job/context.js';
 export type { Duration } from './job/duration.js';
 export type { ErrorData } from './job/error-data.js';
 export type { Durability, JobCounts, JobState } from './job/record.js';
+export type { BackupReport } from './journal/backup.js';
 export { Millrace } from './millrace.js';
 export type { EnqueueOptions, Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';
 export type { Selection } from './queue/selector.js';

@@ -5,6 +5,7 @@ import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js'
 import type {
   EnqueueArguments,
   EnqueueItem,
+  ImportCounts,
   JobEngine,
   JobHandle,
   JobHandles,
@@ -15,6 +16,7 @@ import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
 import { decodeError, fromErrorData } from './job/error-data.js';
 import type { JobCounts, JobState } from './job/record.js';
+import type { BackupReport } from './journal/backup.js';
 import { openJournal } from './journal/open.js';
 import { checkMany, checkOptions, type Logger, type MillraceOptions, type Settings } from './options.js';
 import type { PoolEvents } from './pool/contract.js';
@@ -24,6 +26,7 @@ import { resolveModule } from './pool/module-url.js';
 import { ThreadPool } from './pool/thread-pool.js';
 import { Announcer } from './runtime/announcer.js';
 import { EmbeddedEngine } from './runtime/embedded-engine.js';
+import { Transfer } from './runtime/transfer.js';
 
 /** The queues of an app: those that `queues` names, or `default` alone. */
 type QueueNames<Queue extends string> = [Queue] extends [never] ? 'default' : Queue;
@@ -41,10 +44,12 @@ export class Millrace<
 > implements JobEngine<Jobs, Queue> {
   readonly #engine: EmbeddedEngine;
   readonly #announcer: Announcer;
+  readonly #transfer: Transfer;
 
-  private constructor(engine: EmbeddedEngine, announcer: Announcer) {
+  private constructor(engine: EmbeddedEngine, announcer: Announcer, transfer: Transfer) {
     this.#engine = engine;
     this.#announcer = announcer;
+    this.#transfer = transfer;
   }
 
   /**
@@ -61,7 +66,8 @@ export class Millrace<
     const clock = options.clock ?? systemClock;
     const announcer = new Announcer(options.logger ?? defaultLogger());
     const engine = await openEngine(settings, options.jobs, clock, announcer);
-    return new Millrace<Jobs, QueueNames<Queue>>(engine, announcer);
+    const transfer = new Transfer({ ...engine.imports, directory: settings.directory, clock });
+    return new Millrace<Jobs, QueueNames<Queue>>(engine, announcer, transfer);
   }
 
   enqueue<Name extends keyof Jobs & string>(
@@ -94,6 +100,29 @@ export class Millrace<
     return this.#engine.cancel(id);
   }
 
+  /**
+   * Copies all jobs, as they are at this moment, into a new journal, while the engine goes on. The copy is opened like
+   * any journal; jobs that run at this moment run again there. It has reached the disk when the promise resolves; until
+   * then, and where it does not, the directory is not taken for a journal. Closing the engine ends it.
+   * @param directory Made, with mode 0700, where it does not exist; otherwise an empty directory, not within the journal's own.
+   * @returns what was copied. Records that are damaged are copied as they are, and reported.
+   * @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_JOURNAL_LOCKED`, `MILLRACE_JOURNAL_OPEN_FAILED`: the
+   *   directory does not do; `MILLRACE_BACKUP_FAILED`: it could not be written, and what was is removed;
+   *   `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_JOURNAL_READ_FAILED`; `MILLRACE_CLOSED`
+   * @throws the signal's reason
+   */
+  backup(directory: string, { signal }: { signal?: AbortSignal } = {}): Promise<BackupReport> {
+    return this.#transfer.backUp(directory, signal);
+  }
+
+  export(): AsyncGenerator<string, undefined> {
+    return this.#transfer.export();
+  }
+
+  import(lines: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>): Promise<ImportCounts> {
+    return this.#transfer.import(lines);
+  }
+
   on<Event extends keyof MillraceEvents>(
     event: Event,
     listener: Listener<MillraceEvents[Event]>,
@@ -106,7 +135,7 @@ export class Millrace<
   }
 
   async close({ timeout = '10s' }: { timeout?: Duration } = {}): Promise<void> {
-    await this.#engine.close(toMs(timeout, 'timeout'));
+    await Promise.all([this.#engine.close(toMs(timeout, 'timeout')), this.#transfer.close()]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

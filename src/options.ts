@@ -271,10 +271,18 @@ function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | und
   return at <= now ? undefined : at;
 }
 
-function checkId(id: string): void {
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkName(name: unknown, option: string): string {
+  if (typeof name === 'string' && NAME.test(name)) return name;
+  throw invalidOption(option, NAME_RULE, name);
+}
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkId(id: unknown): string {
   if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH || !id.isWellFormed()) {
     throw invalidOption('id', `a well-formed string of 1 to ${MAX_ID_LENGTH} characters`, id);
   }
+  return id;
 }
 
 export function checkQueueName(name: string, queues: ReadonlyMap<string, unknown>, option: string): string {

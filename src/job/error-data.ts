@@ -66,6 +66,23 @@ export function encodeError(thrown: unknown): Uint8Array {
 /** The cast is safe for bytes that {@link encodeError} made, which are the only ones kept as errors. */
 export const decodeError = (bytes: Uint8Array): ErrorData => decode(bytes) as ErrorData;
 
+/** Whether a value of unknown origin can be kept as an error: what {@link fromErrorData} relies on. */
+export function isErrorData(value: unknown): value is ErrorData {
+  if (!isRecord(value) || typeof value['name'] !== 'string' || typeof value['message'] !== 'string')
+    return false;
+  const { stack, code, cause, errors, properties } = value;
+  return (
+    (stack === undefined || typeof stack === 'string') &&
+    (code === undefined || typeof code === 'string' || typeof code === 'number') &&
+    (cause === undefined || (isRecord(cause) && ('value' in cause || isErrorData(cause)))) &&
+    (errors === undefined || (Array.isArray(errors) && errors.every(isErrorData))) &&
+    (properties === undefined || isRecord(properties))
+  );
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /** Whether a thrown value says that trying again cannot help. By code, for an app may hold two copies of the class. */
 export function isUnrecoverable(thrown: unknown): boolean {
   return isErrorLike(thrown) && read(thrown, 'code') === 'MILLRACE_UNRECOVERABLE';

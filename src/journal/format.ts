@@ -23,6 +23,7 @@ export async function checkFormat(store: Store): Promise<void> {
   const format = await readFormat(store);
   if (format === FORMAT_VERSION) return;
   if (format === undefined) {
+    await assertEmpty(store);
     const batch = store.batch();
     putNumber(batch, 'format', FORMAT_VERSION);
     await batch.write(true);
@@ -33,6 +34,14 @@ export async function checkFormat(store: Store): Promise<void> {
       ? `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`
       : `The journal has format ${format}, which was never released and cannot be read: finish its jobs with the version that wrote it, or use another directory`;
   throw new MillraceError('MILLRACE_JOURNAL_FORMAT', message);
+}
+
+/** Of a new journal. What has records and does not say of which format was never finished, or has lost it. */
+async function assertEmpty(store: Store): Promise<void> {
+  const [first] = await store.page({ from: '!', to: '~', limit: 1 });
+  if (!first) return;
+  const message = `The journal has records (${first.key}), and none that says its format: expected a whole journal, or an empty directory`;
+  throw new MillraceError('MILLRACE_JOURNAL_CORRUPT', message);
 }
 
 async function readFormat(store: Store): Promise<number | undefined> {

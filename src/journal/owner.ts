@@ -11,6 +11,7 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeFileSync,
@@ -27,6 +28,8 @@ interface OwnerData {
   /** When the process started, as its system tells it; absent where it does not. */
   readonly startedAt?: string;
   readonly host: string;
+  /** It makes a backup here: until this file has gone, that is not whole. */
+  readonly makesBackup?: true;
 }
 
 export interface Owner {
@@ -34,6 +37,12 @@ export interface Owner {
   readonly directory: string;
   /** Leaves the owner file. To be called once LevelDB's lock is held. */
   announce(): void;
+  /**
+   * The same before LevelDB is opened in an empty directory, to make a backup there: nobody takes that for whole as
+   * long as the file is there.
+   * @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, where somebody else was faster.
+   */
+  announceBackup(): void;
   /** Who holds LevelDB's lock, as far as the owner file says. */
   holder(): number | undefined;
   /** Takes the owner file away. To be called while LevelDB's lock is held, or the file may be the next owner's. */
@@ -44,7 +53,8 @@ export interface Owner {
 
 /**
  * Makes the directory, with mode 0700, where it does not exist.
- * @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, `MILLRACE_JOURNAL_OPEN_FAILED`
+ * @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_CORRUPT` (half a
+ *   backup)
  */
 export function reserveDirectory(path: string): Owner {
   const { directory, inode } = resolve(path);
@@ -56,6 +66,7 @@ export function reserveDirectory(path: string): Owner {
     const owner = readOwner(file);
     if (owner && owner.pid !== process.pid && fateOf(owner) === 'running')
       throw new JournalLockedError(directory, owner.pid);
+    if (owner?.makesBackup) throw unfinishedBackup(directory, owner);
   } catch (thrown) {
     registry.delete(inode);
     throw thrown instanceof MillraceError ? thrown : openFailed(directory, thrown);
@@ -63,12 +74,11 @@ export function reserveDirectory(path: string): Owner {
   return {
     directory,
     announce() {
-      const startedAt = processStart(process.pid);
-      const data: OwnerData = { pid: process.pid, host: hostname(), ...(startedAt && { startedAt }) };
       // Renamed into place, so that a reader never sees half of it.
-      writeFileSync(`${file}.${process.pid}`, JSON.stringify(data), { mode: 0o600 });
+      writeFileSync(`${file}.${process.pid}`, ownerText({}), { mode: 0o600 });
       renameSync(`${file}.${process.pid}`, file);
     },
+    announceBackup: () => claimForBackup(directory, file),
     holder() {
       try {
         const owner = readOwner(file);
@@ -88,6 +98,29 @@ export function reserveDirectory(path: string): Owner {
     },
     release: () => void registry.delete(inode),
   };
+}
+
+function ownerText(purpose: Pick<OwnerData, 'makesBackup'>): string {
+  const startedAt = processStart(process.pid);
+  const data: OwnerData = { pid: process.pid, host: hostname(), ...(startedAt && { startedAt }), ...purpose };
+  return JSON.stringify(data);
+}
+
+/** Of two processes only one succeeds; and what it leaves outlasts a power cut, like the records that follow. */
+function claimForBackup(directory: string, file: string): void {
+  try {
+    writeFileSync(file, ownerText({ makesBackup: true }), { mode: 0o600, flag: 'wx', flush: true });
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST')
+      throw new JournalLockedError(directory, readOwner(file)?.pid, { cause: thrown });
+    rmSync(file, { force: true });
+    throw thrown;
+  }
+}
+
+function unfinishedBackup(directory: string, { pid, host }: OwnerData): MillraceError {
+  const message = `Expected a whole journal in ${directory}, but process ${pid} of ${host} did not finish the backup that it was making there: use another backup, and remove this one once that process has gone`;
+  return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message);
 }
 
 /** A directory that cannot be a journal's, whatever the system's reason is. */
@@ -124,7 +157,13 @@ function readOwner(file: string): OwnerData | undefined {
     if (typeof data !== 'object' || data === null || !('pid' in data) || !('host' in data)) return undefined;
     if (typeof data.pid !== 'number' || typeof data.host !== 'string') return undefined;
     const startedAt = 'startedAt' in data && typeof data.startedAt === 'string' ? data.startedAt : undefined;
-    return { pid: data.pid, host: data.host, ...(startedAt && { startedAt }) };
+    const makesBackup = 'makesBackup' in data && data.makesBackup === true;
+    return {
+      pid: data.pid,
+      host: data.host,
+      ...(startedAt && { startedAt }),
+      ...(makesBackup && { makesBackup }),
+    };
   } catch (thrown) {
     if (isMissing(thrown) || thrown instanceof SyntaxError) return undefined;
     throw thrown;

@@ -104,6 +104,16 @@ export class Transaction {
     return this;
   }
 
+  /** A job that another journal had: it waits, or has ended, as it did there. */
+  restore(spec: JobSpec, status: JobStatus): this {
+    this.#putRecord(specKey(spec.id), encodeSpec(spec));
+    this.#putRecord(statusKey(spec.id), encodeStatus(status));
+    this.#place(spec.id, placeOf({ spec, status }));
+    if (isEnd(status.state)) this.#end(spec, status.state, status);
+    this.#count(spec.queue, status.state, 1);
+    return this;
+  }
+
   /**
    * A job's next status. A claim puts the job on the claim's roster and leaves its stored status alone: who is on a
    * roster, and has no status of that claim, is an orphan when the journal opens.

@@ -11,6 +11,7 @@ import type { Transaction } from '../journal/transaction.js';
 import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
+import { ArrivingIds } from './arriving-ids.js';
 import { Backlog } from './backlog.js';
 import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
@@ -18,6 +19,7 @@ import { Drain } from './drain.js';
 import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
 import { Handle, type JobAccess } from './handle.js';
+import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
 import { Outage } from './outage.js';
 import { recover } from './recovery.js';
@@ -42,6 +44,7 @@ export interface EngineParts {
 
 export class EmbeddedEngine implements JobAccess {
   readonly executor: Executor;
+  readonly imports: ImportLinks;
   readonly #parts: EngineParts;
   readonly #holds = new Holds();
   readonly #intake: Intake;
@@ -113,7 +116,21 @@ export class EmbeddedEngine implements JobAccess {
       const start = this.#dispatcher.startNew(job);
       return start && this.executor.claimNew(start, job, record, change);
     };
-    this.#intake = new Intake({ journal, clock, settings, onAccepted, claimNew, results, handleOf });
+    const arriving = new ArrivingIds();
+    this.#intake = new Intake({
+      journal,
+      clock,
+      settings,
+      arriving,
+      onAccepted,
+      claimNew,
+      results,
+      handleOf,
+    });
+    const onImported = (job: Job, place: string | undefined): void => {
+      if (!hasEnded(job.status)) onAccepted(job, place);
+    };
+    this.imports = { journal, settings, arriving, onImported, onWarning };
     this.#control = new Control({
       journal,
       clock,

@@ -5,6 +5,7 @@ import { encode } from '../job/codec.js';
 import type { Draft, JobSpec } from '../job/record.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
 import { Arrivals, type ArrivalsLinks } from './arrivals.js';
+import type { ArrivingIds } from './arriving-ids.js';
 import type { Handle } from './handle.js';
 import { JobIds } from './job-ids.js';
 import { Slices } from './slices.js';
@@ -12,6 +13,7 @@ import { Slices } from './slices.js';
 export interface IntakeLinks extends ArrivalsLinks {
   readonly clock: Clock;
   readonly settings: Settings;
+  readonly arriving: ArrivingIds;
 }
 
 const NO_OPTIONS: EnqueueOptions = {};
@@ -27,8 +29,6 @@ export class Intake {
   readonly #links: IntakeLinks;
   readonly #arrivals: Arrivals;
   readonly #ids = new JobIds();
-  /** Ids that callers chose and that are on their way into the journal. */
-  readonly #named = new Map<string, Promise<unknown>>();
 
   constructor(links: IntakeLinks) {
     this.#links = links;
@@ -113,16 +113,10 @@ export class Intake {
    */
   async #commitAllOnce(specs: readonly JobSpec[], named: ReadonlySet<JobSpec>): Promise<Handle[]> {
     const ids = [...new Set(Array.from(named, ({ id }) => id))];
-    // Whether the one before us made it shows in the journal; its error is its caller's.
-    for (let busy = this.#busy(ids); busy; busy = this.#busy(ids)) await busy.catch(() => {});
-    const arriving = this.#commitNew(specs, named, ids);
-    for (const id of ids) this.#named.set(id, arriving);
-    try {
-      const made = new Map((await arriving).map((handle) => [handle.id, handle]));
-      return specs.map(({ name, id }) => made.get(id) ?? this.#links.handleOf(name, id));
-    } finally {
-      for (const id of ids) this.#named.delete(id);
-    }
+    const { arriving, handleOf } = this.#links;
+    const handles = await arriving.alone(ids, () => this.#commitNew(specs, named, ids));
+    const made = new Map(handles.map((handle) => [handle.id, handle]));
+    return specs.map(({ name, id }) => made.get(id) ?? handleOf(name, id));
   }
 
   async #commitNew(
@@ -143,11 +137,6 @@ export class Intake {
       return true;
     });
     return fresh.length > 0 ? this.#arrivals.addAll(fresh, generation) : [];
-  }
-
-  #busy(ids: readonly string[]): Promise<unknown> | undefined {
-    const id = ids.find((one) => this.#named.has(one));
-    return id === undefined ? undefined : this.#named.get(id);
   }
 }
 

@@ -7,9 +7,10 @@ import { markSuite } from './marks.js';
 import { recordSuite } from './records.js';
 import { recoverySuite } from './recovery.js';
 import { reopeningSuite } from './reopening.js';
+import { viewSuite } from './views.js';
 import { walkSuite } from './walks.js';
 
 export function journalSuite(name: string, createDisk: DiskFactory): void {
   const suites = [recordSuite, indexSuite, commitSuite, markSuite, integritySuite, recoverySuite];
-  for (const suite of [...suites, reopeningSuite, walkSuite]) suite(name, createDisk);
+  for (const suite of [...suites, reopeningSuite, viewSuite, walkSuite]) suite(name, createDisk);
 }

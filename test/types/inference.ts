@@ -1,7 +1,8 @@
 /** Payload and result types flow from the handlers; nothing here runs, the compiler is the test. */
+import { createReadStream } from 'node:fs';
 import { expectTypeOf } from 'vitest';
 import { defineJobs, inlineJob, Millrace, threadJob } from '../../src/index.js';
-import type { JobHandle, JobPayload, JobResult } from '../../src/index.js';
+import type { BackupReport, JobEngine, JobHandle, JobPayload, JobResult } from '../../src/index.js';
 
 interface Mail {
   to: string;
@@ -66,6 +67,18 @@ export async function queuesOfOwn(): Promise<void> {
     queue: 'low',
   });
   await Millrace.open({ directory: 'jobs', jobs: { threaded }, queues: { low: {} } });
+}
+
+export async function copies(mill: Awaited<ReturnType<typeof open>>, engine: JobEngine): Promise<void> {
+  const report = await mill.backup('directory', { signal: new AbortController().signal });
+  expectTypeOf(report).toEqualTypeOf<BackupReport>();
+  for await (const line of engine.export()) expectTypeOf(line).toEqualTypeOf<string>();
+  expectTypeOf(await engine.import(mill.export())).toEqualTypeOf<{
+    readonly imported: number;
+    readonly skipped: number;
+  }>();
+  await mill.import(createReadStream('file', 'utf8'));
+  await mill.import(['{}', '{}']);
 }
 
 export function listeners(mill: Awaited<ReturnType<typeof open>>): void {

@@ -61,6 +61,10 @@ export async function wrongOptions(mill: Engine): Promise<void> {
   inlineJob(() => 1, { backoff: { type: 'fixed' } });
   // @ts-expect-error: no such selection
   await Millrace.open({ directory: 'jobs', jobs: {}, selection: 'random' });
+  // @ts-expect-error: lines are text
+  await mill.import([{ id: 'a' }]);
+  // @ts-expect-error: the directory is missing
+  await mill.backup();
   // @ts-expect-error: the directory is missing
   await Millrace.open({ jobs: {} });
   // @ts-expect-error: not made by threadJob() or inlineJob()

@@ -1,0 +1,196 @@
+/**
+ * A job as a line of JSON, and back. What JSON keeps exactly (a payload, a result, an error) is plain JSON, which people
+ * and other programs can read; anything else is the codec's bytes in base64, in a field whose name ends in `Base64`.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { asError, invalidOption, MillraceError } from '../errors.js';
+import { decode, encode } from '../job/codec.js';
+import { isErrorData } from '../job/error-data.js';
+import {
+  isEnd,
+  MAX_ERRORS,
+  MAX_PRIORITY,
+  MIN_PRIORITY,
+  type AttemptRecord,
+  type Draft,
+  type Durability,
+  type Job,
+  type JobSpec,
+  type JobState,
+  type JobStatus,
+} from '../job/record.js';
+import { checkId, checkName } from '../options.js';
+
+/** The states that a line can have: a job that ran waits again. */
+const STATES = ['scheduled', 'available', 'retryable', 'completed', 'failed', 'cancelled'] as const;
+const DURABILITIES: readonly Durability[] = ['fsync', 'os'];
+const MAX_ATTEMPT = 2 ** 32 - 1;
+
+type Fields = Record<string, unknown>;
+
+/** @returns a line's object; JSON leaves out what is `undefined`. */
+export function fieldsOf({ spec, status }: Job): Fields {
+  const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
+  const { state, attempt, runAt, startedAt, finishedAt, result, errors } = status;
+  return {
+    id,
+    name,
+    queue,
+    state,
+    priority,
+    enqueuedAt,
+    durability,
+    maxAttempts,
+    timeoutMs,
+    attempt,
+    runAt,
+    startedAt,
+    finishedAt,
+    ...fieldOf('payload', spec.payload),
+    ...(result && fieldOf('result', result)),
+    errors: errors?.map((one) => ({
+      attempt: one.attempt,
+      startedAt: one.startedAt,
+      endedAt: one.endedAt,
+      ...fieldOf('error', one.error),
+    })),
+  };
+}
+
+/** `undefined`, which JSON has not, is a field that is absent. */
+function fieldOf(name: string, bytes: Uint8Array): Fields {
+  const value = decode(bytes);
+  if (value === undefined) return {};
+  return isKeptByJson(value)
+    ? { [name]: value }
+    : { [`${name}Base64`]: Buffer.from(bytes).toString('base64') };
+}
+
+function isKeptByJson(value: unknown): boolean {
+  try {
+    return isDeepStrictEqual(JSON.parse(JSON.stringify(value)), value);
+  } catch {
+    return false; // It has no word for a bigint.
+  }
+}
+
+/**
+ * @param sequence The job's own in its new journal.
+ * @throws MillraceError that says what was expected, and what came.
+ */
+export function jobOf(line: Fields, sequence: number): Job {
+  const { id, name, queue, state, priority, enqueuedAt, durability, maxAttempts, timeoutMs, ...rest } = line;
+  const spec: Draft<JobSpec> = {
+    id: checkId(id),
+    name: checkName(name, 'name'),
+    queue: checkName(queue, 'queue'),
+    priority: integer(priority, 'priority', MIN_PRIORITY, MAX_PRIORITY),
+    sequence,
+    enqueuedAt: integer(enqueuedAt, 'enqueuedAt', 0),
+    durability: oneOf(durability, 'durability', DURABILITIES),
+    payload: bytesOf(rest, 'payload'),
+  };
+  if (maxAttempts !== undefined) spec.maxAttempts = integer(maxAttempts, 'maxAttempts', 1);
+  if (timeoutMs !== undefined) spec.timeoutMs = integer(timeoutMs, 'timeoutMs', 1);
+  return { spec, status: statusOf(rest, oneOf(state, 'state', STATES)) };
+}
+
+function statusOf(line: Fields, state: JobState): JobStatus {
+  const {
+    attempt,
+    runAt,
+    startedAt,
+    finishedAt,
+    result,
+    resultBase64,
+    errors,
+    payload: _payload,
+    payloadBase64: _payloadBase64,
+    ...rest
+  } = line;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) throw invalidOption(unknown, 'absent: no job has such a field', rest[unknown]);
+  const status: Draft<JobStatus> = { state, attempt: integer(attempt, 'attempt', 0, MAX_ATTEMPT) };
+  const isDue = state === 'scheduled' || state === 'retryable';
+  if (isPresent(runAt, 'runAt', isDue, state)) status.runAt = integer(runAt, 'runAt', 0);
+  if (startedAt !== undefined) status.startedAt = integer(startedAt, 'startedAt', 0);
+  if (isPresent(finishedAt, 'finishedAt', isEnd(state), state))
+    status.finishedAt = integer(finishedAt, 'finishedAt', 0);
+  if (state === 'completed') status.result = bytesOf(line, 'result');
+  else isPresent(result ?? resultBase64, 'result', false, state);
+  if (errors !== undefined) status.errors = errorsOf(errors);
+  return status;
+}
+
+/** A field that is there in some states, and only in those. */
+function isPresent(value: unknown, field: string, isExpected: boolean, state: JobState): boolean {
+  if ((value !== undefined) === isExpected) return isExpected;
+  throw invalidOption(field, `${isExpected ? 'present' : 'absent'} in a job that is ${state}`, value);
+}
+
+function errorsOf(errors: unknown): AttemptRecord[] {
+  if (!Array.isArray(errors) || errors.length > MAX_ERRORS)
+    throw invalidOption('errors', `an array of at most ${MAX_ERRORS}`, errors);
+  return errors.map((one: unknown, i) => {
+    const field = `errors[${i}]`;
+    const { attempt, startedAt, endedAt, error, errorBase64, ...rest } = record(one, field);
+    const [unknown] = Object.keys(rest);
+    if (unknown !== undefined) throw invalidOption(`${field}.${unknown}`, 'absent', rest[unknown]);
+    const bytes = bytesOf({ error, errorBase64 }, 'error', field);
+    if (!isErrorData(decode(bytes)))
+      throw invalidOption(`${field}.error`, 'an error with a name and a message', error);
+    return {
+      attempt: integer(attempt, `${field}.attempt`, 1, MAX_ATTEMPT),
+      startedAt: integer(startedAt, `${field}.startedAt`, 0),
+      endedAt: integer(endedAt, `${field}.endedAt`, 0),
+      error: bytes,
+    };
+  });
+}
+
+function bytesOf(line: Fields, name: string, within?: string): Uint8Array {
+  const [value, base64] = [line[name], line[`${name}Base64`]];
+  const field = within === undefined ? name : `${within}.${name}`;
+  if (base64 === undefined) return encode(value, field, 'MILLRACE_IMPORT_INVALID');
+  if (value !== undefined) throw invalidOption(field, `absent where \`${field}Base64\` is given`, value);
+  const bytes = bytesIn(base64, `${field}Base64`);
+  // Whoever made them: nothing gets into a journal but what a handler can be given.
+  encode(decoded(bytes, `${field}Base64`), field, 'MILLRACE_IMPORT_INVALID');
+  return bytes;
+}
+
+function bytesIn(base64: unknown, field: string): Uint8Array {
+  const bytes = typeof base64 === 'string' ? Buffer.from(base64, 'base64') : undefined;
+  if (bytes?.toString('base64') === base64 && bytes?.length) return bytes;
+  throw invalidOption(field, 'base64', base64);
+}
+
+function decoded(bytes: Uint8Array, field: string): unknown {
+  try {
+    return decode(bytes);
+  } catch (thrown) {
+    throw new MillraceError(
+      'MILLRACE_IMPORT_INVALID',
+      `Expected \`${field}\` to be what an export writes: ${asError(thrown).message}`,
+      { cause: thrown },
+    );
+  }
+}
+
+export function record(value: unknown, field: string): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalidOption(field, 'an object', value);
+  // Safe: it is an object.
+  return value as Fields;
+}
+
+export function integer(value: unknown, field: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw invalidOption(field, `an integer from ${min} to ${max}`, value);
+}
+
+function oneOf<Text extends string>(value: unknown, field: string, allowed: readonly Text[]): Text {
+  const found = allowed.find((one) => one === value);
+  if (found !== undefined) return found;
+  throw invalidOption(field, allowed.join(' or '), value);
+}
