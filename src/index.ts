@@ -42,3 +42,4 @@ export type { BackupReport } from './journal/backup.js';
 export { Millrace } from './millrace.js';
 export type { EnqueueOptions, Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';
 export type { Selection } from './queue/selector.js';
+export type { CloseOnSignals, CloseSignal } from './signals.js';

@@ -11,7 +11,7 @@ import type {
   JobHandles,
   JobSnapshot,
 } from './engine.js';
-import { MillraceError } from './errors.js';
+import { asError, MillraceError } from './errors.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
 import { decodeError, fromErrorData } from './job/error-data.js';
@@ -27,6 +27,7 @@ import { ThreadPool } from './pool/thread-pool.js';
 import { Announcer } from './runtime/announcer.js';
 import { EmbeddedEngine } from './runtime/embedded-engine.js';
 import { Transfer } from './runtime/transfer.js';
+import { closeOnSignals, type SignalSettings } from './signals.js';
 
 /** The queues of an app: those that `queues` names, or `default` alone. */
 type QueueNames<Queue extends string> = [Queue] extends [never] ? 'default' : Queue;
@@ -45,6 +46,8 @@ export class Millrace<
   readonly #engine: EmbeddedEngine;
   readonly #announcer: Announcer;
   readonly #transfer: Transfer;
+  /** Once closed, it has no use for signals. */
+  #stopListening = (): void => {};
 
   private constructor(engine: EmbeddedEngine, announcer: Announcer, transfer: Transfer) {
     this.#engine = engine;
@@ -67,7 +70,9 @@ export class Millrace<
     const announcer = new Announcer(options.logger ?? defaultLogger());
     const engine = await openEngine(settings, options.jobs, clock, announcer);
     const transfer = new Transfer({ ...engine.imports, directory: settings.directory, clock });
-    return new Millrace<Jobs, QueueNames<Queue>>(engine, announcer, transfer);
+    const mill = new Millrace<Jobs, QueueNames<Queue>>(engine, announcer, transfer);
+    if (settings.closeOnSignals) mill.#closeOn(settings.closeOnSignals);
+    return mill;
   }
 
   enqueue<Name extends keyof Jobs & string>(
@@ -135,7 +140,23 @@ export class Millrace<
   }
 
   async close({ timeout = '10s' }: { timeout?: Duration } = {}): Promise<void> {
-    await Promise.all([this.#engine.close(toMs(timeout, 'timeout')), this.#transfer.close()]);
+    try {
+      await Promise.all([this.#engine.close(toMs(timeout, 'timeout')), this.#transfer.close()]);
+    } finally {
+      this.#stopListening();
+    }
+  }
+
+  #closeOn(settings: SignalSettings): void {
+    this.#stopListening = closeOnSignals(settings, async () => {
+      try {
+        await this.close({ timeout: settings.timeoutMs });
+      } catch (thrown) {
+        const cause = asError(thrown);
+        const message = `The engine could not be closed: ${cause.message}`;
+        this.#announcer.warning(new MillraceError('MILLRACE_JOURNAL_WRITE_FAILED', message, { cause }));
+      }
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

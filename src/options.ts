@@ -10,6 +10,7 @@ import { backoffPolicy, type BackoffPolicy } from './job/backoff.js';
 import { toMs, type Duration } from './job/duration.js';
 import { MAX_PRIORITY, MIN_PRIORITY, type Durability } from './job/record.js';
 import type { Selection } from './queue/selector.js';
+import { checkCloseOnSignals, type CloseOnSignals, type SignalSettings } from './signals.js';
 
 /** What the engine logs to; pino's loggers, `console` and most others fit. */
 export interface Logger {
@@ -63,6 +64,14 @@ export interface MillraceOptions<Jobs extends JobCatalogue, Queue extends string
   durability?: Durability;
   /** How long `open()` waits for a previous owner of the directory. Default 0: it fails at once. */
   lockTimeout?: Duration;
+  /**
+   * Closes the engine when the process is told to end; when all engines of the process that listen have closed, the
+   * process ends as the signal would have ended it, unless somebody else listens for the signal, too: then that is
+   * theirs to do. A second signal ends it at once. `true`: on `SIGTERM` and `SIGINT`, with the timeout of `close()`.
+   * Default false: what a signal does is the app's affair. Windows knows Ctrl-C as `SIGINT`, and lets no process hear
+   * of a `SIGTERM`.
+   */
+  closeOnSignals?: boolean | CloseOnSignals;
   /** Default: pino, warnings and errors, on standard error. */
   logger?: Logger;
   /** For tests: the engine's only source of time. */
@@ -125,6 +134,8 @@ export interface Settings {
   readonly threads: ThreadsSettings;
   readonly durability: Durability;
   readonly lockTimeoutMs: number;
+  /** Absent where signals are the app's affair. */
+  readonly closeOnSignals?: SignalSettings;
 }
 
 /** One character of `!` or a space would make two keys of the journal look alike. */
@@ -144,6 +155,7 @@ export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Se
     Object.entries(queues).map(([name, queue]) => [name, checkQueue(name, queue)]),
   );
   if (queueSettings.size === 0) throw invalidOption('queues', 'at least one queue', queues);
+  const signals = checkCloseOnSignals(options.closeOnSignals ?? false);
   return {
     directory,
     types: new Map(
@@ -154,6 +166,7 @@ export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Se
     threads: checkThreads(threads),
     durability: checkDurability(options.durability ?? 'fsync'),
     lockTimeoutMs: toMs(options.lockTimeout ?? 0, 'lockTimeout'),
+    ...(signals && { closeOnSignals: signals }),
   };
 }
 

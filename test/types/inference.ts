@@ -79,6 +79,11 @@ export async function copies(mill: Awaited<ReturnType<typeof open>>, engine: Job
   }>();
   await mill.import(createReadStream('file', 'utf8'));
   await mill.import(['{}', '{}']);
+  await Millrace.open({
+    directory: 'jobs',
+    jobs: {},
+    closeOnSignals: { signals: ['SIGHUP'], timeout: '5s' },
+  });
 }
 
 export function listeners(mill: Awaited<ReturnType<typeof open>>): void {

@@ -61,6 +61,8 @@ export async function wrongOptions(mill: Engine): Promise<void> {
   inlineJob(() => 1, { backoff: { type: 'fixed' } });
   // @ts-expect-error: no such selection
   await Millrace.open({ directory: 'jobs', jobs: {}, selection: 'random' });
+  // @ts-expect-error: nobody can hear of this signal
+  await Millrace.open({ directory: 'jobs', jobs: {}, closeOnSignals: { signals: ['SIGKILL'] } });
   // @ts-expect-error: lines are text
   await mill.import([{ id: 'a' }]);
   // @ts-expect-error: the directory is missing
