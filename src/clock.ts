@@ -8,7 +8,13 @@ export interface Clock {
   /** Milliseconds from an arbitrary start; never goes back. */
   monotonic(): number;
   /** Calls back once, after `delayMs`. */
-  setTimer(callback: () => void, delayMs: number): Timer;
+  setTimer(callback: () => void, delayMs: number, options?: TimerOptions): Timer;
+}
+
+/** What may be said of a timer. */
+export interface TimerOptions {
+  /** Whether the process stays alive for it. Default `true`. */
+  readonly keepsAlive?: boolean;
 }
 
 /** A timer that was set. */
@@ -23,8 +29,9 @@ export const MAX_TIMER_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  setTimer(callback, delayMs) {
+  setTimer(callback, delayMs, { keepsAlive = true } = {}) {
     const timeout = setTimeout(callback, Math.max(0, Math.min(delayMs, MAX_TIMER_MS)));
+    if (!keepsAlive) timeout.unref();
     return { cancel: () => clearTimeout(timeout) };
   },
 };

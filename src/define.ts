@@ -5,6 +5,7 @@
 import type { Backoff } from './job/backoff.js';
 import type { JobContext } from './job/context.js';
 import type { Duration } from './job/duration.js';
+import type { Retention } from './job/retention.js';
 
 /** Settings of one job type; `enqueue()` can override some of them for one job. */
 export interface JobTypeOptions<Queue extends string = string> {
@@ -25,6 +26,8 @@ export interface JobTypeOptions<Queue extends string = string> {
   grace?: Duration;
   /** How many of this type may run at once; integer ≥ 1. Default: no limit. */
   concurrency?: number;
+  /** How long its jobs are kept once they have ended. Default a day; those that failed a week. */
+  retention?: Retention;
 }
 
 /** The shape of a handler module: a default export that takes the payload and the job's context. */

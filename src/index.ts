@@ -1,6 +1,6 @@
 /** The public surface, nothing else. */
 export { systemClock } from './clock.js';
-export type { Clock, Timer } from './clock.js';
+export type { Clock, Timer, TimerOptions } from './clock.js';
 export { defineJobs, inlineJob, threadJob } from './define.js';
 export type {
   HandlerModule,
@@ -38,6 +38,7 @@ export type { JobContext, JobLog } from './job/context.js';
 export type { Duration } from './job/duration.js';
 export type { ErrorData } from './job/error-data.js';
 export type { Durability, JobCounts, JobState } from './job/record.js';
+export type { Retention } from './job/retention.js';
 export type { BackupReport } from './journal/backup.js';
 export { Millrace } from './millrace.js';
 export type { EnqueueOptions, Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';

@@ -9,6 +9,7 @@ import { invalidOption, MillraceError, show } from './errors.js';
 import { backoffPolicy, type BackoffPolicy } from './job/backoff.js';
 import { toMs, type Duration } from './job/duration.js';
 import { MAX_PRIORITY, MIN_PRIORITY, type Durability } from './job/record.js';
+import { retentionPolicy, type RetentionPolicy } from './job/retention.js';
 import type { Selection } from './queue/selector.js';
 import { checkCloseOnSignals, type CloseOnSignals, type SignalSettings } from './signals.js';
 
@@ -109,6 +110,7 @@ export interface JobTypeSettings {
   readonly graceMs: number;
   /** Infinity where there is no limit. */
   readonly concurrency: number;
+  readonly retention: RetentionPolicy;
 }
 
 export interface QueueSettings {
@@ -206,6 +208,7 @@ function checkJobType(
     backoff: backoffPolicy(backoff, `jobs.${name}.backoff`),
     graceMs: toMs(options.grace ?? '5s', `jobs.${name}.grace`),
     concurrency: concurrency(options.concurrency, `jobs.${name}.concurrency`),
+    retention: retentionPolicy(options.retention ?? {}, `jobs.${name}.retention`),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
   };
 }

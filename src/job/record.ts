@@ -20,6 +20,7 @@ export const JOB_STATES: readonly JobState[] = [
 ];
 
 export type EndedState = 'completed' | 'failed' | 'cancelled';
+export const ENDED_STATES: readonly EndedState[] = ['completed', 'failed', 'cancelled'];
 
 /** `'fsync'` survives a power cut, `'os'` the death of the process. */
 export type Durability = 'fsync' | 'os';

@@ -9,6 +9,7 @@ import {
   type AttemptRecord,
   type Draft,
   type EndedState,
+  type Job,
   type JobSpec,
   type JobState,
   type JobStatus,
@@ -56,11 +57,12 @@ export function cancelled(status: JobStatus, now: number): JobStatus {
 
 /**
  * Whether a job that was claimed is still running as far as its stored status tells. A claim does not write one: it
- * shows in an older claim's number, or none.
+ * shows in an older claim's number, or none. Claims and jobs are numbered together, so a job with a number greater than
+ * the claim's was enqueued after it, under the id of one that is no longer kept.
  */
-export function isOrphanOf(stored: JobStatus, claim: number): boolean {
-  if (stored.state === 'running') return stored.claim === claim;
-  return stored.state === 'available' && (stored.claim ?? 0) < claim;
+export function isOrphanOf({ spec, status }: Job, claim: number): boolean {
+  if (status.state === 'running') return status.claim === claim;
+  return status.state === 'available' && (status.claim ?? 0) < claim && spec.sequence < claim;
 }
 
 /** A running job whose process died: no attempt is counted, for the job cannot be blamed. */

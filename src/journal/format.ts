@@ -7,7 +7,7 @@ import { putNumber } from './meta.js';
 import type { Store } from './store.js';
 
 /** The layout that this version writes. */
-export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 4;
 
 /** Formats 1 and 2 had other checksums, behind the value: the digit comes first. */
 const OLD_FORMATS: ReadonlyMap<number, number> = new Map([

@@ -3,14 +3,28 @@
  * their indexes back, with their checksums checked.
  */
 import { MillraceError } from '../errors.js';
-import type { JobCounts } from '../job/record.js';
+import type { EndedState, JobCounts } from '../job/record.js';
 import { dropMarksOfOtherBoots } from './boot.js';
 import { Counters } from './counters.js';
 import { checkFormat } from './format.js';
 import { GroupCommit, type OnCommit } from './group-commit.js';
 import { unsealText } from './integrity.js';
 import { readJobs, type JobRead } from './job-reads.js';
-import { claimOf, DUE_SPAN, laneOf, laneSpan, readySpan, RUNNING_SPAN, type Span } from './keys.js';
+import {
+  claimOf,
+  DUE_SPAN,
+  endedKey,
+  endedLaneSpan,
+  finishedAtOf,
+  laneOf,
+  laneSpan,
+  readySpan,
+  RUNNING_SPAN,
+  specKey,
+  statusKey,
+  type Span,
+} from './keys.js';
+import { endedLanes, type EndedLane } from './ended-lanes.js';
 import { Marks } from './marks.js';
 import { readNumber } from './meta.js';
 import { unsealRoster } from './roster.js';
@@ -36,6 +50,18 @@ export interface Roster {
   readonly key: string;
   readonly claim: number;
   readonly ids: readonly string[];
+}
+
+/** Jobs of one type that ended together. */
+export interface EndedRoster {
+  readonly key: string;
+  readonly ids: readonly string[];
+}
+
+export interface EndedPage {
+  readonly rosters: readonly EndedRoster[];
+  /** The key to go on behind; absent where the page reached the end. */
+  readonly next?: string;
 }
 
 export interface RosterPage {
@@ -205,6 +231,53 @@ export class Journal {
     return this.#store.view();
   }
 
+  /** The job types of which some ended in a state, and when the first of those ended that are kept. */
+  endedLanes(state: EndedState): Promise<EndedLane[]> {
+    this.#assertOpen();
+    return endedLanes(this.#store, this.#marks, state);
+  }
+
+  /** Jobs of a type that ended in a state up to an instant, the oldest first, behind the key `after`. */
+  async ended(
+    state: EndedState,
+    name: string,
+    { after, until, limit }: { after: string | undefined; until: number; limit: number },
+  ): Promise<EndedPage> {
+    const { from } = endedLaneSpan(state, name);
+    if (after === undefined) this.#marks.look(from);
+    const span = { from, to: endedKey(state, name, until + 1, 0) };
+    const { entries, last } = await this.#read(span, after, limit, unsealRoster);
+    const rosters = entries.map(({ key, value }) => ({ key, ids: value }));
+    return last === undefined ? { rosters } : { rosters, next: last };
+  }
+
+  /** The first roster of those that ended after an instant. */
+  async firstEndedAfter(
+    state: EndedState,
+    name: string,
+    instant: number,
+  ): Promise<{ readonly key: string; readonly finishedAt: number } | undefined> {
+    this.#assertOpen();
+    const from = endedKey(state, name, instant + 1, 0);
+    const [first] = await this.#store.page({ from, to: endedLaneSpan(state, name).to, limit: 1 });
+    return first && { key: first.key, finishedAt: finishedAtOf(first.key) };
+  }
+
+  /** About how many bytes the jobs with ids from one to another take, those that were removed included. */
+  async sizeOf(from: string, to: string): Promise<number> {
+    this.#assertOpen();
+    const sizes = RECORD_KEYS.map(async (key) => this.#store.sizeOf?.(key(from), key(to)));
+    return (await Promise.all(sizes)).reduce<number>((sum, size = 0) => sum + size, 0);
+  }
+
+  /** Makes room where jobs with ids from one to another were removed. */
+  async compact(from: string, to: string): Promise<void> {
+    for (const key of RECORD_KEYS) {
+      this.#assertOpen();
+      await this.#store.compact?.(key(from), key(to));
+    }
+  }
+
   /** Tells the journal that nothing lives below `key` in the span that begins with `from`. */
   raiseMark(from: string, key: string): void {
     this.#marks.raise(from, key);
@@ -275,6 +348,8 @@ async function load(store: Store, sequence: number): Promise<Contents> {
   const commits = new GroupCommit(store, counters, marks, Math.max(sequence, reserved), reserved);
   return { counters, marks, commits };
 }
+
+const RECORD_KEYS = [specKey, statusKey];
 
 const closedError = (): MillraceError => new MillraceError('MILLRACE_CLOSED', 'The journal is closed');
 

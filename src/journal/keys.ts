@@ -9,13 +9,14 @@
  * | `r!queue!lane!priority sequence`       | available, in the order of claiming; `id`               |
  * | `t!runAt sequence`                     | scheduled or retryable, by due time; `id`               |
  * | `a!claim`                              | claimed together, and not all over yet; a roster        |
- * | `f!state!finishedAt sequence`          | ended together, by state and time; a roster             |
+ * | `f!state!name!finishedAt sequence`     | of one type, ended together, by time; a roster          |
  * | `c!queue`                              | the queue's counters                                    |
  * | `m!…`                                  | format, sequence, low-water marks                       |
  *
  * A roster is a list of ids: jobs that move together have one key, not one each. Which of them are still where it says
  * is in their statuses. A queue's available jobs lie in lanes, one per job type, so that a type that cannot run now
- * holds up no other. (A concurrency key, such as a tenant, would be a part of the lane's name.)
+ * holds up no other. (A concurrency key, such as a tenant, would be a part of the lane's name.) So do those that ended
+ * in a state, for each type is kept for a time of its own.
  */
 import { MillraceError } from '../errors.js';
 import { MAX_PRIORITY, type EndedState, type Job, type JobSpec } from '../job/record.js';
@@ -49,12 +50,12 @@ export function readyKey(spec: Pick<JobSpec, 'queue' | 'name' | 'priority' | 'se
   return `r!${spec.queue}!${spec.name}!${rank}${number(spec.sequence)}`;
 }
 
-const orderStart = (readyKey: string): number => readyKey.lastIndexOf('!') + 1;
+const orderStart = (key: string): number => key.lastIndexOf('!') + 1;
 /** What orders the ready keys of a queue, whatever their lanes: priority, then sequence. */
 export const orderOf = (readyKey: string): string => readyKey.slice(orderStart(readyKey));
 
-export function endedKey(state: EndedState, finishedAt: number, sequence: number): string {
-  return `f!${state}!${number(finishedAt)}${number(sequence)}`;
+export function endedKey(state: EndedState, name: string, finishedAt: number, sequence: number): string {
+  return `f!${state}!${name}!${number(finishedAt)}${number(sequence)}`;
 }
 
 /** Everything under a prefix, as a half-open range. */
@@ -69,7 +70,12 @@ const span = (prefix: string): Span => ({ from: `${prefix}!`, to: `${prefix}${EN
 export const readySpan = (queue: string): Span => span(`r!${queue}`);
 /** The available jobs of one type in a queue. */
 export const laneSpan = (queue: string, name: string): Span => span(`r!${queue}!${name}`);
-export const laneOf = (readyKey: string): string => readyKey.split('!')[2] ?? '';
+/** All jobs that ended in a state. */
+export const endedSpan = (state: EndedState): Span => span(`f!${state}`);
+/** The jobs of one type that ended in a state. */
+export const endedLaneSpan = (state: EndedState, name: string): Span => span(`f!${state}!${name}`);
+/** The job type of a key that lies in a lane. */
+export const laneOf = (key: string): string => key.split('!')[2] ?? '';
 /** All available jobs of all queues. */
 export const ALL_READY_SPAN = span('r');
 export const queueOf = (readyKey: string): string => readyKey.split('!')[1] ?? '';
@@ -83,10 +89,11 @@ export const markKey = (from: string): string => metaKey(`low!${from}`);
 /** The runAt of a due key. */
 export const dueAtOf = (key: string): number => numberAt(key, 2);
 export const claimOf = (key: string): number => numberAt(key, 2);
+export const finishedAtOf = (endedKey: string): number => numberAt(endedKey, orderStart(endedKey));
 
-/** What the keys of the same span begin with: `r!queue!lane!`, `t!`, `a!` or `f!…`. */
+/** What the keys of the same span begin with: `r!queue!lane!`, `f!state!name!`, `t!` or `a!`. */
 export function spanStartOf(key: string): string {
-  return key.startsWith('r!') ? key.slice(0, orderStart(key)) : key.slice(0, 2);
+  return key.startsWith('r!') || key.startsWith('f!') ? key.slice(0, orderStart(key)) : key.slice(0, 2);
 }
 
 /** Priority and sequence of a ready key: its last two numbers. */

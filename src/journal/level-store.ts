@@ -70,6 +70,12 @@ interface ReadFrom {
   readonly snapshot?: ReturnType<Level<string, Uint8Array>['snapshot']>;
 }
 
+/** What classic-level has beside what is common to it and to what `level` is in browsers. */
+interface OnDisk {
+  approximateSize(start: string, end: string): Promise<number>;
+  compactRange(start: string, end: string): Promise<void>;
+}
+
 class LevelStore implements Store {
   readonly #db: Level<string, Uint8Array>;
   /** Another directory that stands where the journal's was has another one. */
@@ -136,6 +142,14 @@ class LevelStore implements Store {
     if (identityOf(this.#current) !== this.#currentIdentity) throw new Error(REPLACED);
   }
 
+  sizeOf(from: string, to: string): Promise<number> {
+    return this.#onDisk().approximateSize(from, to);
+  }
+
+  compact(from: string, to: string): Promise<void> {
+    return this.#onDisk().compactRange(from, to);
+  }
+
   close(): Promise<void> {
     return this.#db.close();
   }
@@ -159,6 +173,11 @@ class LevelStore implements Store {
     } finally {
       await iterator.close();
     }
+  }
+
+  /** Safe in Node.js, where `level` is classic-level; its types tell only what browsers can do as well. */
+  #onDisk(): OnDisk {
+    return this.#db as unknown as OnDisk;
   }
 
   /** Damage that LevelDB notices itself, such as a block of a table that cannot be unpacked. */

@@ -16,6 +16,8 @@ export class Marks {
   #writing = new Map<string, string>();
   /** And in the one before it, which whoever raises a mark may not have heard of. */
   #written: ReadonlyMap<string, string> = new Map();
+  /** The lowest key per span of those that were put since somebody began to look what lives there. */
+  readonly #sinceLook = new Map<string, string | undefined>();
   /** The span and key that were noted last. */
   #lastFrom = '';
   #lastKey = '';
@@ -40,10 +42,26 @@ export class Marks {
   /** Says that nothing lives below `key` in the span, as far as the caller can know. */
   raise(from: string, key: string): void {
     let bound = key;
-    for (const limit of [this.#writing.get(from), this.#written.get(from), this.#pinned.get(from)]) {
+    const put = [this.#writing.get(from), this.#written.get(from), this.#sinceLook.get(from)];
+    for (const limit of [...put, this.#pinned.get(from)]) {
       if (limit !== undefined && limit < bound) bound = limit;
     }
     if (bound > this.startOf(from)) this.#set(from, bound);
+  }
+
+  /**
+   * Somebody reads what lives in the span, and hears of nothing that is put there meanwhile: until the next look the
+   * mark passes no such key.
+   */
+  look(from: string): void {
+    this.#sinceLook.set(from, undefined);
+    for (const put of [this.#writing.get(from), this.#written.get(from)])
+      if (put !== undefined) lower(this.#sinceLook, from, put);
+  }
+
+  /** The spans under a prefix that have a mark, by what their keys begin with, in their order. */
+  markedUnder(prefix: string): string[] {
+    return [...this.#marks.keys()].filter((from) => from.startsWith(prefix)).sort();
   }
 
   /** Keeps the mark of the key's span from ever passing it, while this journal is open. */
@@ -66,6 +84,7 @@ export class Marks {
     this.#lastFrom = from;
     this.#lastKey = key;
     lower(this.#writing, from, key);
+    if (this.#sinceLook.has(from)) lower(this.#sinceLook, from, key);
     const mark = this.#marks.get(from);
     if (mark !== undefined && key < mark) this.#set(from, key);
   }
@@ -85,7 +104,7 @@ export class Marks {
   }
 }
 
-function lower(lowest: Map<string, string>, from: string, key: string): void {
+function lower(lowest: Map<string, string | undefined>, from: string, key: string): void {
   const known = lowest.get(from);
   if (known === undefined || key < known) lowest.set(from, key);
 }

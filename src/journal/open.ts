@@ -77,6 +77,8 @@ function releasing(store: Store, owner: Owner): Store {
     view: () => store.view(),
     // The directory stays this owner's meanwhile.
     reopen: () => store.reopen(),
+    sizeOf: async (from, to) => (await store.sizeOf?.(from, to)) ?? 0,
+    compact: async (from, to) => store.compact?.(from, to),
     async close() {
       try {
         owner.withdraw();

@@ -50,6 +50,13 @@ export interface Store extends StoreReader {
    * @throws MillraceError `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_CORRUPT`
    */
   reopen(): Promise<void>;
+  /** About how many bytes a range takes on disk, those of removed keys included. */
+  sizeOf?(from: string, to: string): Promise<number>;
+  /**
+   * Makes room where keys were removed from a range; everything else goes on meanwhile. Takes as long as what lies in
+   * the range is large.
+   */
+  compact?(from: string, to: string): Promise<void>;
   /** Waits for writes in flight. */
   close(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import {
   JOB_STATES,
   isEnd,
   type EndedState,
+  type Job,
   type JobSpec,
   type JobState,
   type JobStatus,
@@ -15,9 +16,11 @@ import { sealRoster } from './roster.js';
 /** By how much the number of jobs in each state changes, in the order of {@link JOB_STATES}. */
 export type CountChange = number[];
 
-/** Jobs that ended in this transaction, under the key of the first of them. */
+/** Jobs of a type that ended in this transaction in one state, under a key that tells when the last of them did. */
 interface Ended {
-  readonly finishedAt: number;
+  readonly state: EndedState;
+  readonly name: string;
+  finishedAt: number;
   readonly sequence: number;
   readonly ids: string[];
 }
@@ -28,10 +31,10 @@ export class Transaction {
   readonly values: (Uint8Array | undefined)[] = [];
   /** By queue. */
   readonly counts = new Map<string, CountChange>();
-  /** The keys of waiting and running jobs among the changes, which the low-water marks must know of. */
+  /** The keys of places and rosters among the changes, which the low-water marks must know of. */
   readonly places: string[] = [];
   readonly #claims = new Map<number, string[]>();
-  readonly #ended = new Map<EndedState, Ended>();
+  readonly #ended: Ended[] = [];
   readonly #onClose: (() => void) | undefined;
   #sync = false;
   #isUrgent = false;
@@ -140,7 +143,17 @@ export class Transaction {
 
   /** The jobs of the claim that have not left it, where others have. */
   keepClaim(claim: number, ids: readonly string[]): this {
-    const key = runningKey(claim);
+    return this.keepRoster(runningKey(claim), ids);
+  }
+
+  /** A job that is not to be kept any longer; its roster is the caller's to change. */
+  remove({ spec, status }: Job): this {
+    this.#count(spec.queue, status.state, -1);
+    return this.forget(specKey(spec.id)).forget(statusKey(spec.id));
+  }
+
+  /** The ids that stay on a roster. */
+  keepRoster(key: string, ids: readonly string[]): this {
     this.#put(key, sealRoster(key, ids));
     this.places.push(key);
     return this;
@@ -158,10 +171,8 @@ export class Transaction {
     this.#onClose?.();
     this.#isClosed = true;
     for (const [claim, ids] of this.#claims) this.keepClaim(claim, ids);
-    for (const [state, { finishedAt, sequence, ids }] of this.#ended) {
-      const key = endedKey(state, finishedAt, sequence);
-      this.#put(key, sealRoster(key, ids));
-    }
+    for (const { state, name, finishedAt, sequence, ids } of this.#ended)
+      this.keepRoster(endedKey(state, name, finishedAt, sequence), ids);
   }
 
   #claim(spec: JobSpec, { claim }: JobStatus): void {
@@ -173,9 +184,12 @@ export class Transaction {
 
   #end(spec: JobSpec, state: EndedState, { finishedAt }: JobStatus): void {
     if (finishedAt === undefined) throw incomplete(spec);
-    const ended = this.#ended.get(state);
-    if (ended) ended.ids.push(spec.id);
-    else this.#ended.set(state, { finishedAt, sequence: spec.sequence, ids: [spec.id] });
+    const { id, name, sequence } = spec;
+    const lane = this.#ended.find((ended) => ended.state === state && ended.name === name);
+    if (lane) {
+      lane.ids.push(id);
+      lane.finishedAt = Math.max(lane.finishedAt, finishedAt);
+    } else this.#ended.push({ state, name, finishedAt, sequence, ids: [id] });
   }
 
   #place(id: string, place: string | undefined): void {

@@ -65,7 +65,7 @@ async function runningPlaces(view: StoreView, now: number): Promise<ReadonlyMap<
   for await (const { key, value } of entriesOf(view, RUNNING_SPAN)) {
     const ids = sound(() => unsealRoster(key, value)) ?? [];
     for (const { id, read } of await reads(view, ids)) {
-      if (!isJob(read) || !isOrphanOf(read.status, claimOf(key))) continue;
+      if (!isJob(read) || !isOrphanOf(read, claimOf(key))) continue;
       if (orphaned(read.status, now).state === 'available') places.set(id, readyKey(read.spec));
     }
   }

@@ -6,7 +6,7 @@ import type { Job, JobSpec } from '../job/record.js';
 import { encodeSpec } from '../job/record-format.js';
 import { enqueued } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
-import { placeOf } from '../journal/keys.js';
+import { placeOf, statusKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { NewClaim } from './executor.js';
 import type { Handle } from './handle.js';
@@ -74,10 +74,15 @@ export class Arrivals {
 
   /**
    * All of them or none, in one write of their own.
-   * @param generation The journal's, where that they are new was read from it.
+   * @param generation The journal's, where that ids are new was read from it.
+   * @param named Those whose ids their caller chose.
    * @throws MillraceError where they are not committed.
    */
-  async addAll(specs: readonly JobSpec[], generation?: number): Promise<Handle[]> {
+  async addAll(
+    specs: readonly JobSpec[],
+    generation?: number,
+    named?: ReadonlySet<JobSpec>,
+  ): Promise<Handle[]> {
     const { journal, results, onAccepted, handleOf } = this.#links;
     const transaction = new Transaction();
     if (generation !== undefined) transaction.readIn(generation);
@@ -88,6 +93,8 @@ export class Arrivals {
       const place = placeOf(job);
       jobs.push({ job, place });
       transaction.enqueue(spec, job.status, place);
+      // A power cut can take back the removal of a job and leave a new one of its id: in no case with its status.
+      if (named?.has(spec)) transaction.forget(statusKey(spec.id));
       if (slices.isOver) await slices.next();
     }
     this.#waiting += specs.length;

@@ -23,6 +23,8 @@ export interface ControlLinks {
   readonly executor: Executor;
   readonly stager: Stager;
   readonly holds: Holds;
+  /** A job that had no attempt was cancelled, and that is committed. */
+  readonly onCancelled: (job: Job) => void;
   /** The job, or a rejection that says why there is none. */
   readonly read: (id: string) => Promise<Job>;
   /** Throws where nothing can be changed now. */
@@ -52,7 +54,7 @@ export class Control {
   }
 
   async #cancelIdle(id: string): Promise<JobState> {
-    const { journal, clock, announcer, backlog, read } = this.#links;
+    const { journal, clock, announcer, backlog, read, onCancelled } = this.#links;
     const { generation } = journal;
     const { spec, status } = await read(id);
     if (hasEnded(status)) return status.state;
@@ -62,7 +64,9 @@ export class Control {
     if (status.state === 'available') backlog.take(spec);
     await journal.commit(change);
     if (status.state === 'available') backlog.settle(spec, readyKey(spec));
-    announcer.cancelled({ spec, status: next });
+    const job = { spec, status: next };
+    announcer.cancelled(job);
+    onCancelled(job);
     return next.state;
   }
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.js';
 import type { JobSnapshot } from '../engine.js';
 import { MillraceError } from '../errors.js';
 import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record.js';
+import { DEFAULT_RETENTION } from '../job/retention.js';
 import type { Journal } from '../journal/journal.js';
 import type { Transaction } from '../journal/transaction.js';
 import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
@@ -13,6 +14,7 @@ import type { Pool } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
 import { ArrivingIds } from './arriving-ids.js';
 import { Backlog } from './backlog.js';
+import { Compactor } from './compactor.js';
 import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { Drain } from './drain.js';
@@ -22,6 +24,7 @@ import { Handle, type JobAccess } from './handle.js';
 import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
 import { Outage } from './outage.js';
+import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
@@ -51,6 +54,8 @@ export class EmbeddedEngine implements JobAccess {
   readonly #backlog: Backlog;
   readonly #dispatcher: Dispatcher;
   readonly #stager: Stager;
+  readonly #pruner: Pruner;
+  readonly #compactor: Compactor;
   readonly #control: Control;
   readonly #outage: Outage;
   readonly #drain: Drain;
@@ -96,6 +101,11 @@ export class EmbeddedEngine implements JobAccess {
       onPromoted: placed,
       onWarning,
     });
+    const retentionOf = (name: string) => settings.types.get(name)?.retention ?? DEFAULT_RETENTION;
+    this.#compactor = new Compactor({ journal, onWarning });
+    const onRemoved = (id: string, bytes: number): void => this.#compactor.removed(id, bytes);
+    const onPass = (): void => this.#compactor.begin();
+    this.#pruner = new Pruner({ journal, clock, retentionOf, onRemoved, onPass, onWarning });
     this.#dispatcher = new Dispatcher({
       backlog: this.#backlog,
       executor: this.executor,
@@ -137,6 +147,7 @@ export class EmbeddedEngine implements JobAccess {
       announcer,
       read: (id) => this.#existing(id),
       assertWritable: () => this.#assertWritable(),
+      onCancelled: placed,
       backlog: this.#backlog,
       executor: this.executor,
       stager: this.#stager,
@@ -145,7 +156,7 @@ export class EmbeddedEngine implements JobAccess {
     this.#outage = new Outage({
       clock,
       suspend: async () =>
-        void (await Promise.all([this.executor.suspend(), this.#stager.stop(), this.#backlog.stop()])),
+        void (await Promise.all([this.executor.suspend(), this.#backlog.stop(), this.#stopLoops()])),
       reopen: (error) => this.#reopen(error),
       resume: () => this.#resume(),
       giveUp: (error) => this.executor.giveUp(error),
@@ -243,7 +254,7 @@ export class EmbeddedEngine implements JobAccess {
 
   async #close(timeoutMs: number): Promise<void> {
     const { journal, pools, announcer, clock } = this.#parts;
-    await this.#stager.stop();
+    await this.#stopLoops();
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(resolve, timeoutMs);
       void this.executor.whenIdle().then(() => {
@@ -286,6 +297,7 @@ export class EmbeddedEngine implements JobAccess {
     if (state === 'available' || state === 'running') this.#drain.notice(true);
     if (state === 'available') this.#backlog.add(job, place);
     else if (runAt !== undefined) this.#stager.notice(runAt);
+    else this.#pruner.notice(job);
     this.wake();
   }
 
@@ -329,11 +341,17 @@ export class EmbeddedEngine implements JobAccess {
     if (!this.#closing) this.#startLoops();
   }
 
+  async #stopLoops(): Promise<void> {
+    await Promise.all([this.#stager.stop(), this.#pruner.stop(), this.#compactor.stop()]);
+  }
+
   /** By what the journal holds now. */
   #startLoops(): void {
     // Not awaited by open(): a long backlog must not make it slow. It never rejects.
     void this.#backlog.load();
     this.#stager.start();
+    this.#compactor.start();
+    this.#pruner.start();
     this.wake();
   }
 

@@ -136,7 +136,7 @@ export class Intake {
       firsts.set(spec.id, spec);
       return true;
     });
-    return fresh.length > 0 ? this.#arrivals.addAll(fresh, generation) : [];
+    return fresh.length > 0 ? this.#arrivals.addAll(fresh, generation, named) : [];
   }
 }
 

@@ -87,7 +87,7 @@ function reconcileOne(draft: Draft, attempt: Attempt, job: Job, read: JobRead, i
     draft.jobs.set(attempt, { spec, status: claimed });
     return;
   }
-  if (!isOrphanOf(read.status, status.claim ?? 0)) {
+  if (!isOrphanOf(read, status.claim ?? 0)) {
     draft.written.push({ attempt, before: job, job: read });
     return;
   }

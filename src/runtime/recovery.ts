@@ -90,7 +90,7 @@ function release(
     }
     const { spec, status } = read;
     // Others of its claim were running longer.
-    if (!isOrphanOf(status, claim)) continue;
+    if (!isOrphanOf(read, claim)) continue;
     const next = orphaned(status, now);
     change.move(spec, { ...status, state: 'running', claim }, next);
     // A release that a power cut takes back is made again; an end that somebody hears of must stay.

@@ -56,6 +56,22 @@ const atOpen: [given: object, says: string[], code?: string][] = [
     { jobs: { work: inlineJob(() => 1, { backoff: { type: 'exponential', jitter: 'some' as never } }) } },
     ['`jobs.work.backoff.jitter`', '"some"'],
   ],
+  [
+    { jobs: { work: inlineJob(() => 1, { retention: '1h' as never }) } },
+    ['`jobs.work.retention`', 'an object', '"1h"'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { retention: { completed: 'for ever' as never } }) } },
+    ['`jobs.work.retention.completed`', "'forever'", "'7d'", '"for ever"'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { retention: { failed: Infinity } }) } },
+    ['`jobs.work.retention.failed`', 'Infinity'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { retention: { cancelled: -1 } }) } },
+    ['`jobs.work.retention.cancelled`', 'at least 0', '-1'],
+  ],
   [{ queues: {} }, ['`queues`', 'at least one']],
   [{ queues: { default: {}, 'a queue': {} } }, ['`queues`', '"a queue"']],
   [{ queues: { default: 7 } }, ['`queues.default`', 'an object', '7']],

@@ -12,7 +12,7 @@ import {
   settled,
   type RetryPolicy,
 } from '../../src/job/transitions.js';
-import { NOW, specOf } from '../fixtures/jobs.js';
+import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 
 const ERROR = Uint8Array.of(1);
 const POLICY: RetryPolicy = { maxAttempts: 3, backoff: { delayMs: 1_000, maxMs: 60_000, jitter: 'none' } };
@@ -144,7 +144,11 @@ test.each<[what: string, stored: JobStatus, isOrphan: boolean]>([
   ['waits for its next attempt', { ...available, state: 'retryable', attempt: 1, claim: 7 }, false],
   ['has ended', { ...available, state: 'completed', attempt: 1, claim: 7 }, false],
 ])('a job on the roster of claim 7 that %s', (_what, stored, isOrphan) => {
-  expect(isOrphanOf(stored, 7)).toBe(isOrphan);
+  expect(isOrphanOf(jobOf(5, {}, stored), 7)).toBe(isOrphan);
+});
+
+test('a job that was enqueued after a claim is no orphan of it, whatever had its id before', () => {
+  expect(isOrphanOf(jobOf(8, {}, available), 7)).toBe(false);
 });
 
 test('an orphan becomes available, and its attempt does not count', () => {

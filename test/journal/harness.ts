@@ -1,6 +1,6 @@
 /** What the suites of the journal share. */
 import { onTestFinished } from 'vitest';
-import type { Job, JobSpec, JobStatus } from '../../src/job/record.js';
+import type { EndedState, Job, JobSpec, JobStatus } from '../../src/job/record.js';
 import { claimed, enqueued } from '../../src/job/transitions.js';
 import { Journal, type IndexPage } from '../../src/journal/journal.js';
 import { Transaction } from '../../src/journal/transaction.js';
@@ -42,7 +42,15 @@ export async function move(journal: Journal, { spec, status }: Job, next: JobSta
 }
 
 export function claim(journal: Journal, job: Job): Promise<Job> {
-  return move(journal, job, claimed(job.status, journal.nextSequence(), NOW));
+  return move(journal, job, claimed(job.status, claimNumber(journal, job), NOW));
+}
+
+/** A new claim has a greater number than its jobs, to which tests give theirs themselves. */
+export function claimNumber(journal: Journal, ...jobs: readonly Job[]): number {
+  const highest = Math.max(...jobs.map(({ spec }) => spec.sequence));
+  let number = journal.nextSequence();
+  while (number <= highest) number = journal.nextSequence();
+  return number;
 }
 
 /** What is compared with `toStrictEqual`: a clone has Uint8Arrays where one store gives Buffers. */
@@ -72,6 +80,18 @@ export async function runningIds(journal: Journal, limit = 100): Promise<string[
   let after: string | undefined;
   do {
     const page = await journal.running(after, limit);
+    all.push(...page.rosters.flatMap(({ ids }) => ids));
+    after = page.next;
+  } while (after !== undefined);
+  return all;
+}
+
+/** The ids of those jobs of the type `resize` that ended in a state, the oldest first. */
+export async function endedIds(journal: Journal, state: EndedState, limit = 100): Promise<string[]> {
+  const all: string[] = [];
+  let after: string | undefined;
+  do {
+    const page = await journal.ended(state, 'resize', { after, until: Number.MAX_SAFE_INTEGER - 1, limit });
     all.push(...page.rosters.flatMap(({ ids }) => ids));
     after = page.next;
   } while (after !== undefined);

@@ -16,7 +16,8 @@ const QUEUES = ['default', 'default-2', 'low'];
 const POLICY = { maxAttempts: 3, backoff: { delayMs: 50, maxMs: 1_000, jitter: 'none' as const } };
 const BYTES = Uint8Array.of(1);
 
-type What = 'enqueue' | 'schedule' | 'promote' | 'claim' | 'complete' | 'error' | 'release' | 'cancel';
+type What =
+  'enqueue' | 'schedule' | 'promote' | 'claim' | 'complete' | 'error' | 'release' | 'cancel' | 'remove';
 /** A transition of the n-th job that it is possible for, a moment to wait for all commits, or the process's end. */
 export type Step = readonly [what: What | 'wait' | 'reopen' | 'kill', n: number];
 
@@ -35,7 +36,7 @@ export const anyWalk = (): fc.Arbitrary<Step[]> =>
           'claim',
         ] as const),
         ...(['claim', 'claim', 'complete', 'error', 'error', 'release', 'cancel', 'wait', 'wait'] as const),
-        ...(['wait', 'reopen', 'kill'] as const),
+        ...(['remove', 'wait', 'reopen', 'kill'] as const),
       ),
       fc.nat(40),
     ),
@@ -49,6 +50,7 @@ const FROM: Record<Exclude<What, 'enqueue' | 'schedule'>, readonly JobState[]> =
   error: ['running'],
   release: ['running'],
   cancel: ['scheduled', 'available', 'retryable', 'running'],
+  remove: ['completed', 'failed', 'cancelled'],
 };
 
 const byPriority = (a: Job, b: Job): number => b.spec.priority - a.spec.priority;
@@ -95,7 +97,9 @@ export class JournalModel {
       default: {
         const able = [...this.#jobs.values()].filter(({ status }) => FROM[what].includes(status.state));
         const job = able[n % able.length];
-        if (job) this.#move(job, this.#next(job.status, what));
+        if (!job) break;
+        if (what === 'remove') this.#remove(job);
+        else this.#move(job, this.#next(job.status, what));
       }
     }
   }
@@ -144,7 +148,12 @@ export class JournalModel {
     this.#commits.push(this.#journal.commit(change));
   }
 
-  #next(status: JobStatus, what: keyof typeof FROM): JobStatus {
+  #remove(job: Job): void {
+    this.#jobs.delete(job.spec.id);
+    this.#commits.push(this.#journal.commit(new Transaction().remove(job)));
+  }
+
+  #next(status: JobStatus, what: Exclude<keyof typeof FROM, 'remove'>): JobStatus {
     const now = this.#now;
     switch (what) {
       case 'promote':

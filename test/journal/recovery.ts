@@ -6,7 +6,7 @@ import { Transaction } from '../../src/journal/transaction.js';
 import { recover } from '../../src/runtime/recovery.js';
 import type { DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
-import { claim, enqueue, move, openOn, readyIds, runningIds, tamper } from './harness.js';
+import { claim, claimNumber, enqueue, move, openOn, readyIds, runningIds, tamper } from './harness.js';
 
 const POLICY = { maxAttempts: 3, backoff: { delayMs: 0, maxMs: 0, jitter: 'none' as const } };
 
@@ -152,7 +152,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     let disk = await createDisk();
     const { journal } = await openOn(disk);
     const jobs = await enqueue(journal, ...Array.from({ length: 4 }, (_, i) => specOf(i + 1)));
-    const number = journal.nextSequence();
+    const number = claimNumber(journal, ...jobs);
     const together = new Transaction();
     const running = jobs.map(({ spec, status }) => ({ spec, status: claimed(status, number, NOW) }));
     for (const [i, { spec, status }] of running.entries())
@@ -165,7 +165,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     leave.move(over.spec, over.status, completed).move(released.spec, released.status, available);
     await journal.commit(leave);
     // One that was released is claimed anew, and its process dies, too.
-    const again = claimed(available, journal.nextSequence(), NOW);
+    const again = claimed(available, claimNumber(journal, released), NOW);
     await journal.commit(new Transaction().move(released.spec, available, again));
 
     disk = await disk.afterKill();
@@ -181,7 +181,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     const { journal } = await openOn(disk);
     const [job = jobOf(1)] = await enqueue(journal, specOf(1));
     await claim(journal, job);
-    const again = claimed(job.status, journal.nextSequence(), NOW);
+    const again = claimed(job.status, claimNumber(journal, job), NOW);
     await journal.commit(new Transaction().keepClaim(again.claim ?? 0, ['job-1']));
     const next = await openOn(await disk.afterKill());
     const { jobs } = await recover(next.journal, NOW);
@@ -199,11 +199,39 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     expect(await next.journal.running(undefined, 10)).toStrictEqual({ rosters: [] });
   });
 
+  test(`${name}: a job on a claim's roster that is no longer kept leaves its id to another, which is no orphan`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const [over = jobOf(1), other = jobOf(2)] = await enqueue(
+      journal,
+      specOf(1, { id: 'reused' }),
+      specOf(2),
+    );
+    const number = claimNumber(journal, over, other);
+    const together = new Transaction();
+    const running = [over, other].map(({ spec, status }) => ({ spec, status: claimed(status, number, NOW) }));
+    for (const [i, { spec, status }] of running.entries())
+      together.move(spec, [over, other][i]?.status ?? status, status);
+    await journal.commit(together);
+    const [first = over] = running;
+    const completed = settled(first.status, { kind: 'completed', result: Uint8Array.of(1) }, POLICY, NOW, 0);
+    // Its claim stays open, for the other job goes on.
+    await journal.commit(new Transaction().move(first.spec, first.status, completed));
+    await journal.commit(new Transaction().remove({ spec: first.spec, status: completed }));
+    await enqueue(journal, specOf(journal.nextSequence(), { id: 'reused' }));
+
+    const next = await openOn(await disk.afterKill());
+    const { jobs } = await recover(next.journal, NOW);
+    expect(jobs.map(({ spec }) => spec.id)).toStrictEqual(['job-2']);
+    expect(next.journal.counts()).toMatchObject({ available: 2, running: 0, completed: 0 });
+    expect((await readyIds(next.journal)).sort()).toStrictEqual(['job-2', 'reused']);
+  });
+
   test(`${name}: a roster keeps the orphan that cannot be read, and lets the others go`, async () => {
     const disk = await createDisk();
     const { journal } = await openOn(disk);
     const jobs = await enqueue(journal, specOf(1), specOf(2));
-    const number = journal.nextSequence();
+    const number = claimNumber(journal, ...jobs);
     const together = new Transaction();
     for (const { spec, status } of jobs) together.move(spec, status, claimed(status, number, NOW));
     await journal.commit(together);

@@ -1,0 +1,48 @@
+/** How long jobs are kept once they have ended. */
+import { invalidOption, MillraceError } from '../errors.js';
+import { toMs, type Duration } from './duration.js';
+import type { EndedState } from './record.js';
+
+/**
+ * How long a job is kept once it has ended: its record with its result or error, and its id, which is taken until then.
+ * It is removed within about a second after that time; with 0 as soon as it has ended, with `'forever'` never.
+ */
+export interface Retention {
+  /** Default `'24h'`. */
+  completed?: Duration | 'forever';
+  /** Default `'7d'`. */
+  failed?: Duration | 'forever';
+  /** Default `'24h'`. */
+  cancelled?: Duration | 'forever';
+}
+
+/** A {@link Retention} whose options were checked: milliseconds, Infinity where for ever. */
+export type RetentionPolicy = Readonly<Record<EndedState, number>>;
+
+export function retentionPolicy(retention: Retention, option: string): RetentionPolicy {
+  if (typeof retention !== 'object' || retention === null)
+    throw invalidOption(option, 'an object', retention);
+  const { completed = '24h', failed = '7d', cancelled = '24h' } = retention;
+  return {
+    completed: keptMs(completed, `${option}.completed`),
+    failed: keptMs(failed, `${option}.failed`),
+    cancelled: keptMs(cancelled, `${option}.cancelled`),
+  };
+}
+
+function keptMs(duration: Duration | 'forever', option: string): number {
+  if (duration === 'forever') return Infinity;
+  try {
+    return toMs(duration, option);
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    throw invalidOption(
+      option,
+      "'forever', milliseconds of at least 0, or a string like '90s' or '7d'",
+      duration,
+    );
+  }
+}
+
+/** What holds for jobs of a type that the code does not know any more. */
+export const DEFAULT_RETENTION: RetentionPolicy = retentionPolicy({}, 'retention');

@@ -1,0 +1,293 @@
+/**
+ * Removes jobs that have ended once they were kept for as long as their type says. One timer, for the first of them.
+ *
+ * A type's ended jobs lie in a lane per state, the oldest first: only what goes is read. Nobody has to hold a job
+ * meanwhile, for one that has ended does not change any more; and it goes in one batch, so that whoever reads it, such
+ * as an enqueue with its id, finds it whole or not at all.
+ */
+import type { Clock, Timer } from '../clock.js';
+import { asError, MillraceError } from '../errors.js';
+import { ENDED_STATES, hasEnded, type EndedState, type Job } from '../job/record.js';
+import type { RetentionPolicy } from '../job/retention.js';
+import type { EndedRoster, Journal, JobRead } from '../journal/journal.js';
+import { endedLaneSpan } from '../journal/keys.js';
+import { Transaction } from '../journal/transaction.js';
+
+export interface PrunerLinks {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  /** Of a job type, whether the code knows it or not. */
+  readonly retentionOf: (name: string) => RetentionPolicy;
+  /** A job was removed. @param bytes Of its payload and result. */
+  readonly onRemoved: (id: string, bytes: number) => void;
+  /** A pass is over. */
+  readonly onPass: () => void;
+  readonly onWarning: (error: MillraceError) => void;
+}
+
+/** The jobs of one type that ended in one state. */
+interface Lane {
+  readonly state: EndedState;
+  readonly name: string;
+  readonly keptMs: number;
+  /** When the first of them is to go, as far as is known. */
+  dueAt: number;
+  /** How many go in one write, after how large the last ones were. */
+  batch: number;
+}
+
+/** A roster on which there are jobs to go. */
+interface Work {
+  readonly key: string;
+  /** Those that were not looked at yet. */
+  ids: readonly string[];
+  /** Those that cannot be read. They stay. */
+  readonly damaged: string[];
+}
+
+/** How many rosters are read at once. */
+const PAGE = 100;
+/** How many jobs go in one write at most: few enough not to be felt on the event loop. */
+const BATCH = 200;
+/** While it is not known how large jobs are. */
+const FIRST_BATCH = 20;
+/** Where jobs are large, so few are read at once that they take about this much memory. */
+const BATCH_BYTES = 4 << 20;
+/** Between two passes, so that jobs that end one by one go together. */
+const REST_MS = 1_000;
+/** And at most so long where one pass after the other fails. */
+const MAX_REST_MS = 60_000;
+/** While jobs are kept the clock is looked at this often, for it may be set forward. */
+const LOOK_EVERY_MS = 3_600_000;
+
+export class Pruner {
+  readonly #links: PrunerLinks;
+  readonly #lanes: Readonly<Record<EndedState, Map<string, Lane>>> = {
+    completed: new Map(),
+    failed: new Map(),
+    cancelled: new Map(),
+  };
+  /** Rosters with a job that cannot be read: reported once, and left in the journal. */
+  readonly #damaged = new Set<string>();
+  #restMs = REST_MS;
+  /** Whether it is known what earlier processes have left. */
+  #hasLooked = false;
+  #timer: Timer | undefined;
+  /** When the timer fires, in monotonic time. */
+  #timerAt = Infinity;
+  #pass: Promise<void> | undefined;
+  #isStopped = true;
+
+  constructor(links: PrunerLinks) {
+    this.#links = links;
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.#hasLooked = false;
+    this.#begin();
+  }
+
+  /** Waits for a batch that is under way. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#disarm();
+    await this.#pass;
+  }
+
+  /** A job has ended, and that is committed. */
+  notice({ spec, status }: Job): void {
+    if (!hasEnded(status) || status.finishedAt === undefined) return;
+    const lane = this.#laneOf(status.state, spec.name);
+    const dueAt = status.finishedAt + lane.keptMs;
+    if (dueAt >= lane.dueAt) return;
+    lane.dueAt = dueAt;
+    this.#arm(dueAt);
+  }
+
+  /** Resolves once no pass is under way. */
+  async passed(): Promise<void> {
+    await this.#pass;
+  }
+
+  #laneOf(state: EndedState, name: string): Lane {
+    const lanes = this.#lanes[state];
+    let lane = lanes.get(name);
+    if (!lane) {
+      lane = {
+        state,
+        name,
+        keptMs: this.#links.retentionOf(name)[state],
+        dueAt: Infinity,
+        batch: FIRST_BATCH,
+      };
+      lanes.set(name, lane);
+    }
+    return lane;
+  }
+
+  #allLanes(): Lane[] {
+    return ENDED_STATES.flatMap((state) => [...this.#lanes[state].values()]);
+  }
+
+  /** Where nothing else is to be done, a process does not stay for it. */
+  #arm(dueAt: number): void {
+    const { clock, journal } = this.#links;
+    if (this.#isStopped || this.#pass || dueAt === Infinity || journal.failure) return;
+    const delayMs = Math.max(this.#restMs, Math.min(dueAt - clock.now(), LOOK_EVERY_MS));
+    const at = clock.monotonic() + delayMs;
+    if (at >= this.#timerAt) return;
+    this.#disarm();
+    this.#timerAt = at;
+    this.#timer = clock.setTimer(() => this.#begin(), delayMs, { keepsAlive: false });
+  }
+
+  #disarm(): void {
+    this.#timer?.cancel();
+    this.#timerAt = Infinity;
+  }
+
+  #begin(): void {
+    this.#disarm();
+    this.#pass = this.#run().finally(() => {
+      this.#pass = undefined;
+      this.#links.onPass();
+      const dueAt = this.#hasLooked ? Math.min(...this.#allLanes().map((lane) => lane.dueAt)) : 0;
+      this.#arm(dueAt);
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { journal, clock, onWarning } = this.#links;
+    try {
+      if (!this.#hasLooked) await this.#look();
+      const now = clock.now();
+      for (const lane of this.#allLanes()) if (lane.dueAt <= now) await this.#prune(lane, now);
+      this.#restMs = REST_MS;
+    } catch (thrown) {
+      // A journal that has stopped writing has said so itself.
+      if (journal.failure || this.#isStopped) return;
+      const cause = asError(thrown);
+      const message = `Jobs that are kept no longer could not be removed, and are tried again: ${cause.message}`;
+      onWarning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
+      this.#restMs = Math.min(2 * this.#restMs, MAX_REST_MS);
+    }
+  }
+
+  /** Finds what earlier processes have left. */
+  async #look(): Promise<void> {
+    for (const state of ENDED_STATES) {
+      for (const { name, finishedAt } of await this.#links.journal.endedLanes(state)) {
+        const lane = this.#laneOf(state, name);
+        lane.dueAt = Math.min(lane.dueAt, finishedAt + lane.keptMs);
+      }
+    }
+    this.#hasLooked = true;
+  }
+
+  async #prune(lane: Lane, now: number): Promise<void> {
+    const { keptMs, dueAt } = lane;
+    // What is noticed from here on may come too late for this pass.
+    lane.dueAt = Infinity;
+    try {
+      await this.#pruneUntil(lane, now - keptMs);
+    } catch (thrown) {
+      lane.dueAt = Math.min(lane.dueAt, dueAt);
+      throw thrown;
+    }
+  }
+
+  async #pruneUntil(lane: Lane, until: number): Promise<void> {
+    const { journal } = this.#links;
+    const { state, name, keptMs } = lane;
+    let last: string | undefined;
+    for (let after: string | undefined; ;) {
+      const { rosters, next } = await journal.ended(state, name, { after, until, limit: PAGE });
+      await this.#removeAll(lane, until, rosters);
+      if (this.#isStopped) return;
+      last = next ?? rosters.at(-1)?.key ?? last;
+      if (next === undefined) break;
+      after = next;
+    }
+    const first = await journal.firstEndedAfter(state, name, until);
+    if (first) lane.dueAt = Math.min(lane.dueAt, first.finishedAt + keptMs);
+    const live = first?.key ?? last;
+    if (live !== undefined) journal.raiseMark(endedLaneSpan(state, name).from, live);
+  }
+
+  async #removeAll(lane: Lane, until: number, rosters: readonly EndedRoster[]): Promise<void> {
+    const queue = rosters
+      .filter(({ key }) => !this.#damaged.has(key))
+      .map(({ key, ids }): Work => ({ key, ids, damaged: [] }));
+    while (queue.length > 0 && !this.#isStopped) {
+      const batch: [work: Work, ids: readonly string[]][] = [];
+      for (let room = lane.batch; room > 0;) {
+        const [work] = queue;
+        if (!work) break;
+        const ids = work.ids.slice(0, room);
+        work.ids = work.ids.slice(room);
+        batch.push([work, ids]);
+        room -= ids.length;
+        if (work.ids.length === 0) queue.shift();
+      }
+      await this.#remove(lane, until, batch);
+    }
+  }
+
+  /** Not synced: a removal that a power cut takes back is made again. */
+  async #remove(
+    lane: Lane,
+    until: number,
+    batch: readonly (readonly [work: Work, ids: readonly string[]])[],
+  ): Promise<void> {
+    const { journal, onRemoved } = this.#links;
+    const { generation } = journal;
+    const reads = await journal.jobs(batch.flatMap(([, ids]) => ids));
+    lane.batch = fittingBatch(reads);
+    const change = new Transaction().readIn(generation);
+    const removed: Job[] = [];
+    let i = 0;
+    for (const [work, ids] of batch) {
+      const damagedBefore = work.damaged.length;
+      for (const id of ids) {
+        const read = reads[i++];
+        if (read instanceof MillraceError) this.#report(work, id, read);
+        // Any other was removed before, and there may be a new one of its id.
+        else if (read && isToGo(read, lane, until)) {
+          change.remove(read);
+          removed.push(read);
+        }
+      }
+      const left = [...work.damaged, ...work.ids];
+      if (left.length === 0) change.forget(work.key);
+      else if (work.damaged.length - damagedBefore < ids.length) change.keepRoster(work.key, left);
+    }
+    if (change.keys.length > 0) await journal.commit(change);
+    for (const job of removed) onRemoved(job.spec.id, bytesOf(job));
+  }
+
+  #report(work: Work, id: string, error: MillraceError): void {
+    work.damaged.push(id);
+    this.#damaged.add(work.key);
+    this.#links.journal.pin(work.key);
+    this.#links.onWarning(error);
+  }
+}
+
+const bytesOf = ({ spec, status }: Job): number => spec.payload.byteLength + (status.result?.byteLength ?? 0);
+
+/** So many jobs that, were they as large as these, they would fit. */
+function fittingBatch(reads: readonly JobRead[]): number {
+  let bytes = 0;
+  for (const read of reads) {
+    if (!read || read instanceof MillraceError) continue;
+    bytes += bytesOf(read);
+  }
+  const fitting = Math.floor((BATCH_BYTES * reads.length) / Math.max(bytes, 1));
+  return Math.max(1, Math.min(BATCH, fitting));
+}
+
+/** A power cut may have brought back the roster of a job whose id another job has by now. */
+function isToGo({ spec, status }: Job, { state, name }: Lane, until: number): boolean {
+  return spec.name === name && status.state === state && (status.finishedAt ?? Infinity) <= until;
+}
