@@ -47,6 +47,11 @@ export class Compactor {
     await this.#work;
   }
 
+  /** Resolves once nothing is being compacted. */
+  async passed(): Promise<void> {
+    await this.#work;
+  }
+
   /** A job was removed. @param bytes Of its payload and result. */
   removed(id: string, bytes: number): void {
     if (this.#first === undefined || id < this.#first) this.#first = id;

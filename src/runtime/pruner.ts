@@ -9,50 +9,25 @@ import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import { ENDED_STATES, hasEnded, type EndedState, type Job } from '../job/record.js';
 import type { RetentionPolicy } from '../job/retention.js';
-import type { EndedRoster, Journal, JobRead } from '../journal/journal.js';
 import { endedLaneSpan } from '../journal/keys.js';
-import { Transaction } from '../journal/transaction.js';
+import { FIRST_BATCH, Remover, type RemovalLane, type RemoverLinks } from './remover.js';
 
-export interface PrunerLinks {
-  readonly journal: Journal;
+export interface PrunerLinks extends RemoverLinks {
   readonly clock: Clock;
   /** Of a job type, whether the code knows it or not. */
   readonly retentionOf: (name: string) => RetentionPolicy;
-  /** A job was removed. @param bytes Of its payload and result. */
-  readonly onRemoved: (id: string, bytes: number) => void;
   /** A pass is over. */
   readonly onPass: () => void;
-  readonly onWarning: (error: MillraceError) => void;
 }
 
-/** The jobs of one type that ended in one state. */
-interface Lane {
-  readonly state: EndedState;
-  readonly name: string;
+interface Lane extends RemovalLane {
   readonly keptMs: number;
-  /** When the first of them is to go, as far as is known. */
+  /** When the first of its jobs is to go, as far as is known. */
   dueAt: number;
-  /** How many go in one write, after how large the last ones were. */
-  batch: number;
-}
-
-/** A roster on which there are jobs to go. */
-interface Work {
-  readonly key: string;
-  /** Those that were not looked at yet. */
-  ids: readonly string[];
-  /** Those that cannot be read. They stay. */
-  readonly damaged: string[];
 }
 
 /** How many rosters are read at once. */
 const PAGE = 100;
-/** How many jobs go in one write at most: few enough not to be felt on the event loop. */
-const BATCH = 200;
-/** While it is not known how large jobs are. */
-const FIRST_BATCH = 20;
-/** Where jobs are large, so few are read at once that they take about this much memory. */
-const BATCH_BYTES = 4 << 20;
 /** Between two passes, so that jobs that end one by one go together. */
 const REST_MS = 1_000;
 /** And at most so long where one pass after the other fails. */
@@ -62,13 +37,12 @@ const LOOK_EVERY_MS = 3_600_000;
 
 export class Pruner {
   readonly #links: PrunerLinks;
+  readonly #remover: Remover;
   readonly #lanes: Readonly<Record<EndedState, Map<string, Lane>>> = {
     completed: new Map(),
     failed: new Map(),
     cancelled: new Map(),
   };
-  /** Rosters with a job that cannot be read: reported once, and left in the journal. */
-  readonly #damaged = new Set<string>();
   #restMs = REST_MS;
   /** Whether it is known what earlier processes have left. */
   #hasLooked = false;
@@ -80,6 +54,7 @@ export class Pruner {
 
   constructor(links: PrunerLinks) {
     this.#links = links;
+    this.#remover = new Remover(links);
   }
 
   start(): void {
@@ -203,7 +178,7 @@ export class Pruner {
     let last: string | undefined;
     for (let after: string | undefined; ;) {
       const { rosters, next } = await journal.ended(state, name, { after, until, limit: PAGE });
-      await this.#removeAll(lane, until, rosters);
+      await this.#remover.remove(lane, until, rosters, () => this.#isStopped);
       if (this.#isStopped) return;
       last = next ?? rosters.at(-1)?.key ?? last;
       if (next === undefined) break;
@@ -214,80 +189,4 @@ export class Pruner {
     const live = first?.key ?? last;
     if (live !== undefined) journal.raiseMark(endedLaneSpan(state, name).from, live);
   }
-
-  async #removeAll(lane: Lane, until: number, rosters: readonly EndedRoster[]): Promise<void> {
-    const queue = rosters
-      .filter(({ key }) => !this.#damaged.has(key))
-      .map(({ key, ids }): Work => ({ key, ids, damaged: [] }));
-    while (queue.length > 0 && !this.#isStopped) {
-      const batch: [work: Work, ids: readonly string[]][] = [];
-      for (let room = lane.batch; room > 0;) {
-        const [work] = queue;
-        if (!work) break;
-        const ids = work.ids.slice(0, room);
-        work.ids = work.ids.slice(room);
-        batch.push([work, ids]);
-        room -= ids.length;
-        if (work.ids.length === 0) queue.shift();
-      }
-      await this.#remove(lane, until, batch);
-    }
-  }
-
-  /** Not synced: a removal that a power cut takes back is made again. */
-  async #remove(
-    lane: Lane,
-    until: number,
-    batch: readonly (readonly [work: Work, ids: readonly string[]])[],
-  ): Promise<void> {
-    const { journal, onRemoved } = this.#links;
-    const { generation } = journal;
-    const reads = await journal.jobs(batch.flatMap(([, ids]) => ids));
-    lane.batch = fittingBatch(reads);
-    const change = new Transaction().readIn(generation);
-    const removed: Job[] = [];
-    let i = 0;
-    for (const [work, ids] of batch) {
-      const damagedBefore = work.damaged.length;
-      for (const id of ids) {
-        const read = reads[i++];
-        if (read instanceof MillraceError) this.#report(work, id, read);
-        // Any other was removed before, and there may be a new one of its id.
-        else if (read && isToGo(read, lane, until)) {
-          change.remove(read);
-          removed.push(read);
-        }
-      }
-      const left = [...work.damaged, ...work.ids];
-      if (left.length === 0) change.forget(work.key);
-      else if (work.damaged.length - damagedBefore < ids.length) change.keepRoster(work.key, left);
-    }
-    if (change.keys.length > 0) await journal.commit(change);
-    for (const job of removed) onRemoved(job.spec.id, bytesOf(job));
-  }
-
-  #report(work: Work, id: string, error: MillraceError): void {
-    work.damaged.push(id);
-    this.#damaged.add(work.key);
-    this.#links.journal.pin(work.key);
-    this.#links.onWarning(error);
-  }
-}
-
-const bytesOf = ({ spec, status }: Job): number => spec.payload.byteLength + (status.result?.byteLength ?? 0);
-
-/** So many jobs that, were they as large as these, they would fit. */
-function fittingBatch(reads: readonly JobRead[]): number {
-  let bytes = 0;
-  for (const read of reads) {
-    if (!read || read instanceof MillraceError) continue;
-    bytes += bytesOf(read);
-  }
-  const fitting = Math.floor((BATCH_BYTES * reads.length) / Math.max(bytes, 1));
-  return Math.max(1, Math.min(BATCH, fitting));
-}
-
-/** A power cut may have brought back the roster of a job whose id another job has by now. */
-function isToGo({ spec, status }: Job, { state, name }: Lane, until: number): boolean {
-  return spec.name === name && status.state === state && (status.finishedAt ?? Infinity) <= until;
 }

@@ -8,28 +8,34 @@ import {
   type Logger,
   type Selection,
 } from '../../src/index.js';
-import type { JobTypeOptions } from '../../src/index.js';
+import type { JobTypeOptions, Retention } from '../../src/index.js';
 import handle from './handler.js';
 
 const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
 /** A thread that was told to stop is ended soon after. */
 const common = { backoff, grace: 15 } as const;
 
-const thread = (options: JobTypeOptions) =>
-  threadJob<typeof import('./handler.js')>(new URL('./handler.js', import.meta.url), {
-    ...common,
-    ...options,
+/** @param retention Of all of them; absent where they are kept for as long as it goes by default. */
+function catalogueOf(retention: Retention | undefined) {
+  const kept = retention && { retention };
+  const thread = (options: JobTypeOptions) =>
+    threadJob<typeof import('./handler.js')>(new URL('./handler.js', import.meta.url), {
+      ...common,
+      ...kept,
+      ...options,
+    });
+  return defineJobs({
+    tiny: thread({}),
+    work: thread({ queue: 'low', maxAttempts: 4 }),
+    narrow: thread({ queue: 'narrow', concurrency: 1 }),
+    stuck: thread({ timeout: 30, maxAttempts: 2 }),
+    mail: inlineJob(handle, { backoff, ...kept, concurrency: 4 }),
+    // An inline handler that is given up after its grace goes on; here less long than an engine takes to open again.
+    call: inlineJob(handle, { backoff, ...kept, grace: 2, timeout: 20, maxAttempts: 2, queue: 'low' }),
   });
+}
 
-export const jobs = defineJobs({
-  tiny: thread({}),
-  work: thread({ queue: 'low', maxAttempts: 4 }),
-  narrow: thread({ queue: 'narrow', concurrency: 1 }),
-  stuck: thread({ timeout: 30, maxAttempts: 2 }),
-  mail: inlineJob(handle, { backoff, concurrency: 4 }),
-  // An inline handler that is given up after its grace goes on; here less long than an engine takes to open again.
-  call: inlineJob(handle, { backoff, grace: 2, timeout: 20, maxAttempts: 2, queue: 'low' }),
-});
+export const jobs = catalogueOf(undefined);
 
 export type Name = keyof typeof jobs;
 
@@ -55,8 +61,14 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 export interface Tuning {
   readonly threads: { readonly count: number; readonly batchSize: number };
   readonly selection: Selection;
+  readonly retention?: Retention;
 }
 
-export function openEngine(directory: string, durability: Durability, tuning: Tuning): Promise<Engine> {
+export function openEngine(
+  directory: string,
+  durability: Durability,
+  { retention, ...tuning }: Tuning,
+): Promise<Engine> {
+  const jobs = catalogueOf(retention);
   return Millrace.open({ directory, jobs, queues, durability, logger: silent, ...tuning });
 }

@@ -2,6 +2,7 @@
 import type { Durability, EnqueueOptions } from '../../src/index.js';
 import type { Name, queues, Tuning } from './catalogue.js';
 import type { Act, Work } from './handler.js';
+import { KEPT_MS } from './lives.js';
 import type { Random } from './random.js';
 
 type Acts = Work['acts'];
@@ -85,7 +86,11 @@ export function drawOptions(random: Random, durability: Durability): Options {
   return options;
 }
 
+const BRIEF = { completed: KEPT_MS, failed: KEPT_MS, cancelled: KEPT_MS };
+
 export const drawTuning = (random: Random): Tuning => ({
   threads: { count: random.integer(1, 3), batchSize: random.pick([1, 100]) },
   selection: random.pick(['weighted', 'strict']),
+  // Mostly so short that what one process has finished is gone in the next but one.
+  ...(random.chance(0.75) && { retention: BRIEF }),
 });

@@ -1,12 +1,20 @@
 /** What an invariant judges, and what it finds. */
 import type { Contents } from './contents.js';
 import type { Fact, FactOf, Recorded } from './facts.js';
+import type { Lives } from './lives.js';
 
 export interface Evidence {
   /** Everything that happened, in its order. */
   readonly facts: readonly Recorded[];
   /** What the journal holds after the audit. */
   readonly contents: Contents;
+}
+
+/** Evidence as an invariant gets it: each life of an id that was used again has an id of its own. */
+export interface Case extends Evidence {
+  readonly lives: Lives;
+  /** When all was over. */
+  readonly endAt: number;
 }
 
 /** Something that must not be. */
@@ -20,7 +28,7 @@ export interface Finding {
 export interface Invariant {
   /** What it is called among the violations. */
   readonly name: string;
-  readonly check: (evidence: Evidence) => Finding[];
+  readonly check: (evidence: Case) => Finding[];
 }
 
 /** The facts of one kind, in their order. */

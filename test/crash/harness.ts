@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Durability } from '../../src/index.js';
 import { readContents } from './contents.js';
+import { factsOf, type Evidence } from './evidence.js';
 import { readFacts, tell, type Recorded } from './facts.js';
 import { findViolations, INVARIANTS, type Violation } from './invariants.js';
 import { drawKill, runAndKill, runAudit } from './processes.js';
@@ -22,6 +23,8 @@ export interface Summary {
   readonly acknowledged: number;
   /** How many of each invariant. */
   readonly violations: Readonly<Record<string, number>>;
+  /** How many jobs were there and are no longer kept. */
+  readonly removed: number;
   readonly rerunAttempts: number;
   /** How long open() took after a kill. */
   readonly recoveryMs: { readonly p50: number; readonly p99: number; readonly max: number };
@@ -46,11 +49,13 @@ export async function runCycles({ cycles, seed, durability, directory }: Plan): 
   tell(file, await runAudit([journal, file, durability]));
 
   const facts = readFacts(file);
-  const violations = findViolations({ facts, contents: await readContents(journal) });
-  return { facts, violations, summary: summarize(cycles, facts, violations) };
+  const evidence = { facts, contents: await readContents(journal) };
+  const violations = findViolations(evidence);
+  return { facts, violations, summary: summarize(cycles, evidence, violations) };
 }
 
-function summarize(cycles: number, facts: readonly Recorded[], violations: readonly Violation[]): Summary {
+function summarize(cycles: number, { facts, contents }: Evidence, violations: readonly Violation[]): Summary {
+  const acknowledged = [...new Set(factsOf(facts, 'enqueued').map(({ id }) => id))];
   const counts = Object.fromEntries(
     INVARIANTS.map(({ name }) => [name, violations.filter(({ invariant }) => invariant === name).length]),
   );
@@ -58,6 +63,7 @@ function summarize(cycles: number, facts: readonly Recorded[], violations: reado
     cycles,
     acknowledged: facts.filter(({ kind }) => kind === 'enqueued' || kind === 'ended').length,
     violations: counts,
+    removed: acknowledged.filter((id) => !contents.jobs.has(id)).length,
     rerunAttempts: countReruns(facts),
     recoveryMs: quantiles(recoveries(facts)),
   };

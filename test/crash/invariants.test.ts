@@ -30,6 +30,21 @@ const is =
     fact.kind === kind;
 
 const [a = finalJob('a')] = soundJobs();
+const isFirstProcess = (fact: Fact): boolean => fact.kind === 'opened' && fact.tookMs === 1;
+const notFound = (id: string): Fact => ({
+  kind: 'refused',
+  operation: 'cancel',
+  id,
+  code: 'MILLRACE_JOB_NOT_FOUND',
+});
+/** The engine's own word that there is a new job. */
+const made = (id: string): Fact => ({ kind: 'enqueued', id, name: 'tiny' });
+const ran = (id: string): Fact[] => [
+  started(id, 1),
+  left(id, 1),
+  ended(id, 'completed', { id, token: id, attempt: 1 }),
+];
+
 /** What is wrong, and with what it is found. */
 type Planted = Readonly<Record<string, Readonly<Record<string, () => Evidence>>>>;
 
@@ -39,10 +54,21 @@ const PLANTED: Planted = {
     'a completed job was cancelled': () =>
       evidence([...soundFacts(), { ...ended('a', 'cancelled'), by: 'cancel' }]),
     'a job that an earlier process acknowledged is not found': () =>
-      evidence([
-        ...soundFacts(),
-        { kind: 'refused', operation: 'cancel', id: 'a', code: 'MILLRACE_JOB_NOT_FOUND' },
-      ]),
+      evidence(
+        soundFacts().flatMap((fact) =>
+          fact.kind === 'opened' && !isFirstProcess(fact) ? [fact, notFound('b')] : [fact],
+        ),
+      ),
+  },
+  goneEarly: {
+    'a job that has just ended is gone': () => counted(1, soundFacts(), [a]),
+    'a job that has just ended is not found': () => evidence(factsWith(isEndOf('b'), notFound('a'))),
+    'a job that has just ended is made anew': () =>
+      counted(
+        3,
+        factsWith(isEndOf('b'), made('named-c'), ...ran('named-c'), made('named-c'), ...ran('named-c')),
+        [...soundJobs(), finalJob('named-c')],
+      ),
   },
   stranded: {
     'a job that nobody was told of does not run': () => {
@@ -172,7 +198,11 @@ function withLast({ attempt, errored = [] }: { attempt: number; errored?: number
 }
 
 /** Evidence whose counts fit so many completed jobs. */
-function counted(count: number, facts: readonly Fact[], jobs: Parameters<typeof evidence>[1]): Evidence {
+function counted(
+  count: number,
+  facts: readonly (Fact & { at?: number })[],
+  jobs: Parameters<typeof evidence>[1],
+): Evidence {
   const counts = completed(count);
   const fitting = facts.map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
   return evidence(fitting, jobs, { counters: new Map([['default', counts]]) });
@@ -201,6 +231,46 @@ test('an acknowledged job that has not ended after the audit is lost', () => {
     id: 'b',
     message: 'was acknowledged and is still available after the audit',
   });
+});
+
+/** Facts of which those behind the first one that fits happened long after. */
+function longAfter(facts: readonly Fact[], isBefore: (fact: Fact) => boolean): (Fact & { at?: number })[] {
+  const at = facts.findIndex(isBefore);
+  return facts.map((fact, i) => (i > at ? { ...fact, at: 10_000 + i } : fact));
+}
+
+test('a job may be gone once it was kept, and its id may belong to another', () => {
+  const lives = [made('named-c'), ...ran('named-c'), notFound('named-c'), made('named-c'), ...ran('named-c')];
+  const facts = longAfter(factsWith(isEndOf('b'), ...lives), isEndOf('named-c'));
+  expect(findViolations(counted(1, facts, [finalJob('named-c')]))).toEqual([]);
+  // And both may be.
+  const muchLater = [...facts.slice(0, -1), { kind: 'finished', at: 20_000 } as const];
+  expect(findViolations(counted(0, muchLater, []))).toEqual([]);
+});
+
+test('a job that has not ended may not be made anew', () => {
+  const lives = [made('named-c'), made('named-c'), ...ran('named-c')];
+  const jobs = [...soundJobs(), finalJob('named-c')];
+  expect(findViolations(counted(3, factsWith(isEndOf('b'), ...lives), jobs))).toContainEqual({
+    invariant: 'goneEarly',
+    id: 'named-c',
+    message: 'was made anew, and had not ended',
+  });
+});
+
+test('of jobs that came together one may be gone rightly, and the others still be there', () => {
+  const facts = longAfter(soundFacts(), isEndOf('b'));
+  expect(findViolations(counted(1, facts, [a]))).toEqual([]);
+});
+
+test('a job whose end nobody was told of may be gone, too, and the counters must be right all the same', () => {
+  const facts = longAfter(
+    soundFacts().filter((fact) => !isEndOf('a')(fact)),
+    isEndOf('b'),
+  );
+  expect(findViolations(counted(1, facts, [finalJob('b')]))).toEqual([]);
+  const found = findViolations(counted(2, facts, [finalJob('b')]));
+  expect(new Set(found.map(({ invariant }) => invariant))).toEqual(new Set(['counterDrift']));
 });
 
 test('an attempt may follow one whose thread or process has gone, and it may repeat what a kill interrupted', () => {

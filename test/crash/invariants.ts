@@ -1,11 +1,13 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
 import type { Evidence, Finding, Invariant } from './evidence.js';
-import { announcedTwice, lost, mixedUp, stranded, torn } from './promises.js';
+import { plainId, tellLives } from './lives.js';
+import { announcedTwice, goneEarly, lost, mixedUp, stranded, torn } from './promises.js';
 import { finishedTwice, ghosts, miscounted, overLimit, ranConcurrently, ranWhileClosed } from './runs.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
 
 export const INVARIANTS: readonly Invariant[] = [
   { name: 'lost', check: lost },
+  { name: 'goneEarly', check: goneEarly },
   { name: 'stranded', check: stranded },
   { name: 'torn', check: torn },
   { name: 'mixedUp', check: mixedUp },
@@ -27,7 +29,15 @@ export interface Violation extends Finding {
   readonly invariant: string;
 }
 
-export const findViolations = (evidence: Evidence): Violation[] =>
-  INVARIANTS.flatMap(({ name, check }) =>
-    check(evidence).map((finding) => ({ invariant: name, ...finding })),
+export function findViolations({ facts: recorded, contents }: Evidence): Violation[] {
+  const lives = tellLives({ facts: recorded });
+  const { facts } = lives;
+  const found = { facts, contents, lives, endAt: facts.at(-1)?.at ?? 0 };
+  return INVARIANTS.flatMap(({ name, check }) =>
+    check(found).map(({ id, message }) => ({
+      invariant: name,
+      message,
+      ...(id !== undefined && { id: plainId(id) }),
+    })),
   );
+}

@@ -46,9 +46,12 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('enqueue and await', 12, ['enqueued', 'ended'], async (call) =>
     awaitEnd(call, await enqueue(call)),
   ),
-  operation('enqueue and cancel', 6, ['enqueued', 'ended'], async (call) =>
-    cancel(call, (await enqueue(call)).id),
-  ),
+  operation('enqueue and cancel', 6, ['enqueued', 'asked', 'ended'], async (call) => {
+    const { id } = await enqueue(call);
+    // Should the process die behind its end, nothing else tells that it may have ended.
+    call.report({ kind: 'asked', operation: 'cancel', id });
+    await cancel(call, id);
+  }),
   operation('enqueue by id', 12, ['enqueued'], async ({ session, random, report }) => {
     const { name, id } = drawNamed(random);
     const work = session.work(id, drawJob(random, name).acts);

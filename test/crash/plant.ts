@@ -34,14 +34,15 @@ export function soundFacts(): Fact[] {
 
 export const soundJobs = (): FinalJob[] => [finalJob('a'), finalJob('b')];
 
+/** @param facts Each a millisecond behind the one before it, but for those that say when. */
 export function evidence(
-  facts: readonly Fact[] = soundFacts(),
+  facts: readonly (Fact & { readonly at?: number })[] = soundFacts(),
   jobs: readonly FinalJob[] = soundJobs(),
   contents: Partial<Evidence['contents']> = {},
 ): Evidence {
   const counters = new Map([['default', completed(2)]]);
   return {
-    facts: facts.map((fact, at) => ({ ...fact, at })),
+    facts: facts.map((fact, at) => ({ at, ...fact })),
     contents: {
       jobs: new Map(jobs.map((job) => [job.id, job])),
       unreadable: [],

@@ -1,31 +1,42 @@
 /** Invariants of what was acknowledged: the journal, in the end, says the same. */
 import { isEnd } from '../../src/job/record.js';
 import type { FinalJob } from './contents.js';
-import { factsOf, type Evidence, type Finding } from './evidence.js';
+import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
+import { WHY } from './lives.js';
 import type { Done, Ended } from './facts.js';
 
-/** Acknowledged jobs are there, have ended in the audit, and as it was acknowledged. */
-export function lost({ facts, contents: { jobs } }: Evidence): Finding[] {
+/** Acknowledged jobs are there until they may go, have ended in the audit, and as it was acknowledged. */
+export function lost({ facts, contents: { jobs }, lives, endAt }: Case): Finding[] {
   const findings = new Map<string, Finding>();
   const found = (id: string, message: string): unknown => findings.set(`${id} ${message}`, { id, message });
   for (const { id } of factsOf(facts, 'enqueued')) {
     const job = jobs.get(id);
-    if (!job) found(id, 'was acknowledged and is not in the journal');
-    else if (!isEnd(job.state)) found(id, `was acknowledged and is still ${job.state} after the audit`);
+    if (!job && lives.gone(id, endAt) === 'alive') found(id, 'was acknowledged and is not in the journal');
+    else if (job && !isEnd(job.state))
+      found(id, `was acknowledged and is still ${job.state} after the audit`);
   }
   for (const { id, state, by } of factsOf(facts, 'ended')) {
-    const now = jobs.get(id)?.state ?? 'not there';
+    const now = jobs.get(id)?.state ?? state;
     if (now !== state) found(id, `was acknowledged as ${state} by ${by} and is ${now} in the journal`);
   }
-  for (const id of missed(facts)) found(id, 'was acknowledged, and a later process did not find it');
+  for (const { id } of missed(facts).filter((fact) => lives.gone(fact.id, fact.at) === 'alive'))
+    found(id, 'was acknowledged, and a later process did not find it');
   return [...findings.values()];
 }
 
+/** No job goes before it was kept for its time. */
+export function goneEarly({ facts, contents: { jobs }, lives, endAt }: Case): Finding[] {
+  const ended = new Set(factsOf(facts, 'ended').map(({ id }) => id));
+  const absent = [...ended].filter((id) => !jobs.has(id)).map((id) => ({ id, at: endAt }));
+  const early = [...absent, ...missed(facts)].filter(({ id, at }) => lives.gone(id, at) === 'early');
+  return [...lives.findings, ...early.map(({ id }) => ({ id, message: `is gone, and ${WHY.early}` }))];
+}
+
 /** Jobs that an earlier process acknowledged and that the engine then said it does not know. */
-function missed(facts: Evidence['facts']): string[] {
+function missed(facts: Case['facts']): { id: string; at: number }[] {
   const acknowledged = new Set<string>();
   let fresh: string[] = [];
-  const ids: string[] = [];
+  const misses: { id: string; at: number }[] = [];
   for (const fact of facts) {
     if (fact.kind === 'enqueued') fresh.push(fact.id);
     if (fact.kind === 'spawned') {
@@ -33,9 +44,9 @@ function missed(facts: Evidence['facts']): string[] {
       fresh = [];
     }
     if (fact.kind !== 'refused' || fact.code !== 'MILLRACE_JOB_NOT_FOUND') continue;
-    if (fact.id !== undefined && acknowledged.has(fact.id)) ids.push(fact.id);
+    if (fact.id !== undefined && acknowledged.has(fact.id)) misses.push({ id: fact.id, at: fact.at });
   }
-  return ids;
+  return misses;
 }
 
 /** Jobs that nobody was told of run to their end like all others. */
@@ -46,11 +57,11 @@ export function stranded({ facts, contents: { jobs } }: Evidence): Finding[] {
     .map(({ id, state }) => ({ id, message: `is in the journal, and still ${state} after the audit` }));
 }
 
-/** Of jobs that were enqueued together, all are there or none. */
-export function torn({ facts, contents: { jobs } }: Evidence): Finding[] {
+/** Of jobs that were enqueued together, all are there or none; or have been, and are gone since. */
+export function torn({ facts, contents: { jobs }, lives, endAt }: Case): Finding[] {
   return facts.flatMap((fact) => {
     if (fact.kind !== 'asked' || !fact.together) return [];
-    const there = fact.together.filter((id) => jobs.has(id));
+    const there = fact.together.filter((id) => jobs.has(id) || lives.gone(id, endAt) !== 'alive');
     if (there.length === 0 || there.length === fact.together.length) return [];
     const message = `is one of ${there.length} of ${fact.together.length} jobs that came together`;
     return [{ id: there[0] ?? '', message }];

@@ -2,7 +2,7 @@
 import { isEnd } from '../../src/job/record.js';
 import { ENDED_BY_FORCE, LIMITS } from './catalogue.js';
 import type { FinalJob } from './contents.js';
-import { factsOf, type Evidence, type Finding } from './evidence.js';
+import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
 import type { Left, Started } from './facts.js';
 
 /** No handler starts once the end of its job was acknowledged. */
@@ -121,9 +121,9 @@ export function ranWhileClosed({ facts }: Evidence): Finding[] {
 }
 
 /** No handler starts for a job that the journal does not know. */
-export function ghosts({ facts, contents: { jobs } }: Evidence): Finding[] {
+export function ghosts({ facts, contents: { jobs }, lives, endAt }: Case): Finding[] {
   return factsOf(facts, 'started')
-    .filter(({ id }) => !jobs.has(id))
+    .filter(({ id }) => !jobs.has(id) && lives.gone(id, endAt) === 'alive')
     .map(({ id, attempt }) => ({ id, message: `ran as attempt ${attempt}, and is not in the journal` }));
 }
 

@@ -1,4 +1,5 @@
 /** The handler of all job types of the soak, in a thread or inline: it does what its payload says. */
+import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { UnrecoverableError, type JobContext } from '../../src/index.js';
 
@@ -19,16 +20,22 @@ export type Act =
   /** Ends its thread. */
   | { readonly do: 'exit' };
 
+/** The most that a job takes or returns. */
+export const MAX_BYTES = 300_000;
+
 export interface Work {
   readonly act: Act;
   /** Makes the payload as large as it is to be. */
   readonly filling: Uint8Array;
 }
 
+/** What is handed back, as little compressible as pictures are. */
+const noise = randomBytes(MAX_BYTES);
+
 export default async function handle({ act, filling }: Work, job: JobContext): Promise<unknown> {
   switch (act.do) {
     case 'return':
-      return { took: filling.byteLength, filling: new Uint8Array(act.bytes) };
+      return { took: filling.byteLength, filling: noise.subarray(0, act.bytes) };
     case 'wait':
       job.progress({ percent: 50 });
       await wait(act.ms, undefined, { signal: job.signal });

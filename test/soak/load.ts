@@ -2,14 +2,18 @@
  * A mixed load at a bounded rate: all kinds of jobs and ends, and all that callers do with them. It adds nothing while
  * many jobs wait, so that what grows is not the backlog.
  */
+import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { MillraceError, type JobHandle } from '../../src/index.js';
 import { Random } from '../crash/random.js';
 import type { Engine, Name } from './catalogue.js';
-import type { Act, Work } from './handler.js';
+import { MAX_BYTES, type Act, type Work } from './handler.js';
+
+/** What payloads are filled with. */
+const noise = randomBytes(MAX_BYTES);
 
 /** While so many jobs wait, no more are added. */
-export const MAX_WAITING = 1_000;
+export const MAX_WAITING = 300;
 const TICK_MS = 20;
 /** Ids that are used again and again: free each time their job is no longer kept. */
 const NAMED = 300;
@@ -44,7 +48,7 @@ function size(random: Random): number {
   const { upTo } = random.weighted([
     { upTo: 200, weight: 85 },
     { upTo: 10_000, weight: 14 },
-    { upTo: 300_000, weight: 1 },
+    { upTo: MAX_BYTES, weight: 1 },
   ]);
   return random.integer(0, upTo);
 }
@@ -110,7 +114,7 @@ export class Load {
 
   #job(): { name: Name; payload: Work } {
     const { name, act } = this.#random.weighted(JOBS).draw(this.#random);
-    return { name, payload: { act, filling: new Uint8Array(size(this.#random)) } };
+    return { name, payload: { act, filling: noise.subarray(0, size(this.#random)) } };
   }
 
   enqueue(): Promise<JobHandle> {
@@ -135,9 +139,10 @@ export class Load {
   }
 
   async enqueueNamed(): Promise<void> {
-    const { integer, bytes } = { integer: this.#random.integer(1, NAMED), bytes: size(this.#random) };
-    const payload: Work = { act: { do: 'return', bytes }, filling: new Uint8Array() };
-    await this.#engine.enqueue('quick', payload, { id: `named-${integer}` });
+    const id = `named-${this.#random.integer(1, NAMED)}`;
+    const act: Act = { do: 'return', bytes: size(this.#random) };
+    const payload: Work = { act, filling: noise.subarray(0, size(this.#random)) };
+    await this.#engine.enqueue('quick', payload, { id });
   }
 
   async enqueueLater(): Promise<void> {

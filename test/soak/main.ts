@@ -45,7 +45,7 @@ try {
     operationsPerSecond: positive('rate'),
     seed: Math.trunc(positive('seed')),
     directory: join(directory, 'journal'),
-    collect: () => void gc(),
+    collect: () => gc(),
     ...(!values.json && { onSample: show }),
   });
   for (const reason of reasons) console.error(reason);

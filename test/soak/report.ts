@@ -1,5 +1,6 @@
 /** What a soak came to: one object, and the reasons why it is not flat. */
 import { growth, median, slopePerMinute, type Point, type Tolerance } from './flatness.js';
+import { MAX_WAITING } from './load.js';
 import type { Sample } from './samples.js';
 import type { Tally } from './tally.js';
 
@@ -18,10 +19,9 @@ const TOLERANCES: Readonly<Record<Watched, Tolerance>> = {
   handles: { share: 0, constant: 4 },
   openFiles: { share: 0, constant: 10 },
   journalMb: { share: 0.15, constant: 8 },
-  liveJobs: { share: 0.5, constant: 100 },
 };
 
-type Watched = 'heapMb' | 'rssMb' | 'threads' | 'handles' | 'openFiles' | 'journalMb' | 'liveJobs';
+type Watched = 'heapMb' | 'rssMb' | 'threads' | 'handles' | 'openFiles' | 'journalMb';
 
 /**
  * What the journal takes at most, for what it retains: twice that, and what LevelDB writes before it sorts and compacts
@@ -75,6 +75,8 @@ export function report(
   );
   if (maxJournalMb > bound)
     reasons.push(`The journal took ${rounded(maxJournalMb)} MB; expected at most ${rounded(bound)} MB`);
+  const mostLive = Math.max(...samples.map(({ liveJobs }) => liveJobs));
+  if (mostLive > 2 * MAX_WAITING) reasons.push(`${mostLive} jobs were waiting or running at once`);
   for (const [warning, times] of tally.warnings) reasons.push(`The engine warned ${times} times: ${warning}`);
   return {
     reasons,

@@ -1,0 +1,131 @@
+/** Removes the ended jobs of a lane, roster by roster, a bounded number at a time. */
+import { MillraceError } from '../errors.js';
+import type { EndedState, Job } from '../job/record.js';
+import type { EndedRoster, JobRead, Journal } from '../journal/journal.js';
+import { Transaction } from '../journal/transaction.js';
+
+export interface RemoverLinks {
+  readonly journal: Journal;
+  /** A job was removed. @param bytes Of its payload and result. */
+  readonly onRemoved: (id: string, bytes: number) => void;
+  readonly onWarning: (error: MillraceError) => void;
+}
+
+/** The jobs of one type that ended in one state. */
+export interface RemovalLane {
+  readonly state: EndedState;
+  readonly name: string;
+  /** How many go in one write, after how large the last ones were. */
+  batch: number;
+}
+
+/** A roster on which there are jobs to go. */
+interface Work {
+  readonly key: string;
+  /** Those that were not looked at yet. */
+  ids: readonly string[];
+  /** Those that cannot be read. They stay. */
+  readonly damaged: string[];
+}
+
+/** How many jobs go in one write at most: few enough not to be felt on the event loop. */
+const BATCH = 200;
+/** While it is not known how large jobs are. */
+export const FIRST_BATCH = 20;
+/** Where jobs are large, so few are read at once that they take about this much memory. */
+const BATCH_BYTES = 4 << 20;
+
+export class Remover {
+  readonly #links: RemoverLinks;
+  /** Rosters with a job that cannot be read: reported once, and left in the journal. */
+  readonly #damaged = new Set<string>();
+
+  constructor(links: RemoverLinks) {
+    this.#links = links;
+  }
+
+  /**
+   * @param until Only those that ended up to then: a power cut may have brought back a roster.
+   * @param isStopped Whether to end behind the batch that is under way.
+   */
+  async remove(
+    lane: RemovalLane,
+    until: number,
+    rosters: readonly EndedRoster[],
+    isStopped: () => boolean,
+  ): Promise<void> {
+    const queue = rosters
+      .filter(({ key }) => !this.#damaged.has(key))
+      .map(({ key, ids }): Work => ({ key, ids, damaged: [] }));
+    while (queue.length > 0 && !isStopped()) {
+      const batch: [work: Work, ids: readonly string[]][] = [];
+      for (let room = lane.batch; room > 0;) {
+        const [work] = queue;
+        if (!work) break;
+        const ids = work.ids.slice(0, room);
+        work.ids = work.ids.slice(room);
+        batch.push([work, ids]);
+        room -= ids.length;
+        if (work.ids.length === 0) queue.shift();
+      }
+      await this.#removeBatch(lane, until, batch);
+    }
+  }
+
+  /** Not synced: a removal that a power cut takes back is made again. */
+  async #removeBatch(
+    lane: RemovalLane,
+    until: number,
+    batch: readonly (readonly [work: Work, ids: readonly string[]])[],
+  ): Promise<void> {
+    const { journal, onRemoved } = this.#links;
+    const { generation } = journal;
+    const reads = await journal.jobs(batch.flatMap(([, ids]) => ids));
+    lane.batch = fittingBatch(reads);
+    const change = new Transaction().readIn(generation);
+    const removed: Job[] = [];
+    let i = 0;
+    for (const [work, ids] of batch) {
+      const damagedBefore = work.damaged.length;
+      for (const id of ids) {
+        const read = reads[i++];
+        if (read instanceof MillraceError) this.#report(work, id, read);
+        // Any other was removed before, and there may be a new one of its id.
+        else if (read && isToGo(read, lane, until)) {
+          change.remove(read);
+          removed.push(read);
+        }
+      }
+      const left = [...work.damaged, ...work.ids];
+      if (left.length === 0) change.forget(work.key);
+      else if (work.damaged.length - damagedBefore < ids.length) change.keepRoster(work.key, left);
+    }
+    if (change.keys.length > 0) await journal.commit(change);
+    for (const job of removed) onRemoved(job.spec.id, bytesOf(job));
+  }
+
+  #report(work: Work, id: string, error: MillraceError): void {
+    work.damaged.push(id);
+    this.#damaged.add(work.key);
+    this.#links.journal.pin(work.key);
+    this.#links.onWarning(error);
+  }
+}
+
+const bytesOf = ({ spec, status }: Job): number => spec.payload.byteLength + (status.result?.byteLength ?? 0);
+
+/** So many jobs that, were they as large as these, they would fit. */
+function fittingBatch(reads: readonly JobRead[]): number {
+  let bytes = 0;
+  for (const read of reads) {
+    if (!read || read instanceof MillraceError) continue;
+    bytes += bytesOf(read);
+  }
+  const fitting = Math.floor((BATCH_BYTES * reads.length) / Math.max(bytes, 1));
+  return Math.max(1, Math.min(BATCH, fitting));
+}
+
+/** A power cut may have brought back the roster of a job whose id another job has by now. */
+function isToGo({ spec, status }: Job, { state, name }: RemovalLane, until: number): boolean {
+  return spec.name === name && status.state === state && (status.finishedAt ?? Infinity) <= until;
+}

@@ -1,0 +1,100 @@
+/**
+ * Jobs that are no longer kept. An id that every process uses may then belong to a new job: to another life. Whether a
+ * job may be gone is told by what happened to it: it had ended, and that long enough ago.
+ */
+import type { Evidence, Finding } from './evidence.js';
+import type { Recorded } from './facts.js';
+
+/** How long jobs of the workload are kept once they have ended, by engines that keep them for a short time. */
+export const KEPT_MS = 800;
+/** An end is committed before it is on record. On a machine that is short of processors that is a while. */
+const TOLD_LATE_MS = 400;
+
+/** What is known of one life. */
+interface Life {
+  /** When an attempt started, or somebody asked to cancel it, for the first time. */
+  touchedAt?: number;
+  endedAt?: number;
+}
+
+/** What to think of a job that is gone: it may be, it was to be kept longer, or it had not ended. */
+export type Gone = 'rightly' | 'early' | 'alive';
+
+export interface Lives {
+  /** @param id As {@link Lives.facts} have it. @param at When it was gone. */
+  gone(id: string, at: number): Gone;
+  /** All that happened, where each life of an id but its last has an id of its own. */
+  readonly facts: readonly Recorded[];
+  /** Lives that were followed by another although they were not gone rightly. */
+  readonly findings: readonly Finding[];
+}
+
+export function tellLives({ facts }: Pick<Evidence, 'facts'>): Lives {
+  const lives = new Map<string, Life[]>();
+  const findings: Finding[] = [];
+  const lifeOfFact = facts.map((fact) => {
+    const id = idIn(fact);
+    if (id === undefined) return 0;
+    const own = lives.get(id) ?? [];
+    lives.set(id, own);
+    const current = own.at(-1);
+    if (!current) {
+      if (EXISTS.has(fact.kind)) own.push({});
+    } else if (isReused(id) && isOfNewLife(fact, current)) {
+      const gone = goneOf(current, fact.at);
+      if (gone !== 'rightly') findings.push({ id, message: `was made anew, and ${WHY[gone]}` });
+      own.push({});
+    }
+    note(own.at(-1), fact);
+    return own.length;
+  });
+  const nameOf = (id: string, life: number): string =>
+    life < (lives.get(id)?.length ?? 0) ? `${id}#${life}` : id;
+  const byName = new Map<string, Life>();
+  for (const [id, own] of lives) for (const [i, life] of own.entries()) byName.set(nameOf(id, i + 1), life);
+  return {
+    gone: (id, at) => goneOf(byName.get(id), at),
+    facts: facts.map((fact, i) => {
+      const id = idIn(fact);
+      return id === undefined ? fact : { ...fact, id: nameOf(id, lifeOfFact[i] ?? 0) };
+    }),
+    findings,
+  };
+}
+
+export const WHY: Readonly<Record<Exclude<Gone, 'rightly'>, string>> = {
+  early: `had ended less than the ${KEPT_MS} ms before for which it is to be kept`,
+  alive: 'had not ended',
+};
+
+/** An id as it is on record, whatever life it stands for. */
+export const plainId = (id: string): string => id.replace(/#\d+$/, '');
+
+const idIn = (fact: Recorded): string | undefined => ('id' in fact ? fact.id : undefined);
+
+/** Others are used once. */
+const isReused = (id: string): boolean => id.startsWith('named-');
+
+/** What only happens to a job that there is. */
+const EXISTS: ReadonlySet<Recorded['kind']> = new Set(['enqueued', 'started', 'ended', 'rescued']);
+
+function goneOf(life: Life | undefined, at: number): Gone {
+  const hadEnded = life?.endedAt !== undefined && life.endedAt <= at;
+  // The end itself may have died with its process before anybody was told.
+  const endedAt = hadEnded ? life.endedAt : life?.touchedAt;
+  if (endedAt !== undefined && at - endedAt >= KEPT_MS - TOLD_LATE_MS) return 'rightly';
+  return hadEnded ? 'early' : 'alive';
+}
+
+/** The engine tells in an event that it has made a job; that may have died with its process, and an attempt starts. */
+function isOfNewLife(fact: Recorded, life: Life): boolean {
+  if (fact.kind === 'enqueued') return fact.token === undefined;
+  return fact.kind === 'started' && life.endedAt !== undefined && goneOf(life, fact.at) === 'rightly';
+}
+
+function note(life: Life | undefined, fact: Recorded): void {
+  if (!life) return;
+  const mayEnd = fact.kind === 'started' || (fact.kind === 'asked' && fact.operation === 'cancel');
+  if (mayEnd) life.touchedAt ??= fact.at;
+  if (fact.kind === 'ended') life.endedAt ??= fact.at;
+}
