@@ -33,7 +33,7 @@ const nextEnd = (engine: Engine): Promise<void> =>
   });
 
 // The harness passes one of the two.
-const place = { journal, facts, durability: durability as Durability, tuning: () => TUNING };
+const place = { journal, facts, durability: durability as Durability, heavy: 0, tuning: () => TUNING };
 const session = new Session(place, (fact) => tell(facts, fact));
 await session.open();
 await allEnded(session.engine);

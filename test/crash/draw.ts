@@ -29,6 +29,8 @@ const TYPES: readonly [Share, ...Share[]] = [
   { name: 'call', weight: 1.5 },
   { name: 'stuck', weight: 0.8 },
 ];
+/** A heavy payload, in characters. */
+const HEAVY = { min: 16 << 10, max: 256 << 10 } as const;
 /** How many jobs of each type have an id of their own that every process knows. */
 const NAMED = 40;
 
@@ -74,15 +76,26 @@ export function drawNamed(random: Random): { name: Name; id: string } {
   return { name, id: `named-${name}-${random.integer(1, NAMED)}` };
 }
 
-/** @param durability The engine's; where that is `os`, some jobs ask for more. */
+const otherThan = (durability: Durability): Durability => (durability === 'os' ? 'fsync' : 'os');
+
+/** Whoever enqueues a job of such an id asks for the same: the first one makes it. */
+export const durabilityOf = (id: string, durability: Durability): Durability =>
+  id.endsWith('3') || id.endsWith('7') ? otherThan(durability) : durability;
+
+/** @param durability The engine's; some jobs ask for the other. */
 export function drawOptions(random: Random, durability: Durability): Options {
   const options: Options = {};
   if (random.chance(0.25)) options.delay = random.integer(1, 150);
   if (random.chance(0.25)) options.priority = random.integer(-5, 5);
   if (random.chance(0.1)) options.queue = random.pick(['default', 'low', 'narrow']);
   if (random.chance(0.1)) options.maxAttempts = random.integer(1, 4);
-  if (durability === 'os' && random.chance(0.3)) options.durability = 'fsync';
+  if (random.chance(0.3)) options.durability = otherThan(durability);
   return options;
+}
+
+/** @param share Of the jobs that have some. */
+export function drawBallast(random: Random, share: number): string | undefined {
+  return random.chance(share) ? 'ballast '.repeat(random.integer(HEAVY.min, HEAVY.max) / 8) : undefined;
 }
 
 export const drawTuning = (random: Random): Tuning => ({

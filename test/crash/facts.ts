@@ -4,6 +4,7 @@
  * record before anything can follow from it, and outlives a SIGKILL as the page cache does.
  */
 import { appendFileSync, readFileSync } from 'node:fs';
+import type { Durability } from '../../src/index.js';
 import type { EndedState, JobCounts } from '../../src/job/record.js';
 
 /** What every handler of the workload returns. */
@@ -50,6 +51,8 @@ export interface Enqueued {
   readonly name: string;
   /** Of its payload; an event does not tell. */
   readonly token?: string;
+  /** What was asked for; an event does not tell. */
+  readonly durability?: Durability;
 }
 
 /** The end of a job was acknowledged. */
@@ -97,9 +100,10 @@ export function tell(file: string, fact: Fact): void {
 }
 
 /** All facts, in their order. */
-export function readFacts(file: string): Recorded[] {
-  return readFileSync(file, 'utf8').split('\n').flatMap(parse);
-}
+export const readFacts = (file: string): Recorded[] => parseFacts(readFileSync(file, 'utf8'));
+
+/** @param text Of a file of facts. */
+export const parseFacts = (text: string): Recorded[] => text.split('\n').flatMap(parse);
 
 function parse(line: string): Recorded[] {
   try {

@@ -33,6 +33,8 @@ export interface Work {
   readonly token: string;
   /** One act per attempt; the last one from then on. */
   readonly acts: readonly [Act, ...Act[]];
+  /** Makes the journal's log fill up, so that LevelDB begins another and writes tables. */
+  readonly ballast?: string;
 }
 
 /** Some 30 ms. */

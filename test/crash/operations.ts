@@ -4,7 +4,7 @@
  */
 import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
-import { drawJob, drawNamed, drawOptions } from './draw.js';
+import { drawBallast, drawJob, drawNamed, drawOptions, durabilityOf } from './draw.js';
 import type { Done, Ended, Enqueued, Fact, FactOf } from './facts.js';
 import type { Random } from './random.js';
 import type { Session, Target } from './session.js';
@@ -51,9 +51,11 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   ),
   operation('enqueue by id', 12, ['enqueued'], async ({ session, random, report }) => {
     const { name, id } = drawNamed(random);
-    const work = session.work(id, drawJob(random, name).acts);
-    await session.engine.enqueue(name, work, { ...drawOptions(random, session.place.durability), id });
-    report({ kind: 'enqueued', id, name, token: id });
+    const { heavy, durability: usual } = session.place;
+    const work = session.work(id, drawJob(random, name).acts, drawBallast(random, heavy));
+    const durability = durabilityOf(id, usual);
+    await session.engine.enqueue(name, work, { ...drawOptions(random, usual), durability, id });
+    report({ kind: 'enqueued', id, name, token: id, durability });
     session.known.push({ id, name });
   }),
   operation('enqueue many', 2, ['asked', 'enqueued'], enqueueMany),
@@ -79,10 +81,12 @@ async function enqueue(
   only?: Target['name'],
 ): Promise<JobHandle<Target['name'], Done>> {
   const { name, acts } = drawJob(random, only);
-  const options = drawOptions(random, session.place.durability);
-  const handle = await session.engine.enqueue(name, session.work(token, acts), options);
+  const { heavy, durability: usual } = session.place;
+  const options = drawOptions(random, usual);
+  const work = session.work(token, acts, drawBallast(random, heavy));
+  const handle = await session.engine.enqueue(name, work, options);
   const { id } = handle;
-  report({ kind: 'enqueued', id, name, token });
+  report({ kind: 'enqueued', id, name, token, durability: options.durability ?? usual });
   session.known.push({ id, name });
   return handle;
 }
@@ -93,16 +97,17 @@ async function enqueueMany({
   token,
   report,
 }: Call<FactOf<'asked' | 'enqueued'>>): Promise<void> {
+  const { heavy, durability: usual } = session.place;
   const items = Array.from({ length: random.integer(2, 12) }, (_, i) => {
     const id = `many-${token}-${i}`;
     const { name, acts } = drawJob(random);
-    const options = { ...drawOptions(random, session.place.durability), id };
-    return { name, id, payload: session.work(id, acts), options };
+    const options = { ...drawOptions(random, usual), id };
+    return { name, id, payload: session.work(id, acts, drawBallast(random, heavy)), options };
   });
   report({ kind: 'asked', operation: 'enqueue many', together: items.map(({ id }) => id) });
   await session.engine.enqueueMany(items);
-  for (const { id, name } of items) {
-    report({ kind: 'enqueued', id, name, token: id });
+  for (const { id, name, options } of items) {
+    report({ kind: 'enqueued', id, name, token: id, durability: options.durability ?? usual });
     session.known.push({ id, name });
   }
 }
@@ -119,7 +124,8 @@ async function flood({ session, random, token, report }: Call<Enqueued>): Promis
   });
   const handles = await session.engine.enqueueMany(items);
   for (const [i, { id, name }] of handles.entries()) {
-    report({ kind: 'enqueued', id, name, token: `${token}-${i}` });
+    const { durability } = session.place;
+    report({ kind: 'enqueued', id, name, token: `${token}-${i}`, durability });
   }
 }
 

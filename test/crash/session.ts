@@ -9,6 +9,8 @@ export interface Place {
   /** The file of facts. */
   readonly facts: string;
   readonly durability: Durability;
+  /** The share of jobs whose payload is heavy. */
+  readonly heavy: number;
   /** How the next engine is opened. */
   readonly tuning: () => Tuning;
 }
@@ -38,8 +40,8 @@ export class Session {
     return this.#engine;
   }
 
-  work(token: string, acts: Work['acts']): Work {
-    return { facts: this.place.facts, token, acts };
+  work(token: string, acts: Work['acts'], ballast?: string): Work {
+    return { facts: this.place.facts, token, acts, ...(ballast !== undefined && { ballast }) };
   }
 
   async open(): Promise<void> {
