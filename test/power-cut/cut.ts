@@ -9,7 +9,7 @@ import { runAudit } from '../crash/processes.js';
 import type { Random } from '../crash/random.js';
 import { drawImage, type Image } from './disk.js';
 import { drawMoment } from './moment.js';
-import { withoutTaken } from './promise.js';
+import { withoutExpected, withoutTaken } from './promise.js';
 import { FACTS, JOURNAL } from './recorder.js';
 import { factsUntil, isJournal, type Recording } from './recording.js';
 
@@ -45,7 +45,7 @@ export async function runCut({ recording, durability, random, directory }: CutPl
 
   const facts = readFacts(file);
   const whole = factsUntil(recording, Infinity);
-  const judged = [...withoutTaken(known, whole), ...facts.slice(known.length)];
+  const judged = [...withoutTaken(known, whole), ...withoutExpected(facts.slice(known.length))];
   const violations = findViolations({ facts: judged, contents: await contentsOf(journal) });
   const acknowledged = known.filter(({ kind }) => kind === 'enqueued' || kind === 'ended').length;
   if (violations.length === 0) await rm(directory, { recursive: true });

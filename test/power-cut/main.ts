@@ -72,7 +72,7 @@ async function all(): Promise<boolean> {
   return found.length === 0;
 }
 
-if (spawnSync('strace', ['--version']).error) {
+if (spawnSync('strace', ['-V']).error) {
   console.error(
     'Expected strace to be installed: it records what is written and synced (apt-get install strace)',
   );

@@ -5,9 +5,9 @@ import type { Recorded } from '../crash/facts.js';
 import { tellStory } from '../crash/story.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { runPowerCuts, type Found } from './harness.js';
-import { withoutTaken } from './promise.js';
+import { withoutExpected, withoutTaken } from './promise.js';
 
-const isThere = !spawnSync('strace', ['--version']).error;
+const isThere = !spawnSync('strace', ['-V']).error;
 
 const storyOf = (found: readonly Found[]): string =>
   found.map(({ violations, facts }) => tellStory(violations, facts)).join('\n');
@@ -66,4 +66,10 @@ test('a power cut may take what was not to be synced, and nothing else', () => {
   ];
   const about = withoutTaken(known, whole).map((fact) => ('id' in fact ? fact.id : fact.kind));
   expect(about).toEqual(['asked', 'a', 'a']);
+});
+
+test('that the end of a log was torn is no wonder after a power cut, and all else is', () => {
+  const warned = (code: string): Recorded => ({ at: 1, kind: 'warned', code, message: 'it says so' });
+  const facts = [warned('MILLRACE_JOURNAL_TORN'), warned('MILLRACE_JOURNAL_CORRUPT')];
+  expect(withoutExpected(facts)).toEqual([warned('MILLRACE_JOURNAL_CORRUPT')]);
 });

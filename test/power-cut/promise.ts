@@ -1,9 +1,9 @@
-/** What a power cut may take: jobs that were not to be synced, and what is known of them. */
+/** What a power cut may take, jobs that were not to be synced and what is known of them, and what it gives reason to. */
 import { factsOf } from '../crash/evidence.js';
 import type { Fact, Recorded } from '../crash/facts.js';
 
 /** What tells of a job, so that it must still be so. */
-const OF_JOBS: ReadonlySet<Fact['kind']> = new Set(['enqueued', 'ended', 'started', 'left']);
+const OF_JOBS: ReadonlySet<Fact['kind']> = new Set(['enqueued', 'ended', 'progressed', 'started', 'left']);
 
 /**
  * The facts that hold after a power cut.
@@ -18,3 +18,10 @@ export function withoutTaken(known: readonly Recorded[], whole: readonly Recorde
     OF_JOBS.has(fact.kind) && 'id' in fact && !synced.has(fact.id ?? '');
   return known.filter((fact) => !isTaken(fact));
 }
+
+/** What the engine tells operators for good reason: the end of a log was torn, and has been cut off. */
+const EXPECTED_WARNINGS: ReadonlySet<string> = new Set(['MILLRACE_JOURNAL_TORN']);
+
+/** What happened after a power cut, but for what it gives reason to. @param facts Of the audit. */
+export const withoutExpected = (facts: readonly Recorded[]): Recorded[] =>
+  facts.filter((fact) => fact.kind !== 'warned' || !EXPECTED_WARNINGS.has(fact.code));
