@@ -9,7 +9,7 @@ import { Session } from './session.js';
 
 const [, , journal = '', facts = '', durability] = process.argv;
 
-const TUNING: Tuning = { threads: { count: 2, batchSize: 100 }, selection: 'weighted' };
+const TUNING: Tuning = { threads: { count: 2, batchSize: 100, maxHeapMb: 64 }, selection: 'weighted' };
 
 /** Drained is not enough: jobs that are due later, or again, count as well. */
 async function allEnded(engine: Engine): Promise<void> {

@@ -15,6 +15,14 @@ export interface Done {
   readonly attempt: number;
 }
 
+/** What a handler reports as its progress. */
+export interface Step {
+  readonly id: string;
+  readonly attempt: number;
+  /** Counted from 1 in each attempt. */
+  readonly step: number;
+}
+
 export type Fact =
   // What the harness did.
   | { readonly kind: 'spawned'; readonly cycle: number; readonly role: 'workload' | 'audit' }
@@ -36,6 +44,7 @@ export type Fact =
   // What the engine said.
   | Enqueued
   | Ended
+  | Progressed
   | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
   | { readonly kind: 'rescued'; readonly id: string }
   | { readonly kind: 'warned'; readonly code: string; readonly message: string }
@@ -63,6 +72,16 @@ export interface Ended {
   readonly by: 'event' | 'result' | 'cancel' | 'snapshot';
   /** Of a completed job, where it was told. */
   readonly result?: Done;
+}
+
+/** Progress of a job was told. */
+export interface Progressed {
+  readonly kind: 'progressed';
+  readonly id: string;
+  readonly by: 'event' | 'handle';
+  /** Of which attempt; a handle does not tell. */
+  readonly attempt?: number;
+  readonly value: Step;
 }
 
 /** A handler began. */
