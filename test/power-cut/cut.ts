@@ -31,11 +31,11 @@ export interface Cut {
 
 export async function runCut({ recording, durability, random, directory }: CutPlan): Promise<Cut> {
   const at = drawMoment(recording, random);
-  const { files, unsynced } = drawImage(recording.history, at, random);
+  const { files, unsynced } = drawImage(recording.history, at, random, isJournal);
   const known = factsUntil(recording, at);
   const [journal, file] = [join(directory, JOURNAL), join(directory, FACTS)];
   await mkdir(journal, { recursive: true });
-  for (const [name, bytes] of files) if (isJournal(name)) await put(join(directory, name), bytes);
+  for (const [name, bytes] of files) await put(join(directory, name), bytes);
   for (const fact of known) tell(file, fact);
   tell(file, { kind: 'spawned', cycle: recording.ends.length + 1, role: 'audit' });
   tell(

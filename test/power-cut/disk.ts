@@ -26,12 +26,21 @@ export interface Image {
   readonly unsynced: { readonly written: number; readonly kept: number };
 }
 
-/** @param at The line of the trace before which it happens. */
-export function drawImage(history: History, at: number, random: Random): Image {
+/**
+ * @param at The line of the trace before which it happens.
+ * @param isAsked Which files, by their names; all by default.
+ */
+export function drawImage(
+  history: History,
+  at: number,
+  random: Random,
+  isAsked: (name: string) => boolean = () => true,
+): Image {
   const files = new Map<string, Buffer>();
   let written = 0;
   let kept = 0;
   for (const [name, file] of namesAt(history, at, random)) {
+    if (!isAsked(name)) continue;
     const { synced, unsynced } = writesAt(file, at);
     const before = bytesAfter(synced);
     const bytes = drawBytes(before, unsynced, random);

@@ -80,7 +80,7 @@ export function factsUntil({ history, ends }: Recording, at: number): Recorded[]
     const own = parseFacts(Buffer.concat(known.map(({ bytes }) => bytes)).toString());
     facts.push({ at: own[0]?.at ?? facts.at(-1)?.at ?? 0, kind: 'spawned', cycle: i + 1, role: 'workload' });
     facts.push(...own);
-    const moment = end < at ? 'and its machine was not' : `power cut before line ${at} of the trace`;
+    const moment = end < at ? 'and the machine goes on' : `power cut before line ${at} of the trace`;
     facts.push({ at: own.at(-1)?.at ?? 0, kind: 'killed', moment });
   }
   return facts;
