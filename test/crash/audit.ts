@@ -9,7 +9,7 @@ import { Session } from './session.js';
 
 const [, , journal = '', facts = '', durability] = process.argv;
 
-const TUNING: Tuning = { threads: { count: 2, batchSize: 100 }, selection: 'weighted' };
+const TUNING: Tuning = { threads: { count: 2, batchSize: 100, maxHeapMb: 64 }, selection: 'weighted' };
 
 /** Drained is not enough: jobs that are due later, or again, count as well. */
 async function allEnded(engine: Engine): Promise<void> {
@@ -33,7 +33,7 @@ const nextEnd = (engine: Engine): Promise<void> =>
   });
 
 // The harness passes one of the two.
-const place = { journal, facts, durability: durability as Durability, tuning: () => TUNING };
+const place = { journal, facts, durability: durability as Durability, heavy: 0, tuning: () => TUNING };
 const session = new Session(place, (fact) => tell(facts, fact));
 await session.open();
 await allEnded(session.engine);

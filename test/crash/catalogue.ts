@@ -29,6 +29,7 @@ function catalogueOf(retention: Retention | undefined) {
     work: thread({ queue: 'low', maxAttempts: 4 }),
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
     stuck: thread({ timeout: 30, maxAttempts: 2 }),
+    greedy: thread({ maxAttempts: 2 }),
     mail: inlineJob(handle, { backoff, ...kept, concurrency: 4 }),
     // An inline handler that is given up after its grace goes on; here less long than an engine takes to open again.
     call: inlineJob(handle, { backoff, ...kept, grace: 2, timeout: 20, maxAttempts: 2, queue: 'low' }),
@@ -42,7 +43,7 @@ export type Name = keyof typeof jobs;
 export const queues = { default: { weight: 3 }, low: { weight: 1 }, narrow: { weight: 2, concurrency: 1 } };
 
 /** Job types whose attempts the engine ends, or that end their thread: what died with its process may have counted. */
-export const ENDED_BY_FORCE: ReadonlySet<string> = new Set<Name>(['stuck', 'call']);
+export const ENDED_BY_FORCE: ReadonlySet<string> = new Set<Name>(['stuck', 'greedy', 'call']);
 
 /** How many handlers may run at once, where that is limited: of a type, and of a queue. */
 export const LIMITS = {
@@ -59,7 +60,7 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Options that may differ from one start of an app to the next. */
 export interface Tuning {
-  readonly threads: { readonly count: number; readonly batchSize: number };
+  readonly threads: { readonly count: number; readonly batchSize: number; readonly maxHeapMb: number };
   readonly selection: Selection;
   readonly retention?: Retention;
 }

@@ -1,6 +1,6 @@
 /** Draws what is enqueued: a job type, what its attempts do, and options. */
 import type { Durability, EnqueueOptions } from '../../src/index.js';
-import type { Name, queues, Tuning } from './catalogue.js';
+import { ENDED_BY_FORCE, type Name, type queues, type Tuning } from './catalogue.js';
 import type { Act, Work } from './handler.js';
 import { KEPT_MS } from './lives.js';
 import type { Random } from './random.js';
@@ -29,18 +29,24 @@ const TYPES: readonly [Share, ...Share[]] = [
   { name: 'narrow', weight: 2 },
   { name: 'call', weight: 1.5 },
   { name: 'stuck', weight: 0.8 },
+  // It takes a thread some tenths of a second to run out of memory.
+  { name: 'greedy', weight: 0.1 },
 ];
+/** A heavy payload, in characters. */
+const HEAVY = { min: 16 << 10, max: 256 << 10 } as const;
 /** How many jobs of each type have an id of their own that every process knows. */
 const NAMED = 40;
 
 /** What the attempts of a job of that type do. */
 const ACTS: Readonly<Record<Name, (random: Random) => Acts>> = {
-  tiny: (random) => failing(random, QUICK),
-  work: (random) => failing(random, { do: random.pick(['spin', 'wait']), ms: random.integer(1, 8) }),
-  narrow: (random) => failing(random, { do: random.pick(['spin', 'wait']), ms: random.integer(0, 4) }),
-  mail: (random) => failing(random, { do: 'wait', ms: random.integer(0, 12) }),
+  tiny: (random) => failing(random, random.chance(0.1) ? reporting(random) : QUICK),
+  work: (random) => failing(random, random.chance(0.3) ? reporting(random) : working(random, 1, 8)),
+  narrow: (random) => failing(random, working(random, 0, 4)),
+  mail: (random) =>
+    failing(random, random.chance(0.2) ? reporting(random) : { do: 'wait', ms: random.integer(0, 12) }),
   call: (random) => hanging(random, listening(random)),
   stuck: (random) => hanging(random, random.chance(0.2) ? listening(random) : random.pick(UNBENDING)),
+  greedy: (random) => hanging(random, { do: 'hoard' }),
 };
 
 /** Some jobs err at their first attempts, some at all, and some give up. */
@@ -56,6 +62,11 @@ function failing(random: Random, act: Act): Acts {
 
 /** Some hang at each attempt. */
 const hanging = (random: Random, act: Act): Acts => [act, random.chance(0.25) ? act : QUICK];
+const working = (random: Random, min: number, max: number): Act => ({
+  do: random.pick(['spin', 'wait']),
+  ms: random.integer(min, max),
+});
+const reporting = (random: Random): Act => ({ do: 'report', steps: random.integer(1, 6) });
 /** Longer than the grace, or not. */
 const listening = (random: Random): Act => ({ do: 'listen', ms: random.integer(0, 25) });
 
@@ -75,21 +86,44 @@ export function drawNamed(random: Random): { name: Name; id: string } {
   return { name, id: `named-${name}-${random.integer(1, NAMED)}` };
 }
 
-/** @param durability The engine's; where that is `os`, some jobs ask for more. */
-export function drawOptions(random: Random, durability: Durability): Options {
+/** Mostly in a moment; sometimes it is over already. */
+function drawInstant(random: Random): number | Date {
+  const instant = Date.now() + random.integer(-20, 150);
+  return random.chance(0.5) ? instant : new Date(instant);
+}
+
+/** Where attempts hang anyway, sooner or later; elsewhere not within the life of a process. */
+const drawTimeout = (random: Random, name: Name): NonNullable<Options['timeout']> =>
+  ENDED_BY_FORCE.has(name) ? random.integer(1, 60) : '10m';
+
+const otherThan = (durability: Durability): Durability => (durability === 'os' ? 'fsync' : 'os');
+
+/** Whoever enqueues a job of such an id asks for the same: the first one makes it. */
+export const durabilityOf = (id: string, durability: Durability): Durability =>
+  id.endsWith('3') || id.endsWith('7') ? otherThan(durability) : durability;
+
+/** @param durability The engine's; some jobs ask for the other. */
+export function drawOptions(random: Random, durability: Durability, name: Name): Options {
   const options: Options = {};
-  if (random.chance(0.25)) options.delay = random.integer(1, 150);
+  if (random.chance(0.2)) options.delay = random.integer(1, 150);
+  else if (random.chance(0.1)) options.runAt = drawInstant(random);
+  if (random.chance(0.15)) options.timeout = drawTimeout(random, name);
   if (random.chance(0.25)) options.priority = random.integer(-5, 5);
   if (random.chance(0.1)) options.queue = random.pick(['default', 'low', 'narrow']);
   if (random.chance(0.1)) options.maxAttempts = random.integer(1, 4);
-  if (durability === 'os' && random.chance(0.3)) options.durability = 'fsync';
+  if (random.chance(0.3)) options.durability = otherThan(durability);
   return options;
 }
 
 const BRIEF = { completed: KEPT_MS, failed: KEPT_MS, cancelled: KEPT_MS };
 
+/** @param share Of the jobs that have some. */
+export function drawBallast(random: Random, share: number): string | undefined {
+  return random.chance(share) ? 'ballast '.repeat(random.integer(HEAVY.min, HEAVY.max) / 8) : undefined;
+}
+
 export const drawTuning = (random: Random): Tuning => ({
-  threads: { count: random.integer(1, 3), batchSize: random.pick([1, 100]) },
+  threads: { count: random.integer(1, 3), batchSize: random.pick([1, 100]), maxHeapMb: 64 },
   selection: random.pick(['weighted', 'strict']),
   // Mostly so short that what one process has finished is gone in the next but one.
   ...(random.chance(0.75) && { retention: BRIEF }),

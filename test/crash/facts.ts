@@ -4,6 +4,7 @@
  * record before anything can follow from it, and outlives a SIGKILL as the page cache does.
  */
 import { appendFileSync, readFileSync } from 'node:fs';
+import type { Durability } from '../../src/index.js';
 import type { EndedState, JobCounts } from '../../src/job/record.js';
 
 /** What every handler of the workload returns. */
@@ -12,6 +13,14 @@ export interface Done {
   /** The payload's. */
   readonly token: string;
   readonly attempt: number;
+}
+
+/** What a handler reports as its progress. */
+export interface Step {
+  readonly id: string;
+  readonly attempt: number;
+  /** Counted from 1 in each attempt. */
+  readonly step: number;
 }
 
 export type Fact =
@@ -35,6 +44,7 @@ export type Fact =
   // What the engine said.
   | Enqueued
   | Ended
+  | Progressed
   | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
   | { readonly kind: 'rescued'; readonly id: string }
   | { readonly kind: 'warned'; readonly code: string; readonly message: string }
@@ -50,6 +60,8 @@ export interface Enqueued {
   readonly name: string;
   /** Of its payload; an event does not tell. */
   readonly token?: string;
+  /** What was asked for; an event does not tell. */
+  readonly durability?: Durability;
 }
 
 /** The end of a job was acknowledged. */
@@ -60,6 +72,16 @@ export interface Ended {
   readonly by: 'event' | 'result' | 'cancel' | 'snapshot';
   /** Of a completed job, where it was told. */
   readonly result?: Done;
+}
+
+/** Progress of a job was told. */
+export interface Progressed {
+  readonly kind: 'progressed';
+  readonly id: string;
+  readonly by: 'event' | 'handle';
+  /** Of which attempt; a handle does not tell. */
+  readonly attempt?: number;
+  readonly value: Step;
 }
 
 /** A handler began. */
@@ -97,9 +119,10 @@ export function tell(file: string, fact: Fact): void {
 }
 
 /** All facts, in their order. */
-export function readFacts(file: string): Recorded[] {
-  return readFileSync(file, 'utf8').split('\n').flatMap(parse);
-}
+export const readFacts = (file: string): Recorded[] => parseFacts(readFileSync(file, 'utf8'));
+
+/** @param text Of a file of facts. */
+export const parseFacts = (text: string): Recorded[] => text.split('\n').flatMap(parse);
 
 function parse(line: string): Recorded[] {
   try {

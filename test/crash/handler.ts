@@ -7,7 +7,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { UnrecoverableError, type JobContext } from '../../src/index.js';
-import { tell, type Done } from './facts.js';
+import { tell, type Done, type Step } from './facts.js';
 
 /** What an attempt does. */
 export type Act =
@@ -23,8 +23,10 @@ export type Act =
   | { readonly do: 'listen'; readonly ms: number }
   /** Never ends: only the end of its thread does, and where native code is at work, that takes a while. */
   | { readonly do: 'block' | 'crunch' }
-  /** Ends its thread. */
-  | { readonly do: 'exit' };
+  /** Ends its thread, by itself or by taking more memory than there is for it. */
+  | { readonly do: 'exit' | 'hoard' }
+  /** Reports progress so many times. */
+  | { readonly do: 'report'; readonly steps: number };
 
 export interface Work {
   /** The file of facts. */
@@ -33,6 +35,8 @@ export interface Work {
   readonly token: string;
   /** One act per attempt; the last one from then on. */
   readonly acts: readonly [Act, ...Act[]];
+  /** Makes the journal's log fill up, so that LevelDB begins another and writes tables. */
+  readonly ballast?: string;
 }
 
 /** Some 30 ms. */
@@ -77,6 +81,14 @@ async function perform(act: Act, job: JobContext): Promise<void> {
       for (;;) pbkdf2Sync('secret', 'salt', CRUNCH_ROUNDS, 64, 'sha512');
     case 'exit':
       process.exit(1);
+    case 'hoard':
+      for (const hoard: unknown[] = []; ;) hoard.push(Array.from({ length: 1_000 }, () => ({})));
+    case 'report':
+      for (let step = 1; step <= act.steps; step++) {
+        job.progress({ id: job.id, attempt: job.attempt, step } satisfies Step);
+        await wait(1);
+      }
+      return;
     default:
       return act satisfies never;
   }

@@ -9,6 +9,9 @@ import { drawKill, runAndKill, runAudit } from './processes.js';
 import { Random } from './random.js';
 import { countReruns } from './runs.js';
 
+/** Shares of jobs with a heavy payload, of which most processes have none. */
+const HEAVY = [0, 0, 0, 0.2] as const;
+
 export interface Plan {
   readonly cycles: number;
   readonly seed: number;
@@ -42,7 +45,8 @@ export async function runCycles({ cycles, seed, durability, directory }: Plan): 
   const random = new Random(seed);
   for (let cycle = 1; cycle <= cycles; cycle++) {
     tell(file, { kind: 'spawned', cycle, role: 'workload' });
-    const args = [journal, file, durability, String(seed), String(cycle)];
+    const heavy = random.pick(HEAVY);
+    const args = [journal, file, durability, String(seed), String(cycle), String(heavy)];
     tell(file, await runAndKill(args, drawKill(random)));
   }
   tell(file, { kind: 'spawned', cycle: cycles + 1, role: 'audit' });

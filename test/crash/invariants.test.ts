@@ -11,6 +11,7 @@ import {
   factsWith,
   finalJob,
   left,
+  progressed,
   soundFacts,
   soundJobs,
   started,
@@ -98,6 +99,15 @@ const PLANTED: Planted = {
         ...soundFacts(),
         { ...ended('a', 'completed', { id: 'b', token: 'b', attempt: 1 }), by: 'result' },
       ]),
+  },
+  misreported: {
+    'progress of another job is told': () =>
+      evidence(factsWith(isStartOf('a'), progressed('a', 1, { id: 'b' }))),
+    'progress of another attempt is told': () =>
+      evidence(factsWith(isStartOf('a'), progressed('a', 1, { attempt: 2 }))),
+    'progress is told twice': () =>
+      evidence(factsWith(isStartOf('a'), progressed('a', 1), progressed('a', 2), progressed('a', 2))),
+    'progress is told of a job that has ended': () => evidence(factsWith(isEndOf('a'), progressed('a', 1))),
   },
   announcedTwice: {
     'two events tell of one end': () =>

@@ -1,7 +1,7 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { plainId, tellLives } from './lives.js';
-import { announcedTwice, goneEarly, lost, mixedUp, stranded, torn } from './promises.js';
+import { announcedTwice, goneEarly, lost, misreported, mixedUp, stranded, torn } from './promises.js';
 import { finishedTwice, ghosts, miscounted, overLimit, ranConcurrently, ranWhileClosed } from './runs.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
 
@@ -11,6 +11,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'stranded', check: stranded },
   { name: 'torn', check: torn },
   { name: 'mixedUp', check: mixedUp },
+  { name: 'misreported', check: misreported },
   { name: 'announcedTwice', check: announcedTwice },
   { name: 'finishedTwice', check: finishedTwice },
   { name: 'ranConcurrently', check: ranConcurrently },

@@ -4,8 +4,8 @@
  */
 import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
-import { drawJob, drawNamed, drawOptions } from './draw.js';
-import type { Done, Ended, Enqueued, Fact, FactOf } from './facts.js';
+import { drawBallast, drawJob, drawNamed, drawOptions, durabilityOf } from './draw.js';
+import type { Done, Ended, Enqueued, Fact, FactOf, Step } from './facts.js';
 import type { Random } from './random.js';
 import type { Session, Target } from './session.js';
 
@@ -40,12 +40,20 @@ function operation<Kind extends Fact['kind']>(
 }
 
 const FLOOD = 1_200;
+const GIVEN_UP = new Error('as it was told to');
 
 export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('enqueue', 20, ['enqueued'], async (call) => void (await enqueue(call))),
   operation('enqueue and await', 12, ['enqueued', 'ended'], async (call) =>
     awaitEnd(call, await enqueue(call)),
   ),
+  operation('enqueue and follow', 4, ['enqueued', 'progressed'], async (call) => {
+    const handle = await enqueue(call);
+    for await (const value of handle.progress()) {
+      // Safe: all handlers are handler.ts.
+      call.report({ kind: 'progressed', id: handle.id, by: 'handle', value: value as Step });
+    }
+  }),
   operation('enqueue and cancel', 6, ['enqueued', 'asked', 'ended'], async (call) => {
     const { id } = await enqueue(call);
     // Should the process die behind its end, nothing else tells that it may have ended.
@@ -54,9 +62,11 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   }),
   operation('enqueue by id', 12, ['enqueued'], async ({ session, random, report }) => {
     const { name, id } = drawNamed(random);
-    const work = session.work(id, drawJob(random, name).acts);
-    await session.engine.enqueue(name, work, { ...drawOptions(random, session.place.durability), id });
-    report({ kind: 'enqueued', id, name, token: id });
+    const { heavy, durability: usual } = session.place;
+    const work = session.work(id, drawJob(random, name).acts, drawBallast(random, heavy));
+    const durability = durabilityOf(id, usual);
+    await session.engine.enqueue(name, work, { ...drawOptions(random, usual, name), durability, id });
+    report({ kind: 'enqueued', id, name, token: id, durability });
     session.known.push({ id, name });
   }),
   operation('enqueue many', 2, ['asked', 'enqueued'], enqueueMany),
@@ -68,6 +78,18 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('await', 6, ['ended', 'refused'], ({ session, target, report }) =>
     awaitEnd({ report }, session.engine.handle(target.name, target.id)),
   ),
+  operation('await for a while', 4, ['ended', 'refused'], async ({ session, random, target, report }) => {
+    const giveUp = new AbortController();
+    const timer = setTimeout(() => giveUp.abort(GIVEN_UP), random.integer(0, 30));
+    try {
+      await awaitEnd({ report }, session.engine.handle(target.name, target.id), giveUp.signal);
+    } catch (thrown) {
+      // The job goes on.
+      if (thrown !== GIVEN_UP) throw thrown;
+    } finally {
+      clearTimeout(timer);
+    }
+  }),
   operation('cancel', 8, ['ended', 'refused'], (call) => cancel(call, call.target.id)),
   operation('look', 6, ['ended', 'refused'], async ({ session, target: { id }, report }) => {
     const job = await session.engine.job(id);
@@ -82,10 +104,12 @@ async function enqueue(
   only?: Target['name'],
 ): Promise<JobHandle<Target['name'], Done>> {
   const { name, acts } = drawJob(random, only);
-  const options = drawOptions(random, session.place.durability);
-  const handle = await session.engine.enqueue(name, session.work(token, acts), options);
+  const { heavy, durability: usual } = session.place;
+  const options = drawOptions(random, usual, name);
+  const work = session.work(token, acts, drawBallast(random, heavy));
+  const handle = await session.engine.enqueue(name, work, options);
   const { id } = handle;
-  report({ kind: 'enqueued', id, name, token });
+  report({ kind: 'enqueued', id, name, token, durability: options.durability ?? usual });
   session.known.push({ id, name });
   return handle;
 }
@@ -96,16 +120,17 @@ async function enqueueMany({
   token,
   report,
 }: Call<FactOf<'asked' | 'enqueued'>>): Promise<void> {
+  const { heavy, durability: usual } = session.place;
   const items = Array.from({ length: random.integer(2, 12) }, (_, i) => {
     const id = `many-${token}-${i}`;
     const { name, acts } = drawJob(random);
-    const options = { ...drawOptions(random, session.place.durability), id };
-    return { name, id, payload: session.work(id, acts), options };
+    const options = { ...drawOptions(random, usual, name), id };
+    return { name, id, payload: session.work(id, acts, drawBallast(random, heavy)), options };
   });
   report({ kind: 'asked', operation: 'enqueue many', together: items.map(({ id }) => id) });
   await session.engine.enqueueMany(items);
-  for (const { id, name } of items) {
-    report({ kind: 'enqueued', id, name, token: id });
+  for (const { id, name, options } of items) {
+    report({ kind: 'enqueued', id, name, token: id, durability: options.durability ?? usual });
     session.known.push({ id, name });
   }
 }
@@ -122,7 +147,8 @@ async function flood({ session, random, token, report }: Call<Enqueued>): Promis
   });
   const handles = await session.engine.enqueueMany(items);
   for (const [i, { id, name }] of handles.entries()) {
-    report({ kind: 'enqueued', id, name, token: `${token}-${i}` });
+    const { durability } = session.place;
+    report({ kind: 'enqueued', id, name, token: `${token}-${i}`, durability });
   }
 }
 
@@ -136,10 +162,12 @@ async function cancel({ session, report }: Call<Ended>, id: string): Promise<voi
 async function awaitEnd(
   { report }: Pick<Call<Ended>, 'report'>,
   handle: JobHandle<string, Done>,
+  signal?: AbortSignal,
 ): Promise<void> {
   const { id } = handle;
   try {
-    report({ kind: 'ended', id, state: 'completed', by: 'result', result: await handle.result() });
+    const result = await handle.result(signal && { signal });
+    report({ kind: 'ended', id, state: 'completed', by: 'result', result });
   } catch (thrown) {
     if (thrown instanceof JobFailedError) report({ kind: 'ended', id, state: 'failed', by: 'result' });
     else if (thrown instanceof JobCancelledError)

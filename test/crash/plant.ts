@@ -3,7 +3,7 @@ import type { JobCounts } from '../../src/job/record.js';
 import { noJobs } from '../../src/journal/counters.js';
 import type { FinalJob } from './contents.js';
 import type { Evidence } from './evidence.js';
-import type { Done, Ended, Fact, Started } from './facts.js';
+import type { Done, Ended, Fact, Started, Step } from './facts.js';
 
 /** Process 1 is killed while job `b` runs; process 2 is the audit. Job `a` is done by then. */
 export function soundFacts(): Fact[] {
@@ -84,6 +84,14 @@ export const ended = (id: string, state: Ended['state'], result?: Done): Ended =
   state,
   by: 'event',
   ...(result && { result }),
+});
+
+export const progressed = (id: string, step: number, value: Partial<Step> = {}): Fact => ({
+  kind: 'progressed',
+  id,
+  by: 'event',
+  attempt: 1,
+  value: { id, attempt: 1, step, ...value },
 });
 
 export function finalJob(id: string, fields: Partial<FinalJob> = {}): FinalJob {

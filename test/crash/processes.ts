@@ -1,5 +1,5 @@
 /** The processes of a run: one that is killed, and one that must come to its end. */
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork, type ChildProcess, type ForkOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Fact } from './facts.js';
@@ -15,7 +15,7 @@ export interface Kill {
   readonly delayMs: number;
 }
 
-/** Where that does not come to pass, it is killed so long after it has opened. */
+/** Where that does not come to pass, it is killed so much longer after it has opened. */
 const PATIENCE_MS = 600;
 
 /** Mostly at work, at any moment or just when it has said something; often while it opens and recovers, or before. */
@@ -37,15 +37,18 @@ export function drawKill(random: Random): Kill {
   return { after, count: random.integer(1, upTo), delayMs: random.integer(0, upToMs) };
 }
 
+/** How a process is started where that is not by Node alone. */
+export type Launch = Pick<ForkOptions, 'execPath' | 'execArgv' | 'env' | 'cwd'>;
+
 interface Running {
   readonly child: ChildProcess;
   /** Resolves once it has gone, with what is wrong about how it ended by itself. */
   readonly exit: Promise<string | undefined>;
 }
 
-function start(program: 'workload' | 'audit', args: readonly string[]): Running {
+function start(program: 'workload' | 'audit', args: readonly string[], launch: Launch): Running {
   const file = fileURLToPath(new URL(`./${program}.js`, import.meta.url));
-  const child = fork(file, args, { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  const child = fork(file, args, { execArgv: [], ...launch, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   let errors = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     errors += text;
@@ -71,8 +74,8 @@ function onReached(child: ChildProcess, kind: Fact['kind'], count: number, then:
 }
 
 /** Runs the workload until it is killed. @returns how it ended. */
-export async function runAndKill(args: readonly string[], plan: Kill): Promise<Fact> {
-  const { child, exit } = start('workload', args);
+export async function runAndKill(args: readonly string[], plan: Kill, launch: Launch = {}): Promise<Fact> {
+  const { child, exit } = start('workload', args, launch);
   let moment: string | undefined;
   const killIn = (ms: number, when: string): NodeJS.Timeout =>
     setTimeout(() => {
@@ -80,8 +83,9 @@ export async function runAndKill(args: readonly string[], plan: Kill): Promise<F
       if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) moment ??= when;
     }, ms);
   const timers = [killIn(DEADLINE_MS, 'deadline')];
-  onReached(child, 'opened', 1, () => timers.push(killIn(PATIENCE_MS, `${PATIENCE_MS} ms after opened`)));
   const { after, count, delayMs } = plan;
+  const patienceMs = PATIENCE_MS + delayMs;
+  onReached(child, 'opened', 1, () => timers.push(killIn(patienceMs, `${patienceMs} ms after opened`)));
   onReached(child, after, count, () => timers.push(killIn(delayMs, `${delayMs} ms after ${count} ${after}`)));
   const problem = await exit;
   for (const timer of timers) clearTimeout(timer);
@@ -92,8 +96,8 @@ export async function runAndKill(args: readonly string[], plan: Kill): Promise<F
 }
 
 /** Runs the audit to its end. @returns how it ended. */
-export async function runAudit(args: readonly string[]): Promise<Fact> {
-  const { child, exit } = start('audit', args);
+export async function runAudit(args: readonly string[], launch: Launch = {}): Promise<Fact> {
+  const { child, exit } = start('audit', args, launch);
   const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
   const problem = await exit;
   clearTimeout(timer);

@@ -3,7 +3,7 @@ import { isEnd } from '../../src/job/record.js';
 import type { FinalJob } from './contents.js';
 import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
 import { WHY } from './lives.js';
-import type { Done, Ended } from './facts.js';
+import type { Done, Ended, Progressed } from './facts.js';
 
 /** Acknowledged jobs are there until they may go, have ended in the audit, and as it was acknowledged. */
 export function lost({ facts, contents: { jobs }, lives, endAt }: Case): Finding[] {
@@ -99,6 +99,37 @@ const isToldWrong = ({ state, by, result }: Ended, job: FinalJob): boolean =>
 
 const isSame = (one: Done | undefined, other: Done | undefined): boolean =>
   one?.id === other?.id && one?.token === other?.token && one?.attempt === other?.attempt;
+
+/** Progress is told of the job and attempt that reported it; to listeners in its order, and not behind the end. */
+export function misreported({ facts }: Evidence): Finding[] {
+  const findings: Finding[] = [];
+  const steps = new Map<string, number>();
+  const over = new Set<string>();
+  for (const fact of facts) {
+    // An attempt that was interrupted reports all anew.
+    if (fact.kind === 'started') steps.delete(fact.id);
+    if (fact.kind === 'ended' && fact.by === 'event') over.add(fact.id);
+    if (fact.kind !== 'progressed') continue;
+    const message = misreport(fact, steps.get(fact.id) ?? 0, over);
+    if (message !== undefined) findings.push({ id: fact.id, message });
+    if (fact.by === 'event') steps.set(fact.id, fact.value.step);
+  }
+  return findings;
+}
+
+/** @param last The step that listeners were told of before. */
+function misreport(
+  { id, by, attempt, value }: Progressed,
+  last: number,
+  over: ReadonlySet<string>,
+): string | undefined {
+  const said = `was said to have come to step ${value.step} of attempt ${value.attempt}`;
+  if (value.id !== id) return `${said}, which ${value.id} has`;
+  if (by === 'handle') return undefined;
+  if (value.attempt !== attempt) return `${said}, as attempt ${attempt}`;
+  if (over.has(id)) return `${said} when it had ended`;
+  return value.step > last ? undefined : `${said} behind step ${last}`;
+}
 
 /** A job ends once, and so is its end announced once, over all processes. */
 export function announcedTwice({ facts }: Evidence): Finding[] {

@@ -1,7 +1,7 @@
 /** An engine as the workload's process has it: opened, listened to, closed in the middle, and opened again. */
 import type { Durability, MillraceEvents } from '../../src/index.js';
 import { openEngine, type Engine, type Name, type Tuning } from './catalogue.js';
-import type { Done, Fact } from './facts.js';
+import type { Done, Fact, Step } from './facts.js';
 import type { Work } from './handler.js';
 
 export interface Place {
@@ -9,6 +9,8 @@ export interface Place {
   /** The file of facts. */
   readonly facts: string;
   readonly durability: Durability;
+  /** The share of jobs whose payload is heavy. */
+  readonly heavy: number;
   /** How the next engine is opened. */
   readonly tuning: () => Tuning;
 }
@@ -38,8 +40,8 @@ export class Session {
     return this.#engine;
   }
 
-  work(token: string, acts: Work['acts']): Work {
-    return { facts: this.place.facts, token, acts };
+  work(token: string, acts: Work['acts'], ballast?: string): Work {
+    return { facts: this.place.facts, token, acts, ...(ballast !== undefined && { ballast }) };
   }
 
   async open(): Promise<void> {
@@ -76,9 +78,19 @@ function listen(engine: Engine, tell: (fact: Fact) => void): void {
   engine.on('completed', (event) => tell(completed(event)));
   engine.on('failed', ended('failed'));
   engine.on('cancelled', ended('cancelled'));
+  engine.on('progress', (event) => tell(progressed(event)));
   engine.on('rescued', ({ id }) => tell({ kind: 'rescued', id }));
   engine.on('warning', ({ code, message }) => tell({ kind: 'warned', code, message }));
 }
+
+// Safe: as below.
+const progressed = ({ id, attempt, value }: MillraceEvents['progress']): Fact => ({
+  kind: 'progressed',
+  id,
+  by: 'event',
+  attempt,
+  value: value as Step,
+});
 
 function completed({ id, result }: MillraceEvents['completed']): Fact {
   // Safe: all handlers of the workload are handler.ts. Were it not so, the check would find it.

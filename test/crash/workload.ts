@@ -1,6 +1,6 @@
 /**
- * The process that is killed: `workload.js JOURNAL FACTS DURABILITY SEED CYCLE`. It opens an engine and does one
- * operation after the other, at random, until it dies.
+ * The process that is killed: `workload.js JOURNAL FACTS DURABILITY SEED CYCLE HEAVY`. It opens an engine and does one
+ * operation after the other, at random, until it dies. HEAVY is the share of its jobs whose payload is heavy.
  */
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { MillraceError, type Durability } from '../../src/index.js';
@@ -10,7 +10,7 @@ import { OPERATIONS, type Operation } from './operations.js';
 import { Random } from './random.js';
 import { Session, type Target } from './session.js';
 
-const [, , journal = '', facts = '', durability, seed, cycle] = process.argv;
+const [, , journal = '', facts = '', durability, seed, cycle, heavy] = process.argv;
 const random = new Random(Number(seed), Number(cycle));
 
 function tell(fact: Fact): void {
@@ -20,7 +20,13 @@ function tell(fact: Fact): void {
 }
 
 // The harness passes one of the two.
-const place = { journal, facts, durability: durability as Durability, tuning: () => drawTuning(random) };
+const place = {
+  journal,
+  facts,
+  durability: durability as Durability,
+  heavy: Number(heavy),
+  tuning: () => drawTuning(random),
+};
 const session = new Session(place, tell);
 let calls = 0;
 

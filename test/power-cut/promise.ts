@@ -1,0 +1,27 @@
+/** What a power cut may take, jobs that were not to be synced and what is known of them, and what it gives reason to. */
+import { factsOf } from '../crash/evidence.js';
+import type { Fact, Recorded } from '../crash/facts.js';
+
+/** What tells of a job, so that it must still be so. */
+const OF_JOBS: ReadonlySet<Fact['kind']> = new Set(['enqueued', 'ended', 'progressed', 'started', 'left']);
+
+/**
+ * The facts that hold after a power cut.
+ * @param known What happened until then.
+ * @param whole And after it, in the world in which it was not: there it may be told what a job was to survive.
+ */
+export function withoutTaken(known: readonly Recorded[], whole: readonly Recorded[]): Recorded[] {
+  const synced = new Set(
+    factsOf(whole, 'enqueued').flatMap(({ id, durability }) => (durability === 'fsync' ? [id] : [])),
+  );
+  const isTaken = (fact: Recorded): boolean =>
+    OF_JOBS.has(fact.kind) && 'id' in fact && !synced.has(fact.id ?? '');
+  return known.filter((fact) => !isTaken(fact));
+}
+
+/** What the engine tells operators for good reason: the end of a log was torn, and has been cut off. */
+const EXPECTED_WARNINGS: ReadonlySet<string> = new Set(['MILLRACE_JOURNAL_TORN']);
+
+/** What happened after a power cut, but for what it gives reason to. @param facts Of the audit. */
+export const withoutExpected = (facts: readonly Recorded[]): Recorded[] =>
+  facts.filter((fact) => fact.kind !== 'warned' || !EXPECTED_WARNINGS.has(fact.code));
