@@ -16,7 +16,13 @@ export function withoutTaken(known: readonly Recorded[], whole: readonly Recorde
   );
   const isTaken = (fact: Recorded): boolean =>
     OF_JOBS.has(fact.kind) && 'id' in fact && !synced.has(fact.id ?? '');
-  return known.filter((fact) => !isTaken(fact));
+  return known.filter((fact) => !isTaken(fact)).map((fact) => amongSynced(fact, synced));
+}
+
+/** Of jobs that came together, one that may be taken tells nothing: it can also have been removed since, unheard. */
+function amongSynced(fact: Recorded, synced: ReadonlySet<string>): Recorded {
+  if (fact.kind !== 'asked' || !fact.together) return fact;
+  return { ...fact, together: fact.together.filter((id) => synced.has(id)) };
 }
 
 /** What the engine tells operators for good reason: the end of a log was torn, and has been cut off. */
