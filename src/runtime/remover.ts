@@ -54,9 +54,12 @@ export class Remover {
     rosters: readonly EndedRoster[],
     isStopped: () => boolean,
   ): Promise<void> {
-    const queue = rosters
-      .filter(({ key }) => !this.#damaged.has(key))
-      .map(({ key, ids }): Work => ({ key, ids, damaged: [] }));
+    const queue: Work[] = [];
+    for (const { key, ids } of rosters) {
+      // Again, for the journal may have been opened anew.
+      if (this.#damaged.has(key)) this.#links.journal.pin(key);
+      else queue.push({ key, ids, damaged: [] });
+    }
     while (queue.length > 0 && !isStopped()) {
       const batch: [work: Work, ids: readonly string[]][] = [];
       for (let room = lane.batch; room > 0;) {

@@ -55,6 +55,32 @@ test('what cannot be read is reported once by each process, and no other job wai
   expect(next.journal.counts()).toMatchObject({ completed: 1 });
 });
 
+test('what cannot be read stays where the next process finds it, although the journal was opened anew', async () => {
+  const bench = await open();
+  const [damaged = ''] = await bench.end('completed');
+  await invert(bench, specKey(damaged));
+  bench.pruner.start();
+  await bench.advance(10_000 + REST);
+  bench.store.failure = new Error('no space left');
+  await expect(bench.end('completed')).rejects.toThrow();
+  await bench.pruner.stop();
+  bench.store.failure = undefined;
+  await bench.journal.reopen();
+  bench.pruner.start();
+  for (let i = 0; i < 3; i++) {
+    await bench.end('completed');
+    await bench.advance(10_000 + REST);
+  }
+  expect(bench.journal.counts()).toMatchObject({ completed: 1 });
+  // The marks travel with a later write.
+  await bench.end('failed');
+  await bench.close();
+  const next = await PrunerBench.open(bench.disk, bench.clock);
+  next.pruner.start();
+  await next.pruner.passed();
+  expect(next.warnings.all).toMatchObject([CORRUPT]);
+});
+
 test('a roster that is damaged is reported once, and stays with its jobs', async () => {
   const bench = await open();
   const lost = await bench.end('completed', { sequence: 500, id: 'lost' });

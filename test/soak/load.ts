@@ -126,10 +126,8 @@ export class Load {
   async await(): Promise<void> {
     const job = await this.enqueue();
     if (this.#random.chance(0.7)) await job.result();
-    else
-      await job
-        .result({ signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(5)]) })
-        .catch(() => {});
+    // Not one that is made of a signal that lives long: Node.js keeps something of each such one.
+    else await job.result({ signal: AbortSignal.timeout(5) }).catch(() => {});
   }
 
   /** Some stop watching before the job has ended. */
