@@ -66,6 +66,8 @@ export interface Span {
 
 const span = (prefix: string): Span => ({ from: `${prefix}!`, to: `${prefix}${END}` });
 
+/** Every key there is. */
+export const ALL_KEYS: Span = { from: ' ', to: '~' };
 /** All available jobs of a queue. */
 export const readySpan = (queue: string): Span => span(`r!${queue}`);
 /** The available jobs of one type in a queue. */

@@ -65,7 +65,7 @@ test.each([
     'MILLRACE_JOURNAL_CORRUPT',
   ],
   ['a missing table', () => undefined, 'MILLRACE_JOURNAL_CORRUPT'],
-  ['a table that was cut', (table: Buffer) => table.subarray(0, 3_000), 'MILLRACE_JOURNAL_OPEN_FAILED'],
+  ['a table that was cut', (table: Buffer) => table.subarray(0, 3_000), 'MILLRACE_JOURNAL_CORRUPT'],
 ])('%s is refused with a code, and the directory is let go', async (_what, damage, code) => {
   const directory = await inTables();
   await damageTables(directory, damage);

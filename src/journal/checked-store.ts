@@ -1,0 +1,111 @@
+/**
+ * The store of a directory, with its files checked: before LevelDB opens them, and its tables in the background after
+ * that. Beside it the witness is kept.
+ */
+import type { Clock } from '../clock.js';
+import { asError, MillraceError } from '../errors.js';
+import { currentBoot } from './boot.js';
+import { checkFiles, type FileCheck } from './file-check.js';
+import { damagedFiles, describeFault } from './file-fault.js';
+import { openLevelStore } from './level-store.js';
+import type { Store, StoreBatch } from './store.js';
+import { TableWatch } from './table-watch.js';
+import { cutTorn } from './torn-tail.js';
+import { WitnessKeeper } from './witness-keeper.js';
+
+export interface CheckedStoreOptions {
+  /** The real path. Whoever opens it owns it already. */
+  readonly directory: string;
+  readonly clock: Clock;
+  /** Told of what does not keep the journal from being opened, also later. */
+  readonly onWarning: (error: MillraceError) => void;
+  /** Which start of the machine this is. */
+  readonly boot?: string;
+}
+
+/**
+ * @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` or `MILLRACE_JOURNAL_OPEN_FAILED`; LevelDB's own lock error as it is.
+ */
+export async function openCheckedStore({
+  directory,
+  clock,
+  onWarning,
+  boot = currentBoot(),
+}: CheckedStoreOptions): Promise<Store> {
+  const check = await prepare(directory, boot, onWarning);
+  const store = await openLevelStore(directory);
+  const turn = check.testimony?.turn ?? 1;
+  const keeper = new WitnessKeeper({ directory, boot, turn, clock, onWarning });
+  keeper.begin();
+  const watch = new TableWatch(directory, clock, onWarning);
+  watch.begin();
+  return new CheckedStore(store, keeper, watch);
+}
+
+async function prepare(
+  directory: string,
+  boot: string,
+  onWarning: (error: MillraceError) => void,
+): Promise<FileCheck> {
+  const check = await checking(directory, boot);
+  if (check.damage.length > 0) throw damagedFiles(directory, check.damage);
+  for (const doubt of check.doubts) {
+    const message = `${describeFault(doubt)}, in ${directory}. The journal is open all the same, but a loss in the last moments before it was left cannot be told from the end of its log`;
+    onWarning(new MillraceError('MILLRACE_JOURNAL_WITNESS', message));
+  }
+  for (const warning of await cutTorn(directory, check.torn)) onWarning(warning);
+  return check;
+}
+
+async function checking(directory: string, boot: string): Promise<FileCheck> {
+  try {
+    return await checkFiles(directory, boot);
+  } catch (thrown) {
+    const cause = asError(thrown);
+    const message = `The files of the journal in ${directory} could not be read: ${cause.message}`;
+    throw new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message, { cause });
+  }
+}
+
+class CheckedStore implements Store {
+  readonly #store: Store;
+  readonly #keeper: WitnessKeeper;
+  readonly #watch: TableWatch;
+
+  constructor(store: Store, keeper: WitnessKeeper, watch: TableWatch) {
+    this.#store = store;
+    this.#keeper = keeper;
+    this.#watch = watch;
+  }
+
+  batch(): StoreBatch {
+    const batch = this.#store.batch();
+    const keeper = this.#keeper;
+    return {
+      get length() {
+        return batch.length;
+      },
+      put: (key, value) => batch.put(key, value),
+      del: (key) => batch.del(key),
+      async write(sync) {
+        keeper.begun();
+        let succeeded = false;
+        try {
+          await batch.write(sync);
+          succeeded = true;
+        } finally {
+          keeper.ended(sync, succeeded);
+        }
+      },
+    };
+  }
+
+  getMany: Store['getMany'] = (keys) => this.#store.getMany(keys);
+  page: Store['page'] = (range) => this.#store.page(range);
+
+  async close(): Promise<void> {
+    await this.#watch.stop();
+    await this.#store.close();
+    await this.#keeper.close();
+  }
+}
