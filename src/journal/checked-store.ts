@@ -3,11 +3,12 @@
  * that. Beside it the witness is kept.
  */
 import type { Clock } from '../clock.js';
-import { asError, MillraceError } from '../errors.js';
+import { MillraceError } from '../errors.js';
 import { currentBoot } from './boot.js';
 import { checkFiles, type FileCheck } from './file-check.js';
 import { damagedFiles, describeFault } from './file-fault.js';
 import { openLevelStore } from './level-store.js';
+import { unreadable } from './offline.js';
 import type { Store, StoreBatch } from './store.js';
 import { TableWatch } from './table-watch.js';
 import { cutTorn } from './torn-tail.js';
@@ -47,7 +48,9 @@ async function prepare(
   boot: string,
   onWarning: (error: MillraceError) => void,
 ): Promise<FileCheck> {
-  const check = await checking(directory, boot);
+  const check = await checkFiles(directory, boot).catch((thrown: unknown) => {
+    throw unreadable(directory, thrown);
+  });
   if (check.damage.length > 0) throw damagedFiles(directory, check.damage);
   for (const doubt of check.doubts) {
     const message = `${describeFault(doubt)}, in ${directory}. The journal is open all the same, but a loss in the last moments before it was left cannot be told from the end of its log`;
@@ -55,16 +58,6 @@ async function prepare(
   }
   for (const warning of await cutTorn(directory, check.torn)) onWarning(warning);
   return check;
-}
-
-async function checking(directory: string, boot: string): Promise<FileCheck> {
-  try {
-    return await checkFiles(directory, boot);
-  } catch (thrown) {
-    const cause = asError(thrown);
-    const message = `The files of the journal in ${directory} could not be read: ${cause.message}`;
-    throw new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message, { cause });
-  }
 }
 
 class CheckedStore implements Store {

@@ -130,7 +130,7 @@ function checkTables(directory: string, names: FileNames, { tables }: Manifest, 
   const newest = [...tables.values()].sort((a, b) => b.number - a.number).slice(0, TABLES_AT_OPEN);
   for (const { number } of newest) {
     const file = names.tables.get(number) ?? tableName(number);
-    draft.damage.push(...checkTableEnds(directory, file));
+    draft.damage.push(...checkTableEnds(directory, file).faults);
   }
 }
 

@@ -41,6 +41,18 @@ function identityOf(path: string): string {
   return `${dev}:${ino}`;
 }
 
+/** Whether somebody has it open. Tells without opening it: LevelDB takes its lock before it looks at anything. */
+export async function isLevelOpen(directory: string): Promise<boolean> {
+  const db = new Level<string, Uint8Array>(directory, { createIfMissing: false, errorIfExists: true });
+  try {
+    await db.open();
+  } catch (thrown) {
+    return isLevelLocked(thrown);
+  }
+  await db.close();
+  return false;
+}
+
 /** Whether an open failed because somebody else holds LevelDB's lock. */
 export function isLevelLocked(thrown: unknown): boolean {
   return codeOf(thrown) === 'LEVEL_LOCKED' || codeOf(asError(thrown).cause) === 'LEVEL_LOCKED';

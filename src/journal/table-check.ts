@@ -3,7 +3,7 @@
  * keys, and a table that is damaged passes its damage on, under a new checksum, to those that it is merged into.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileFault } from './file-fault.js';
 import {
@@ -16,29 +16,29 @@ import {
 } from './files/table.js';
 
 /** How much is read at once. */
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 64 * 1024;
 
 type Read = (offset: number, length: number) => Buffer;
 
 /** What all reading in a table begins with: its footer, its index, and the filter of its keys. */
-export function checkTableEnds(directory: string, file: string): FileFault[] {
+export function checkTableEnds(directory: string, file: string): TableEnds {
   const fd = openSync(join(directory, file), 'r');
   try {
-    return endsOf(file, fstatSync(fd).size, reader(fd)).faults;
+    return endsOf(file, fstatSync(fd).size, reader(fd));
   } finally {
     closeSync(fd);
   }
 }
 
-interface Ends {
+export interface TableEnds {
   readonly faults: FileFault[];
   /** The blocks with entries; none where the index is damaged. */
   readonly blocks: readonly BlockHandle[];
 }
 
 /** What lies behind the index's first block is the filter, the index of filters, the index and the footer. */
-function endsOf(file: string, size: number, read: Read): Ends {
-  const fault = (offset: number, message: string): Ends => ({
+function endsOf(file: string, size: number, read: Read): TableEnds {
+  const fault = (offset: number, message: string): TableEnds => ({
     faults: [{ file, offset, message }],
     blocks: [],
   });
@@ -91,15 +91,10 @@ export async function checkTable(
     const tail = endsOf(file, size, reader(handle.fd));
     const faults: BlockFault[] = [...tail.faults];
     for (const group of grouped(tail.blocks)) {
-      const [first] = group;
-      const last = group.at(-1);
-      if (!first || !last) continue;
-      const length = last.offset + extentOf(last) - first.offset;
-      const { buffer } = await handle.read(Buffer.allocUnsafe(length), 0, length, first.offset);
-      for (const block of group) {
-        const at = block.offset - first.offset;
-        if (isSoundBlock(buffer.subarray(at, at + extentOf(block)))) continue;
-        faults.push(blockFault(file, tail.blocks, block));
+      let length = 0;
+      for (const [block, bytes] of await readBlocks(handle, group)) {
+        length += bytes.length;
+        if (!isSoundBlock(bytes)) faults.push(blockFault(file, tail.blocks, block));
       }
       await pause(length);
     }
@@ -138,4 +133,21 @@ export function* grouped(blocks: readonly BlockHandle[]): Generator<BlockHandle[
     bytes += extentOf(block);
   }
   if (group.length > 0) yield group;
+}
+
+/** Blocks that lie one behind the other, with what is behind each; one that the file has not is shorter. */
+export async function readBlocks(
+  handle: FileHandle,
+  group: readonly BlockHandle[],
+): Promise<(readonly [BlockHandle, Buffer])[]> {
+  const [first] = group;
+  const last = group.at(-1);
+  if (!first || !last) return [];
+  const length = last.offset + extentOf(last) - first.offset;
+  const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(length), 0, length, first.offset);
+  const bytes = buffer.subarray(0, bytesRead);
+  return group.map((block) => {
+    const at = block.offset - first.offset;
+    return [block, bytes.subarray(at, at + extentOf(block))] as const;
+  });
 }

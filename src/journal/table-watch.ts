@@ -47,7 +47,7 @@ export class TableWatch {
   async #checkAll(): Promise<void> {
     const { tables } = sortNames(await readdir(this.#directory));
     // The newest are merged into others first.
-    for (const file of [...tables.values()].reverse()) {
+    for (const file of [...tables.values()].toReversed()) {
       if (this.#isStopped) return;
       await this.#check(file);
     }

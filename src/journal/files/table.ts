@@ -13,8 +13,8 @@ const MAGIC = 0xdb4775248b80fb57n;
 const SEAL_BYTES = 5;
 const SNAPPY = 1;
 const PUT = 1;
-/** What comes out of a block is not more than this; a damaged one can claim anything. */
-const MAX_BLOCK_BYTES = 2 ** 30;
+/** Snappy packs nothing closer than this; a damaged block can claim anything. */
+const MAX_RATIO = 32;
 
 /** Where a block lies. */
 export interface BlockHandle {
@@ -93,7 +93,9 @@ function readHandle(cursor: Cursor): BlockHandle {
 
 function contentOf(block: Buffer): Buffer {
   const content = block.subarray(0, block.length - SEAL_BYTES);
-  return block.readUInt8(content.length) === SNAPPY ? uncompress(content, MAX_BLOCK_BYTES) : content;
+  return block.readUInt8(content.length) === SNAPPY
+    ? uncompress(content, MAX_RATIO * content.length)
+    : content;
 }
 
 /** Each key begins with so many bytes of the one before it; where the row ends, positions in it follow. */
