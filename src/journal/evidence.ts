@@ -1,7 +1,8 @@
 /**
- * Sorts by job what places and rosters say, whose keys are in orders of their own. It is kept in a LevelDB of its own,
- * for there is as much of it as there are jobs.
+ * Sorts by job what places and rosters say, whose keys are in orders of their own. There is as much of it as there are
+ * jobs: what is more than fits into memory is kept in a LevelDB of its own.
  */
+import { byBytes } from './byte-order.js';
 import { claimOf, endedOf } from './keys.js';
 import { openLevelStore } from './level-store.js';
 import type { Store } from './store.js';
@@ -19,59 +20,73 @@ export interface JobEvidence extends Evidence {
   readonly id: string;
 }
 
+/** So many entries are kept in memory. */
+const MAX_ENTRIES = 100_000;
+
 export class EvidenceStore {
-  readonly #store: Store;
-  #batch;
+  readonly #directory: string;
+  #entries: string[] = [];
+  #store: Store | undefined;
 
-  private constructor(store: Store) {
-    this.#store = store;
-    this.#batch = store.batch();
-  }
-
-  /** @param directory Empty, or not there; to be removed by the caller. */
-  static async open(directory: string): Promise<EvidenceStore> {
-    return new EvidenceStore(await openLevelStore(directory));
+  /** @param directory Where it can be kept: empty, or not there; to be removed by the caller. */
+  constructor(directory: string) {
+    this.#directory = directory;
   }
 
   /** @param key The place or roster that names the job. */
   async add(id: string, key: string): Promise<void> {
-    this.#batch.put(`${escaped(id)}${END}${key}`, NOTHING);
-    if (this.#batch.length >= BATCH) await this.#flush();
+    this.#entries.push(`${escaped(id)}${END}${key}`);
+    if (this.#entries.length >= MAX_ENTRIES) await this.#spill();
   }
 
   /** Of one job after the other, in the order of their ids' bytes. */
   async *jobs(): AsyncGenerator<JobEvidence> {
-    await this.#flush();
     let id: string | undefined;
     let keys: string[] = [];
-    for (let from = '\0'; ;) {
-      const page = await this.#store.page({ from, after: from !== '\0', to: '\u{10ffff}', limit: PAGE });
-      for (const { key } of page) {
-        const at = key.indexOf(END);
-        const next = unescaped(key.slice(0, at));
+    for await (const page of this.#pages()) {
+      for (const entry of page) {
+        const at = entry.indexOf(END);
+        const next = unescaped(entry.slice(0, at));
         if (next !== id && id !== undefined) yield evidenceOf(id, keys);
         if (next !== id) keys = [];
         id = next;
-        keys.push(key.slice(at + END.length));
+        keys.push(entry.slice(at + END.length));
       }
-      const last = page.at(-1);
-      if (!last || page.length < PAGE) break;
-      from = last.key;
     }
     if (id !== undefined) yield evidenceOf(id, keys);
   }
 
-  close(): Promise<void> {
-    return this.#store.close();
+  async *#pages(): AsyncGenerator<readonly string[]> {
+    if (!this.#store) {
+      yield this.#entries.sort(byBytes);
+      return;
+    }
+    await this.#spill();
+    for (let from = '\0'; ;) {
+      const page = await this.#store.page({ from, after: from !== '\0', to: '\u{10ffff}', limit: PAGE });
+      const keys = page.map(({ key }) => key);
+      yield keys;
+      const last = keys.at(-1);
+      if (last === undefined || keys.length < PAGE) return;
+      from = last;
+    }
   }
 
-  async #flush(): Promise<void> {
-    if (this.#batch.length === 0) return;
-    await this.#batch.write(false);
-    this.#batch = this.#store.batch();
+  async #spill(): Promise<void> {
+    this.#store ??= await openLevelStore(this.#directory);
+    const entries = this.#entries;
+    this.#entries = [];
+    for (let at = 0; at < entries.length; at += BATCH) {
+      const batch = this.#store.batch();
+      for (const entry of entries.slice(at, at + BATCH)) batch.put(entry, NOTHING);
+      await batch.write(false);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close();
   }
 }
-
 function evidenceOf(id: string, keys: readonly string[]): JobEvidence {
   return {
     id,

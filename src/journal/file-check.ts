@@ -15,14 +15,17 @@ import { scanLog, type LogScan } from './files/log.js';
 import { readManifest, type Manifest } from './files/manifest.js';
 import { CURRENT, logName, manifestName, manifestOf, sortNames, tableName } from './files/names.js';
 import type { FileNames } from './files/names.js';
-import { checkTableEnds } from './table-check.js';
+import { checkTable } from './table-check.js';
 import { readWitness, WITNESS, type Testimony } from './witness.js';
 
 /** It is there while a repair is under way. */
 export const REPAIRING = 'REPAIRING';
 
-/** How many tables are looked into before the journal opens; the others follow in the background. */
-const TABLES_AT_OPEN = 32;
+/**
+ * How much of the tables is checked before the journal opens, the newest first, for those are merged into others first:
+ * LevelDB ends the process where what it merges is not in order. The others follow in the background.
+ */
+const TABLE_BYTES_AT_OPEN = 8 << 20;
 
 export interface FileCheck {
   readonly names: FileNames;
@@ -70,7 +73,7 @@ export async function checkFiles(directory: string, boot: string): Promise<FileC
   }
   const manifest = checkManifest(directory, names, testimony, boot, draft);
   if (!manifest) return found;
-  checkTables(directory, names, manifest, draft);
+  await checkTables(directory, names, manifest, draft);
   await checkLogs(directory, names, manifest, testimony, boot, draft);
   return { ...found, manifest };
 }
@@ -114,7 +117,12 @@ function checkManifest(
   return manifest;
 }
 
-function checkTables(directory: string, names: FileNames, { tables }: Manifest, draft: Draft): void {
+async function checkTables(
+  directory: string,
+  names: FileNames,
+  { tables }: Manifest,
+  draft: Draft,
+): Promise<void> {
   for (const { number, size } of tables.values()) {
     const file = names.tables.get(number);
     if (file === undefined) {
@@ -125,14 +133,16 @@ function checkTables(directory: string, names: FileNames, { tables }: Manifest, 
     if (found === size) continue;
     draft.damage.push({ file, message: `expected a table of ${size} bytes, and it has ${found}` });
   }
-  if (draft.damage.length > 0) return;
-  // The newest are the likeliest to be read, and to be merged into others, first.
-  const newest = [...tables.values()].sort((a, b) => b.number - a.number).slice(0, TABLES_AT_OPEN);
-  for (const { number } of newest) {
-    const file = names.tables.get(number) ?? tableName(number);
-    draft.damage.push(...checkTableEnds(directory, file).faults);
+  let bytes = 0;
+  for (const { number, size } of [...tables.values()].sort((a, b) => b.number - a.number)) {
+    const file = names.tables.get(number);
+    bytes += size;
+    if (bytes > TABLE_BYTES_AT_OPEN || file === undefined) return;
+    if (!isTold(draft, file)) draft.damage.push(...(await checkTable(directory, file)).faults);
   }
 }
+
+const isTold = ({ damage }: Draft, file: string): boolean => damage.some((fault) => fault.file === file);
 
 async function checkLogs(
   directory: string,

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readBatch } from './files/batch.js';
+import { findChanges, readBatch } from './files/batch.js';
 import { readLog } from './files/log.js';
 import { readManifest, type Table } from './files/manifest.js';
 import { logName, manifestName, type FileNames } from './files/names.js';
@@ -118,15 +118,15 @@ function changesOf(log: Buffer, isDamaged: boolean): Raw[] {
   let next = 0;
   for (const { data, isSound } of readLog(log)) {
     if (!isSound && !isDamaged) break;
-    const { sequence, changes, isWhole } = readBatch(data);
+    const batch = readBatch(data);
+    const isWhole = isSound && batch.isWhole;
     // The number of a damaged batch follows from the one before it.
-    let at = isSound || next === 0 ? sequence : next;
-    for (const { key, value } of changes) {
-      if ((isSound && isWhole) || (value ? isSealed(key.toString(), value) : true))
-        raws.push({ key: latinOf(key), sequence: at, ...(value && { value }) });
-      at++;
-    }
+    let at = isWhole || next === 0 ? batch.sequence : next;
+    for (const { key, value } of isWhole ? batch.changes : findChanges(data, isSealedBytes))
+      raws.push({ key: latinOf(key), sequence: at++, ...(value && { value }) });
     next = at;
   }
   return raws;
 }
+
+const isSealedBytes = (key: Buffer, value: Buffer): boolean => isSealed(key.toString(), value);

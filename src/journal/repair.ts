@@ -42,6 +42,8 @@ export function repairJournal(path: string, now: number): Promise<RepairReport> 
   return whileOwned(path, async (directory) => {
     const interrupted = await keptByInterrupted(directory);
     if (interrupted !== undefined) return repairFrom(directory, interrupted, now);
+    const { damage } = await checkFiles(directory, currentBoot());
+    if (damage.length > 0) return repairFrom(directory, await keepAside(directory, now), now);
     const { sound, jobs } = await verifyFiles(directory, now);
     if (!sound) return repairFrom(directory, await keepAside(directory, now), now);
     const soundCount = Object.values(jobs).reduce((sum, count) => sum + count, 0);
@@ -103,7 +105,7 @@ type Rebuilt = Omit<RepairReport, 'directory' | 'repaired' | 'keptIn'>;
 async function rebuild(source: string, target: string, now: number): Promise<Rebuilt> {
   const check = await checkFiles(source, currentBoot());
   const files = await JournalFiles.open(source, check);
-  const evidence = await EvidenceStore.open(join(target, 'evidence'));
+  const evidence = new EvidenceStore(join(target, 'evidence'));
   const store = await openLevelStore(join(target, 'journal'));
   try {
     const builder = new Builder(store);

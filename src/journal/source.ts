@@ -2,7 +2,15 @@
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileFault } from './file-fault.js';
-import { extentOf, findBlocks, isSoundBlock, readEntries, type BlockHandle } from './files/table.js';
+import {
+  extentOf,
+  findBlocks,
+  findEntries,
+  isSoundBlock,
+  readEntries,
+  type BlockHandle,
+  type TableEntry,
+} from './files/table.js';
 import { isSealed } from './integrity.js';
 import { blockFault, checkTableEnds, grouped, readBlocks } from './table-check.js';
 
@@ -105,19 +113,16 @@ export class TableSource implements Source {
   }
 
   #entriesOf(blocks: readonly BlockHandle[], block: BlockHandle, bytes: Buffer): Raw[] {
-    const entries = (readEntries(bytes) ?? []).map(({ key, sequence, value }) => ({
-      key: key.toString('latin1'),
-      sequence,
-      ...(value && { value }),
-    }));
-    if (isSoundBlock(bytes)) return entries;
+    const entries = isSoundBlock(bytes) ? readEntries(bytes) : undefined;
+    if (entries) return entries.map(rawOf);
     const fault = blockFault(this.#file, blocks, block);
     const from = fault.after?.toString('latin1') ?? '';
     const to = fault.upTo?.toString('latin1') ?? '\xff';
     this.#onFault(fault, { from, to });
     // A removal has no checksum of its own: it is believed where it can belong.
-    return entries
-      .filter(({ key, value }) => key >= from && key <= to && (!value || isSound(key, value)))
+    return findEntries(bytes, isSealedBytes)
+      .map(rawOf)
+      .filter(({ key }) => key >= from && key <= to)
       .sort(inOrder);
   }
 
@@ -127,17 +132,17 @@ export class TableSource implements Source {
     const raws: Raw[] = [];
     for (const block of findBlocks(table)) {
       const bytes = table.subarray(block.offset, block.offset + extentOf(block));
-      for (const { key, sequence, value } of readEntries(bytes) ?? []) {
-        const raw = { key: key.toString('latin1'), sequence, ...(value && { value }) };
-        if (!value || isSound(raw.key, value)) raws.push(raw);
-      }
+      raws.push(...findEntries(bytes, isSealedBytes).map(rawOf));
     }
     return raws.sort(inOrder);
   }
 }
 
-const isSound = (key: string, value: Buffer): boolean =>
-  isSealed(Buffer.from(key, 'latin1').toString(), value);
+const isSealedBytes = (key: Buffer, value: Buffer): boolean => isSealed(key.toString(), value);
+
+function rawOf({ key, sequence, value }: TableEntry): Raw {
+  return { key: key.toString('latin1'), sequence, ...(value && { value }) };
+}
 
 interface Active {
   readonly source: Source;

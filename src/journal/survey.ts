@@ -6,6 +6,7 @@ import { isEnd, JOB_STATES, type JobCounts, type JobSpec, type JobStatus } from 
 import { decodeSpec, decodeStatus } from '../job/record-format.js';
 import { unpack } from '../job/packer.js';
 import { asError } from '../errors.js';
+import { byBytes } from './byte-order.js';
 import { noJobs } from './counters.js';
 import type { EvidenceStore, JobEvidence } from './evidence.js';
 import { assertFormat } from './format.js';
@@ -234,18 +235,10 @@ const isPlace = (key: string): boolean => key.startsWith('r!') || key.startsWith
 function first(ids: readonly (string | undefined)[]): string | undefined {
   let least: string | undefined;
   for (const id of ids) {
-    if (id !== undefined && (least === undefined || isBefore(id, least))) least = id;
+    if (id !== undefined && (least === undefined || byBytes(id, least) < 0)) least = id;
   }
   return least;
 }
-
-/** Strings compare by UTF-16 units, which differ from bytes only above the surrogates. */
-function isBefore(a: string, b: string): boolean {
-  return SURROGATES.test(a) || SURROGATES.test(b)
-    ? Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0
-    : a < b;
-}
-const SURROGATES = /[\ud800-\uffff]/;
 
 /** A row of values that is looked at from its head. */
 class Row<Value> {

@@ -83,7 +83,7 @@ export interface TableCheck {
 export async function checkTable(
   directory: string,
   file: string,
-  pause: (bytes: number) => Promise<void>,
+  pause?: (bytes: number) => Promise<void>,
 ): Promise<TableCheck> {
   const handle = await open(join(directory, file), 'r');
   try {
@@ -96,7 +96,7 @@ export async function checkTable(
         length += bytes.length;
         if (!isSoundBlock(bytes)) faults.push(blockFault(file, tail.blocks, block));
       }
-      await pause(length);
+      await pause?.(length);
     }
     return { faults, bytes: size };
   } finally {

@@ -112,24 +112,22 @@ function withoutStatus(one: Case, spec: JobSpec, now: number): Verdict {
   const key = statusKey(id);
   const last = [...ends].sort((a, b) => b.finishedAt - a.finishedAt)[0];
   if (last) return endedAs(fresh, last, lost);
-  // A job that was never claimed has none, and the first claim writes none.
-  const isClaimed = claims.length > 0 && fresh.status.state === 'available';
-  if (status === undefined && (places.includes(place) || isClaimed))
-    return { job: fresh, isRunning: isClaimed, isUnlisted: false };
-  const due = places.find((one) => one.startsWith('t!'));
   const problem = { key, message: `${lost}: how often it ran is lost` };
-  if (isClaimed || claims.length > 0) {
-    const available: Job = { spec, status: { state: 'available', attempt: 0 } };
-    return { job: available, isRunning: true, isUnlisted: false, problem };
-  }
-  if (places.includes(readyKey(spec))) {
-    const available: Job = { spec, status: { state: 'available', attempt: 0 } };
-    return { job: available, isRunning: false, isUnlisted: false, problem };
-  }
+  const due = places.find((one) => one !== place && one.startsWith('t!'));
+  // It waits for another time than the first.
   if (due !== undefined) {
     const scheduled: Job = { spec, status: { state: 'scheduled', attempt: 0, runAt: dueAtOf(due) } };
     return { job: scheduled, isRunning: false, isUnlisted: false, problem };
   }
+  // A job that was never claimed has none, and the first claim writes none.
+  const isClaimed = claims.length > 0 && fresh.status.state === 'available';
+  if (status === undefined && (places.includes(place) || isClaimed))
+    return { job: fresh, isRunning: isClaimed, isUnlisted: false };
+  if (claims.length > 0 || places.includes(readyKey(spec))) {
+    const available: Job = { spec, status: { state: 'available', attempt: 0 } };
+    return { job: available, isRunning: claims.length > 0, isUnlisted: false, problem };
+  }
+  if (places.includes(place)) return { job: fresh, isRunning: false, isUnlisted: false, problem };
   if (status === undefined && (isDamagedPlace(place) || !isSuspect(key))) {
     const message = `Job ${id} is ${fresh.status.state}, and its place is lost`;
     return { job: fresh, isRunning: false, isUnlisted: false, problem: { key: place, message } };

@@ -28,7 +28,7 @@ export async function verifyFiles(directory: string, now: number): Promise<Journ
   // Outside the journal, for it may be on a disk that is full, or not to be written to.
   const scratch = await mkdtemp(join(tmpdir(), 'millrace-verify-'));
   try {
-    const evidence = await EvidenceStore.open(scratch);
+    const evidence = new EvidenceStore(scratch);
     try {
       const { counts, records } = await survey(files, evidence, now, {
         fault: (fault) => damage.add(fault),

@@ -34,6 +34,40 @@ export function readBatch(record: Buffer): Batch {
   return { sequence, changes, isWhole: changes.length === count };
 }
 
+/**
+ * What can be found in a batch that is damaged. A length that is wrong hides where the next change begins, so from there
+ * on every place is tried; a removal is believed only where it follows on what was sound.
+ * @param isSound Whether the value is certainly what was put under the key.
+ */
+export function* findChanges(
+  record: Buffer,
+  isSound: (key: Buffer, value: Buffer) => boolean,
+): Generator<Change> {
+  let follows = true;
+  for (let at = HEADER_BYTES; at < record.length;) {
+    const cursor = new Cursor(record, at);
+    const change = attemptChange(cursor);
+    const isBelieved = change && (change.value ? isSound(change.key, change.value) : follows);
+    if (isBelieved) {
+      yield change;
+      follows = true;
+      at = cursor.at;
+    } else {
+      follows = false;
+      at++;
+    }
+  }
+}
+
+function attemptChange(cursor: Cursor): Change | undefined {
+  try {
+    return readChange(cursor);
+  } catch (thrown) {
+    if (thrown instanceof RangeError) return undefined;
+    throw thrown;
+  }
+}
+
 function readChange(cursor: Cursor): Change {
   const type = cursor.byte();
   if (type === PUT) return { key: cursor.bytes(), value: cursor.bytes() };

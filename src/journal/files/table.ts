@@ -69,6 +69,33 @@ export function readEntries(block: Buffer): TableEntry[] | undefined {
 }
 
 /**
+ * What can be found in a block that is damaged. Where an entry cannot be read, the next is looked for at every place; its
+ * key has a beginning in common with the one before it, which may be the last that was sound.
+ * @param isSound Whether the value is certainly what was put under the key; a removal is believed as it is.
+ */
+export function findEntries(block: Buffer, isSound: (key: Buffer, value: Buffer) => boolean): TableEntry[] {
+  const content = attempt(() => contentOf(block)) ?? Buffer.alloc(0);
+  const entries: TableEntry[] = [];
+  let last: Buffer = Buffer.alloc(0);
+  let follows = true;
+  for (let at = 0; at < content.length;) {
+    const cursor = new Cursor(content, at);
+    const pair = attempt(() => readPair(cursor, last));
+    const entry = pair && attempt(() => entryOf(pair));
+    if (pair && entry && (entry.value ? isSound(entry.key, entry.value) : follows)) {
+      entries.push(entry);
+      last = pair.key;
+      follows = true;
+      at = cursor.at;
+    } else {
+      follows = false;
+      at++;
+    }
+  }
+  return entries;
+}
+
+/**
  * The blocks of a table whose index is damaged: each ends where its checksum matches.
  * @param table All of it.
  */
@@ -99,26 +126,38 @@ function contentOf(block: Buffer): Buffer {
 }
 
 /** Each key begins with so many bytes of the one before it; where the row ends, positions in it follow. */
-function readPairs(content: Buffer): { key: Buffer; value: Buffer }[] {
+function readPairs(content: Buffer): Pair[] {
   const restarts = content.readUInt32LE(content.length - 4);
   const end = content.length - 4 * (restarts + 1);
   if (end < 0) throw new RangeError('A block has more restarts than bytes');
   const cursor = new Cursor(content.subarray(0, end));
-  const pairs: { key: Buffer; value: Buffer }[] = [];
+  const pairs: Pair[] = [];
   let last: Buffer = Buffer.alloc(0);
   while (!cursor.isAtEnd) {
-    const shared = cursor.varint();
-    const unshared = cursor.varint();
-    const valueBytes = cursor.varint();
-    if (shared > last.length) throw new RangeError('A key shares more than there is');
-    const rest = cursor.take(unshared);
-    last = shared === 0 ? rest : Buffer.concat([last.subarray(0, shared), rest]);
-    pairs.push({ key: last, value: cursor.take(valueBytes) });
+    const pair = readPair(cursor, last);
+    last = pair.key;
+    pairs.push(pair);
   }
   return pairs;
 }
 
-function entryOf({ key, value }: { key: Buffer; value: Buffer }): TableEntry {
+interface Pair {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/** @param last The key before it. */
+function readPair(cursor: Cursor, last: Buffer): Pair {
+  const shared = cursor.varint();
+  const unshared = cursor.varint();
+  const valueBytes = cursor.varint();
+  if (shared > last.length) throw new RangeError('A key shares more than there is');
+  const rest = cursor.take(unshared);
+  const key = shared === 0 ? rest : Buffer.concat([last.subarray(0, shared), rest]);
+  return { key, value: cursor.take(valueBytes) };
+}
+
+function entryOf({ key, value }: Pair): TableEntry {
   const at = key.length - TRAILER_BYTES;
   // The type is the lowest byte of the trailer, the sequence number the other seven.
   const type = key.readUInt8(at);
