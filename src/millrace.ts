@@ -91,7 +91,7 @@ export class Millrace<
    * temporary directory.
    * @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_FORMAT`
    */
-  static verify(directory: string): Promise<JournalReport> {
+  static async verify(directory: string): Promise<JournalReport> {
     return verifyJournal(checkDirectory(directory), systemClock.now());
   }
 
@@ -102,7 +102,7 @@ export class Millrace<
    * that is interrupted can be run again, and until then the journal does not open.
    * @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_FORMAT`
    */
-  static repair(directory: string): Promise<RepairReport> {
+  static async repair(directory: string): Promise<RepairReport> {
     return repairJournal(checkDirectory(directory), systemClock.now());
   }
 

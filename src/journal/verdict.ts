@@ -44,8 +44,6 @@ export interface Verdict {
 }
 
 const NOTHING: Verdict = { isRunning: false, isUnlisted: false };
-/** Bytes that cannot be decoded, so that whoever asks for the result is told that it is lost. */
-const LOST_RESULT = Uint8Array.of(0xd9);
 
 /** @param now Epoch milliseconds, for the end of a job that cannot go on. */
 export function judge(one: Case, now: number): Verdict {
@@ -148,7 +146,6 @@ function endedAs(
     ...(errors && { errors }),
     ...(startedAt !== undefined && { startedAt }),
     ...(claim !== undefined && { claim }),
-    ...(state === 'completed' && { result: LOST_RESULT }),
   };
   const problem = { key: statusKey(spec.id), message: `${lost}: it is ${state}, and how it ended is lost` };
   return { job: { spec, status: end }, isRunning: false, isUnlisted: false, problem };

@@ -56,14 +56,14 @@ export class WitnessKeeper {
 
   /** LevelDB is open: from here on it writes other files than before. */
   begin(): void {
-    this.#noting = this.#attempt(async () => {
+    this.#run(async () => {
       const { directory } = this.#options;
       this.#file = await openWitness(directory);
       const current = await readFile(join(directory, CURRENT), 'latin1');
       this.#manifest = manifestOf(current) ?? 0;
       this.#notedAt = this.#options.clock.monotonic();
       await this.#note();
-    }).finally(() => (this.#noting = undefined));
+    });
   }
 
   /** To be called before each write, and {@link ended} after it. */
@@ -108,7 +108,15 @@ export class WitnessKeeper {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#notedAt = this.#options.clock.monotonic();
-    this.#noting = this.#attempt(() => this.#note()).finally(() => (this.#noting = undefined));
+    this.#run(() => this.#note());
+  }
+
+  #run(step: () => Promise<void>): void {
+    this.#noting = this.#attempt(step).then(() => {
+      this.#noting = undefined;
+      // It fell due meanwhile, and no write may follow.
+      if (this.#isDue && this.#inFlight === 0) this.#startNote();
+    });
   }
 
   async #note(): Promise<void> {
