@@ -7,7 +7,7 @@
  * - After a power cut, anything can be there. It is cut off where it begins, so that nothing behind a hole is applied,
  *   and kept aside.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileFault } from './file-fault.js';
@@ -15,7 +15,7 @@ import { scanLog, type LogScan } from './files/log.js';
 import { readManifest, type Manifest } from './files/manifest.js';
 import { CURRENT, logName, manifestName, manifestOf, sortNames, tableName } from './files/names.js';
 import type { FileNames } from './files/names.js';
-import { checkTable } from './table-check.js';
+import { checkTable, DAMAGED } from './table-check.js';
 import { readWitness, WITNESS, type Testimony } from './witness.js';
 
 /** It is there while a repair is under way. */
@@ -133,13 +133,20 @@ async function checkTables(
     if (found === size) continue;
     draft.damage.push({ file, message: `expected a table of ${size} bytes, and it has ${found}` });
   }
+  const suspects = await suspectTables(directory);
   let bytes = 0;
   for (const { number, size } of [...tables.values()].sort((a, b) => b.number - a.number)) {
     const file = names.tables.get(number);
     bytes += size;
-    if (bytes > TABLE_BYTES_AT_OPEN || file === undefined) return;
-    if (!isTold(draft, file)) draft.damage.push(...(await checkTable(directory, file)).faults);
+    if (file === undefined || isTold(draft, file)) continue;
+    if (bytes > TABLE_BYTES_AT_OPEN && !suspects.has(file)) continue;
+    draft.damage.push(...(await checkTable(directory, file)).faults);
   }
+}
+
+async function suspectTables(directory: string): Promise<ReadonlySet<string>> {
+  const path = join(directory, DAMAGED);
+  return new Set(existsSync(path) ? (await readFile(path, 'latin1')).split('\n') : []);
 }
 
 const isTold = ({ damage }: Draft, file: string): boolean => damage.some((fault) => fault.file === file);

@@ -26,6 +26,7 @@ import { sealRoster } from './roster.js';
 import type { Store } from './store.js';
 import { survey, type Survey, type SurveyListener } from './survey.js';
 import type { Verdict } from './verdict.js';
+import { DAMAGED } from './table-check.js';
 import { addBlocks, verifyFiles } from './verify.js';
 import { WITNESS } from './witness.js';
 
@@ -221,7 +222,7 @@ async function replaceFiles(directory: string, rebuilt: string): Promise<void> {
   // LevelDB leaves a full log for a new one without syncing it.
   for (const file of made) await syncFile(join(journal, file));
   for (const file of await readdir(directory)) {
-    if (isDataFile(file) || file === WITNESS) await rm(join(directory, file));
+    if (isDataFile(file) || file === WITNESS || file === DAMAGED) await rm(join(directory, file));
   }
   for (const file of made) await rename(join(journal, file), join(directory, file));
   await rm(rebuilt, { recursive: true });

@@ -15,6 +15,12 @@ import {
   type BlockHandle,
 } from './files/table.js';
 
+/**
+ * The names of tables that were found damaged while the journal was open. They are the first to be checked when it is
+ * opened again, for LevelDB may have ended the process over them.
+ */
+export const DAMAGED = 'DAMAGED';
+
 /** How much is read at once. */
 const READ_BYTES = 64 * 1024;
 

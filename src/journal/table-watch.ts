@@ -2,12 +2,13 @@
  * Checks the tables of an open journal in the background, once, slowly enough to be in nobody's way. LevelDB makes new
  * tables and removes others meanwhile: those that are new were just written, and those that have gone are not needed.
  */
-import { readdir } from 'node:fs/promises';
+import { appendFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import { describeFault } from './file-fault.js';
 import { sortNames } from './files/names.js';
-import { checkTable } from './table-check.js';
+import { checkTable, DAMAGED } from './table-check.js';
 
 /** After so many bytes it rests: at most 50 MB are checked in a second, with a few per cent of the main thread. */
 const SLICE_BYTES = 1 << 20;
@@ -56,6 +57,7 @@ export class TableWatch {
   async #check(file: string): Promise<void> {
     try {
       const { faults } = await checkTable(this.#directory, file, (bytes) => this.#pause(bytes));
+      if (faults.length > 0) await appendFile(join(this.#directory, DAMAGED), `${file}\n`, { mode: 0o600 });
       for (const fault of faults) {
         const message = `The journal in ${this.#directory} is damaged: ${describeFault(fault)}. What cannot be read is reported and no other job is affected; close it, then Millrace.verify(directory) tells which jobs are, and Millrace.repair(directory) saves what can be saved`;
         this.#onWarning(new MillraceError('MILLRACE_JOURNAL_CORRUPT', message));
