@@ -5,9 +5,9 @@
 import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { currentBoot } from './boot.js';
-import { checkFiles, type FileCheck } from './file-check.js';
+import { checkFiles } from './file-check.js';
 import { damagedFiles, describeFault } from './file-fault.js';
-import { openLevelStore } from './level-store.js';
+import { assertNotOpen, openLevelStore } from './level-store.js';
 import { unreadable } from './offline.js';
 import type { Store, StoreBatch } from './store.js';
 import { TableWatch } from './table-watch.js';
@@ -33,31 +33,35 @@ export async function openCheckedStore({
   onWarning,
   boot = currentBoot(),
 }: CheckedStoreOptions): Promise<Store> {
-  const check = await prepare(directory, boot, onWarning);
-  const store = await openLevelStore(directory);
-  const turn = check.testimony?.turn ?? 1;
-  const keeper = new WitnessKeeper({ directory, boot, turn, clock, onWarning });
-  keeper.begin();
-  const watch = new TableWatch(directory, clock, onWarning);
-  watch.begin();
-  return new CheckedStore(store, keeper, watch);
+  let turn: number | undefined;
+  const store = await openLevelStore(directory, async () => {
+    // After a failed write what is behind the last sync can be anything, as in another start of the machine.
+    turn = await prepare(directory, turn === undefined ? boot : '', onWarning);
+  });
+  const keeper = new WitnessKeeper({ directory, boot, turn: turn ?? 1, clock, onWarning });
+  const opened = new CheckedStore(store, keeper, new TableWatch(directory, clock, onWarning));
+  opened.begin();
+  return opened;
 }
 
+/** @returns the number of the last testimony. */
 async function prepare(
   directory: string,
   boot: string,
   onWarning: (error: MillraceError) => void,
-): Promise<FileCheck> {
+): Promise<number> {
   const check = await checkFiles(directory, boot).catch((thrown: unknown) => {
     throw unreadable(directory, thrown);
   });
+  // Somebody who has just opened it, and has not said so yet, is writing to these files.
+  if (check.damage.length + check.torn.length > 0) await assertNotOpen(directory);
   if (check.damage.length > 0) throw damagedFiles(directory, check.damage);
   for (const doubt of check.doubts) {
     const message = `${describeFault(doubt)}, in ${directory}. The journal is open all the same, but a loss in the last moments before it was left cannot be told from the end of its log`;
     onWarning(new MillraceError('MILLRACE_JOURNAL_WITNESS', message));
   }
   for (const warning of await cutTorn(directory, check.torn)) onWarning(warning);
-  return check;
+  return check.testimony?.turn ?? 1;
 }
 
 class CheckedStore implements Store {
@@ -95,6 +99,17 @@ class CheckedStore implements Store {
 
   getMany: Store['getMany'] = (keys) => this.#store.getMany(keys);
   page: Store['page'] = (range) => this.#store.page(range);
+
+  begin(): void {
+    this.#keeper.begin();
+    this.#watch.begin();
+  }
+
+  async reopen(): Promise<void> {
+    await this.#keeper.pause();
+    await this.#store.reopen();
+    this.#keeper.begin();
+  }
 
   async close(): Promise<void> {
     await this.#watch.stop();

@@ -1,7 +1,7 @@
 /** Work on a journal that nobody has open: meanwhile nobody can open it. */
 import { statSync } from 'node:fs';
 import { asError, JournalLockedError, MillraceError } from '../errors.js';
-import { isLevelOpen } from './level-store.js';
+import { assertNotOpen, isLevelLocked } from './level-store.js';
 import { openFailed, reserveDirectory } from './owner.js';
 
 /**
@@ -16,9 +16,7 @@ export async function whileOwned<Result>(
   const owner = reserveDirectory(path);
   try {
     // Where the owner file does not tell whether its owner lives, LevelDB's lock does.
-    const holder = owner.holder();
-    if (holder !== undefined && (await isLevelOpen(owner.directory)))
-      throw new JournalLockedError(owner.directory, holder);
+    if (owner.holder() !== undefined) await assertNotOpen(owner.directory);
     owner.announce();
     try {
       return await work(owner.directory);
@@ -26,6 +24,8 @@ export async function whileOwned<Result>(
       owner.withdraw();
     }
   } catch (thrown) {
+    if (isLevelLocked(thrown))
+      throw new JournalLockedError(owner.directory, owner.holder(), { cause: thrown });
     throw thrown instanceof MillraceError ? thrown : unreadable(owner.directory, thrown);
   } finally {
     owner.release();

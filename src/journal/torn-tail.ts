@@ -1,5 +1,5 @@
 /**
- * Cuts off what a power cut has left at the end of a file, so that LevelDB applies nothing behind a hole, and keeps it
+ * Cuts off what a power cut, or a write that failed, has left at the end of a file, so that LevelDB applies nothing behind a hole, and keeps it
  * aside.
  */
 import { existsSync } from 'node:fs';
@@ -23,7 +23,7 @@ export async function cutTorn(directory: string, torn: readonly FileFault[]): Pr
     warnings.push(
       new MillraceError(
         'MILLRACE_JOURNAL_TORN',
-        `A power cut has damaged the end of ${path}: ${message}. They are cut off and kept in ${kept}; nothing in them had been acknowledged as synced, unless in the last moments before it`,
+        `A power cut, or a write that failed, has left the end of ${path} as it is: ${message}. They are cut off and kept in ${kept}; nothing in them had been acknowledged as synced, unless in the last moments before it`,
       ),
     );
   }

@@ -12,7 +12,14 @@ import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import { CURRENT, logName, manifestName, manifestOf, sortNames } from './files/names.js';
 import { syncDirectory, syncFile } from './file-sync.js';
-import { encodeTestimony, WITNESS, WITNESS_BYTES, type LogClaim, type Testimony } from './witness.js';
+import {
+  AFTER_FAILURE,
+  encodeTestimony,
+  WITNESS,
+  WITNESS_BYTES,
+  type LogClaim,
+  type Testimony,
+} from './witness.js';
 
 /**
  * How far the witness may be behind. This is the bound of what can be lost without a trace: damage to what was
@@ -56,14 +63,24 @@ export class WitnessKeeper {
 
   /** LevelDB is open: from here on it writes other files than before. */
   begin(): void {
+    this.#writeFailed = false;
+    this.#logs = [];
+    this.#synced = 0;
     this.#run(async () => {
       const { directory } = this.#options;
-      this.#file = await openWitness(directory);
+      this.#file ??= await openWitness(directory);
       const current = await readFile(join(directory, CURRENT), 'latin1');
       this.#manifest = manifestOf(current) ?? 0;
       this.#notedAt = this.#options.clock.monotonic();
       await this.#note();
     });
+  }
+
+  /** LevelDB is going to be opened again, after a write has failed. */
+  async pause(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    await this.#noting;
   }
 
   /** To be called before each write, and {@link ended} after it. */
@@ -85,10 +102,9 @@ export class WitnessKeeper {
   /** LevelDB is closed. Nobody else may have opened it yet. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#timer?.cancel();
-    await this.#noting;
-    // What a failed write has left behind is no more than a torn tail, and LevelDB may have written on.
-    if (this.#file && !this.#isBroken && !this.#writeFailed) await this.#attempt(() => this.#noteClean());
+    await this.pause();
+    if (this.#file && !this.#isBroken)
+      await this.#attempt(() => (this.#writeFailed ? this.#noteFailure() : this.#noteClean()));
     await this.#file?.close();
   }
 
@@ -140,6 +156,11 @@ export class WitnessKeeper {
     await this.#write({ isClean: false, manifestBytes: 0 });
   }
 
+  /** LevelDB writes on when it closes, and what it writes then need not be whole. */
+  async #noteFailure(): Promise<void> {
+    await this.#write({ isClean: false, manifestBytes: 0, boot: AFTER_FAILURE });
+  }
+
   /** All is on the disk: no later power cut can take anything back. */
   async #noteClean(): Promise<void> {
     const { directory } = this.#options;
@@ -155,7 +176,7 @@ export class WitnessKeeper {
     await this.#write({ isClean: true, manifestBytes });
   }
 
-  async #write(fields: Pick<Testimony, 'isClean' | 'manifestBytes'>): Promise<void> {
+  async #write(fields: Pick<Testimony, 'isClean' | 'manifestBytes'> & { boot?: string }): Promise<void> {
     const { boot } = this.#options;
     const [turn, manifest, logs] = [++this.#turn, this.#manifest, this.#logs];
     const { at, bytes } = encodeTestimony({ turn, boot, manifest, logs, ...fields });

@@ -16,6 +16,9 @@ const CHECKSUM_BYTES = 4;
 const MAX_LOGS = 4;
 const VERSION = 1;
 
+/** Stands for a start of the machine that is over: after a write has failed, only what was synced certainly stays. */
+export const AFTER_FAILURE = 'after a failed write';
+
 /** How much of a log was there. */
 export interface LogClaim {
   readonly number: number;

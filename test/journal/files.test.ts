@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import { assert, integer, property, tuple, uint8Array } from 'fast-check';
 import { Level } from 'level';
 import { expect, test } from 'vitest';
 import { findChanges, readBatch } from '../../src/journal/files/batch.js';
@@ -50,8 +50,8 @@ test('a log is read as it was written, whatever the lengths', async () => {
 test('a log that is cut anywhere ends in a torn record, or between two', async () => {
   const log = await theFile(await written(SIZES.map((size) => randomBytes(size))), /\.log$/);
   const ends = new Set([...readLog(log)].map(({ offset }) => offset));
-  fc.assert(
-    fc.property(fc.integer({ min: 0, max: log.length - 1 }), (end) => {
+  assert(
+    property(integer({ min: 0, max: log.length - 1 }), (end) => {
       const { soundEnd, fault, continues } = scanLog(log.subarray(0, end));
       expect(fault).not.toBe('bad');
       expect(continues).toBe(false);
@@ -68,9 +68,9 @@ test('a log that is cut anywhere ends in a torn record, or between two', async (
 test('a flipped bit in a log takes one record, and the others are found', async () => {
   const values = SIZES.map((size) => randomBytes(size));
   const log = await theFile(await written(values), /\.log$/);
-  const flips = fc.tuple(fc.integer({ min: 0, max: log.length - 1 }), fc.integer({ min: 0, max: 7 }));
-  fc.assert(
-    fc.property(flips, ([at, bit]) => {
+  const flips = tuple(integer({ min: 0, max: log.length - 1 }), integer({ min: 0, max: 7 }));
+  assert(
+    property(flips, ([at, bit]) => {
       const flipped = Buffer.from(log);
       flipped[at] = (flipped[at] ?? 0) ^ (1 << bit);
       const sound = [...readLog(flipped)].filter(({ isSound }) => isSound);
@@ -110,9 +110,9 @@ test('a table is read as it was written, and each flipped bit in it is noticed',
 });
 
 test('bytes that nobody wrote are read to their end', () => {
-  const bytes = fc.uint8Array({ maxLength: 4_000 }).map((array) => Buffer.from(array));
-  fc.assert(
-    fc.property(bytes, (some) => {
+  const bytes = uint8Array({ maxLength: 4_000 }).map((array) => Buffer.from(array));
+  assert(
+    property(bytes, (some) => {
       for (const { data } of readLog(some)) readBatch(data);
       scanLog(some);
       readManifest(some);
