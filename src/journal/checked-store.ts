@@ -99,6 +99,15 @@ class CheckedStore implements Store {
 
   getMany: Store['getMany'] = (keys) => this.#store.getMany(keys);
   page: Store['page'] = (range) => this.#store.page(range);
+  view: Store['view'] = () => this.#store.view();
+
+  async sizeOf(from: string, to: string): Promise<number> {
+    return (await this.#store.sizeOf?.(from, to)) ?? 0;
+  }
+
+  async compact(from: string, to: string): Promise<void> {
+    await this.#store.compact?.(from, to);
+  }
 
   begin(): void {
     this.#keeper.begin();

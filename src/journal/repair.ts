@@ -17,7 +17,16 @@ import { isDataFile } from './files/names.js';
 import { FORMAT_VERSION } from './format.js';
 import { seal, sealBytes, sealText } from './integrity.js';
 import { JournalFiles } from './journal-files.js';
-import { countersKey, endedKey, placeOf, specKey, statusKey } from './keys.js';
+import {
+  COUNTERS_SPAN,
+  countersKey,
+  endedKey,
+  MARKS_SPAN,
+  metaKey,
+  placeOf,
+  specKey,
+  statusKey,
+} from './keys.js';
 import { openLevelStore } from './level-store.js';
 import { putNumber } from './meta.js';
 import { whileOwned } from './offline.js';
@@ -32,6 +41,8 @@ import { WITNESS } from './witness.js';
 
 /** The new journal, while it is made. */
 const REBUILT = 'rebuilt';
+/** What follows from the other records, or need not be known. */
+const DERIVED = [COUNTERS_SPAN.from, MARKS_SPAN.from, ...['boot', 'sequence', 'format'].map(metaKey)];
 /** Its records are written so many at a time. */
 const BATCH = 4_096;
 
@@ -140,8 +151,7 @@ class Builder implements SurveyListener {
   }
 
   async record({ key, value }: { key: string; value: Uint8Array }): Promise<void> {
-    // Counters and what the journal keeps about itself follow from the rest.
-    if (key.startsWith('c!') || key.startsWith('m!')) return;
+    if (DERIVED.some((prefix) => key.startsWith(prefix))) return;
     this.#batch.put(key, value);
     await this.#writeFull();
   }
@@ -165,7 +175,7 @@ class Builder implements SurveyListener {
     const place = isRunning ? undefined : placeOf({ spec, status });
     if (place !== undefined) this.#batch.put(place, sealText(place, id));
     if (!isUnlisted || !isEnd(status.state) || status.finishedAt === undefined) return;
-    const key = endedKey(status.state, status.finishedAt, sequence);
+    const key = endedKey(status.state, spec.name, status.finishedAt, sequence);
     this.#batch.put(key, sealRoster(key, [id]));
   }
 

@@ -55,7 +55,7 @@ export function judge(one: Case, now: number): Verdict {
   // Nothing takes a job out of `completed`.
   const completed = evidence.ends.find(({ state }) => state === 'completed');
   if (completed) return endedAs(job, completed, `The status of job ${id} is older than its end`);
-  if (evidence.claims.some((claim) => isOrphanOf(status, claim)))
+  if (evidence.claims.some((claim) => isOrphanOf(job, claim)))
     return { job, isRunning: true, isUnlisted: false };
   if (status.state === 'running') return unclaimed(job, now);
   return waiting(one, job, now);

@@ -93,8 +93,13 @@ export class WitnessKeeper {
     if (!succeeded) this.#writeFailed = true;
     if (this.#inFlight > 0 || this.#writeFailed || this.#isBroken) return;
     this.#isLastSynced = isSynced;
+    try {
+      if (isSynced) this.#synced = this.#sizeOfNewest();
+    } catch (thrown) {
+      this.#fail(thrown);
+      return;
+    }
     const isDue = this.#isDue || this.#options.clock.monotonic() - this.#notedAt >= WITNESS_INTERVAL_MS;
-    if (isSynced) this.#synced = this.#sizeOfNewest();
     if (isDue && !this.#noting) this.#startNote();
     else this.#arm();
   }
@@ -199,11 +204,15 @@ export class WitnessKeeper {
     try {
       await step();
     } catch (thrown) {
-      this.#isBroken = true;
-      const cause = asError(thrown);
-      const message = `The journal's witness could not be written: ${cause.message}. All goes on without; until the journal is opened again, a loss at the end of its log can go unnoticed`;
-      this.#options.onWarning(new MillraceError('MILLRACE_JOURNAL_WITNESS', message, { cause }));
+      this.#fail(thrown);
     }
+  }
+
+  #fail(thrown: unknown): void {
+    this.#isBroken = true;
+    const cause = asError(thrown);
+    const message = `The journal's witness could not be written: ${cause.message}. All goes on without; until the journal is opened again, a loss at the end of its log can go unnoticed`;
+    this.#options.onWarning(new MillraceError('MILLRACE_JOURNAL_WITNESS', message, { cause }));
   }
 }
 
