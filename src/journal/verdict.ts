@@ -46,12 +46,14 @@ export interface Verdict {
 const NOTHING: Verdict = { isRunning: false, isUnlisted: false };
 
 /** @param now Epoch milliseconds, for the end of a job that cannot go on. */
-export function judge(one: Case, now: number): Verdict {
-  const { id, spec, status, evidence } = one;
-  if (spec === undefined || spec === 'damaged') return withoutSpec(one);
+export function judge(known: Case, now: number): Verdict {
+  const { id, spec, status } = known;
+  if (spec === undefined || spec === 'damaged') return withoutSpec(known);
+  const evidence = ofThisJob(known.evidence, spec);
+  const one = { ...known, evidence };
   if (status === undefined || status === 'damaged') return withoutStatus(one, spec, now);
   const job = { spec, status };
-  if (hasEnded(status)) return ended(job, evidence);
+  if (hasEnded(status)) return ended(job, known.evidence);
   // Nothing takes a job out of `completed`.
   const completed = evidence.ends.find(({ state }) => state === 'completed');
   if (completed) return endedAs(job, completed, `The status of job ${id} is older than its end`);
@@ -59,6 +61,15 @@ export function judge(one: Case, now: number): Verdict {
     return { job, isRunning: true, isUnlisted: false };
   if (status.state === 'running') return unclaimed(job, now);
   return waiting(one, job, now);
+}
+
+/** Rosters may still name a job that had the same id before, and is no longer kept. */
+function ofThisJob({ places, claims, ends }: Evidence, { sequence, enqueuedAt }: JobSpec): Evidence {
+  return {
+    places,
+    claims: claims.filter((claim) => claim > sequence),
+    ends: ends.filter(({ finishedAt }) => finishedAt >= enqueuedAt),
+  };
 }
 
 function withoutSpec({ id, spec, status, evidence, isSuspect }: Case): Verdict {
