@@ -157,6 +157,8 @@ export class WitnessKeeper {
       // The write that made the new log is in it, and so are all since.
       this.#synced = this.#inFlight === 0 && this.#isLastSynced ? this.#sizeOf(newest) : 0;
       this.#arm();
+      // LevelDB does not wait until the names of new files, CURRENT's among them, are on the disk.
+      await syncDirectory(this.#options.directory);
     }
     await this.#write({ isClean: false, manifestBytes: 0 });
   }
@@ -178,6 +180,7 @@ export class WitnessKeeper {
       this.#logs.push({ number, written: size, synced: size });
     }
     const manifestBytes = await syncFile(join(directory, manifestName(this.#manifest)));
+    await syncDirectory(directory);
     await this.#write({ isClean: true, manifestBytes });
   }
 
