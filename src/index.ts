@@ -40,6 +40,7 @@ export type { ErrorData } from './job/error-data.js';
 export type { Durability, JobCounts, JobState } from './job/record.js';
 export type { Retention } from './job/retention.js';
 export type { BackupReport } from './journal/backup.js';
+export type { JournalDamage, JournalReport, RepairReport, SalvagedJob } from './journal/report.js';
 export { Millrace } from './millrace.js';
 export type { EnqueueOptions, Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';
 export type { Selection } from './queue/selector.js';

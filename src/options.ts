@@ -145,12 +145,16 @@ const NAME = /^[A-Za-z0-9_][\w.:/-]{0,127}$/;
 const NAME_RULE = 'a name of letters, digits, and _ . : / -, at most 128 characters';
 const MAX_ID_LENGTH = 512;
 
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkDirectory(directory: string): string {
+  if (typeof directory === 'string' && directory !== '') return directory;
+  throw invalidOption('directory', 'a path', directory);
+}
+
 /** @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN` */
 export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Settings {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object', options);
   const { directory, jobs, queues = { default: {} }, selection = 'weighted', threads = {} } = options;
-  if (typeof directory !== 'string' || directory === '')
-    throw invalidOption('directory', 'a path', directory);
   if (typeof jobs !== 'object' || jobs === null)
     throw invalidOption('jobs', 'what defineJobs() returned', jobs);
   const queueSettings = new Map(
@@ -159,7 +163,7 @@ export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Se
   if (queueSettings.size === 0) throw invalidOption('queues', 'at least one queue', queues);
   const signals = checkCloseOnSignals(options.closeOnSignals ?? false);
   return {
-    directory,
+    directory: checkDirectory(directory),
     types: new Map(
       Object.entries(jobs).map(([name, type]) => [name, checkJobType(name, type, queueSettings)]),
     ),

@@ -21,14 +21,18 @@ const OLD_FORMATS: ReadonlyMap<number, number> = new Map([
  */
 export async function checkFormat(store: Store): Promise<void> {
   const format = await readFormat(store);
-  if (format === FORMAT_VERSION) return;
-  if (format === undefined) {
+  if (format !== undefined) assertFormat(format);
+  else {
     await assertEmpty(store);
     const batch = store.batch();
     putNumber(batch, 'format', FORMAT_VERSION);
     await batch.write(true);
-    return;
   }
+}
+
+/** @throws MillraceError `MILLRACE_JOURNAL_FORMAT` */
+export function assertFormat(format: number): void {
+  if (format === FORMAT_VERSION) return;
   const message =
     format > FORMAT_VERSION
       ? `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`

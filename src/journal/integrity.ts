@@ -41,17 +41,21 @@ export function seal(key: string, record: Uint8Array): Uint8Array {
  * @throws MillraceError `MILLRACE_JOURNAL_CORRUPT`
  */
 export function unseal(key: string, record: Uint8Array): Uint8Array {
-  if (record.byteLength >= CHECKSUM_BYTES) {
-    const expected = readUint32(record);
-    writeUint32(record, hashOf(key));
-    const found = crc32(record);
-    writeUint32(record, expected);
-    if (found === expected) return record;
-  }
+  if (isSealed(key, record)) return record;
   throw new MillraceError(
     'MILLRACE_JOURNAL_CORRUPT',
     `The record ${key} is damaged: its checksum does not match`,
   );
+}
+
+/** Whether the record is what was written under the key. */
+export function isSealed(key: string, record: Uint8Array): boolean {
+  if (record.byteLength < CHECKSUM_BYTES) return false;
+  const expected = readUint32(record);
+  writeUint32(record, hashOf(key));
+  const found = crc32(record);
+  writeUint32(record, expected);
+  return found === expected;
 }
 
 /** The hash lies where the checksum will: so one call covers both, and no view has to be made of a part. */

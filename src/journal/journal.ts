@@ -87,8 +87,9 @@ export class Journal {
   #closing: Promise<void> | undefined;
   /** Index entries that were reported. */
   readonly #damaged = new Set<string>();
-  /** Called for each damaged index entry that a page left out. */
-  onCorrupt: (error: MillraceError) => void = () => {};
+  /** What was reported before there was a listener. */
+  readonly #early: MillraceError[] = [];
+  #onCorrupt: ((error: MillraceError) => void) | undefined;
   /** Called when a write has failed and the journal has stopped writing; again only after {@link reopen}. */
   onFailure: (error: MillraceError) => void = () => {};
 
@@ -150,6 +151,18 @@ export class Journal {
   /** Why the journal has stopped writing. */
   get failure(): MillraceError | undefined {
     return this.#commits.failure;
+  }
+
+  /** Called for each damaged index entry that a page left out, and for what is wrong with the files. */
+  set onCorrupt(listener: (error: MillraceError) => void) {
+    this.#onCorrupt = listener;
+    for (const error of this.#early.splice(0)) listener(error);
+  }
+
+  /** Tells of what was found beside the reading. */
+  report(error: MillraceError): void {
+    if (this.#onCorrupt) this.#onCorrupt(error);
+    else this.#early.push(error);
   }
 
   /**
@@ -331,7 +344,7 @@ export class Journal {
   }
 
   #reportDamage(key: string, error: MillraceError): void {
-    if (!this.#damaged.has(key)) this.onCorrupt(error);
+    if (!this.#damaged.has(key)) this.report(error);
     this.#damaged.add(key);
     this.pin(key);
   }

@@ -66,6 +66,10 @@ export interface Span {
 
 const span = (prefix: string): Span => ({ from: `${prefix}!`, to: `${prefix}${END}` });
 
+/** Every key there is. */
+export const ALL_KEYS: Span = { from: ' ', to: '~' };
+export const SPECS_SPAN = span('j');
+export const STATUSES_SPAN = span('s');
 /** All available jobs of a queue. */
 export const readySpan = (queue: string): Span => span(`r!${queue}`);
 /** The available jobs of one type in a queue. */
@@ -90,6 +94,12 @@ export const markKey = (from: string): string => metaKey(`low!${from}`);
 export const dueAtOf = (key: string): number => numberAt(key, 2);
 export const claimOf = (key: string): number => numberAt(key, 2);
 export const finishedAtOf = (endedKey: string): number => numberAt(endedKey, orderStart(endedKey));
+
+/** What the key of a roster of ended jobs says of them. */
+export function endedOf(key: string): { state: EndedState; finishedAt: number } {
+  // Safe: endedKey() made it.
+  return { state: key.split('!')[1] as EndedState, finishedAt: finishedAtOf(key) };
+}
 
 /** What the keys of the same span begin with: `r!queue!lane!`, `f!state!name!`, `t!` or `a!`. */
 export function spanStartOf(key: string): string {

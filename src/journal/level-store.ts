@@ -15,15 +15,23 @@ const WRITE_BUFFER_BYTES = 8 << 20;
 const REPLACED =
   'another journal has taken its place while it was open. Put its own back, or restart the app to use the other one';
 
-/** @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` or `MILLRACE_JOURNAL_OPEN_FAILED`; LevelDB's own lock error as it is. */
-export async function openLevelStore(directory: string): Promise<Store> {
+/**
+ * @param beforeOpen Awaited before LevelDB opens the files, each time; where it rejects, they stay as they are.
+ * @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` or `MILLRACE_JOURNAL_OPEN_FAILED`; LevelDB's own lock error as it is.
+ */
+export async function openLevelStore(
+  directory: string,
+  beforeOpen: () => Promise<void> = () => Promise.resolve(),
+): Promise<Store> {
+  // Before it is made, for then it opens by itself.
+  await beforeOpen();
   const db = new Level<string, Uint8Array>(directory, {
     keyEncoding: 'utf8',
     valueEncoding: 'view',
     writeBufferSize: WRITE_BUFFER_BYTES,
   });
   await open(db);
-  return new LevelStore(db, identityOf(directory));
+  return new LevelStore(db, identityOf(directory), beforeOpen);
 }
 
 /** @param createIfMissing Where there is no database: whether a new one is made. */
@@ -39,6 +47,21 @@ async function open(db: Level<string, Uint8Array>, createIfMissing = true): Prom
 function identityOf(path: string): string {
   const { dev, ino } = statSync(path, { bigint: true });
   return `${dev}:${ino}`;
+}
+
+/**
+ * Asks for LevelDB's lock without opening anything: LevelDB takes it before it looks at what it is told not to open.
+ * @throws LevelDB's own lock error, where somebody has the database open
+ */
+export async function assertNotOpen(directory: string): Promise<void> {
+  const db = new Level<string, Uint8Array>(directory, { createIfMissing: false, errorIfExists: true });
+  try {
+    await db.open();
+  } catch (thrown) {
+    if (isLevelLocked(thrown)) throw thrown;
+    return;
+  }
+  await db.close();
 }
 
 /** Whether an open failed because somebody else holds LevelDB's lock. */
@@ -83,9 +106,11 @@ class LevelStore implements Store {
   /** LevelDB replaces this file only when it opens. */
   readonly #current: string;
   #currentIdentity: string;
+  readonly #beforeOpen: () => Promise<void>;
 
-  constructor(db: Level<string, Uint8Array>, identity: string) {
+  constructor(db: Level<string, Uint8Array>, identity: string, beforeOpen: () => Promise<void>) {
     this.#db = db;
+    this.#beforeOpen = beforeOpen;
     this.#identity = identity;
     this.#current = join(db.location, 'CURRENT');
     this.#currentIdentity = identityOf(this.#current);
@@ -133,6 +158,7 @@ class LevelStore implements Store {
       throw openError(location, thrown);
     }
     await this.#db.close();
+    await this.#beforeOpen();
     await open(this.#db, false);
     this.#currentIdentity = identityOf(this.#current);
   }

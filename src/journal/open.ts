@@ -2,8 +2,9 @@
 import type { Clock } from '../clock.js';
 import { JournalLockedError, MillraceError } from '../errors.js';
 import { currentBoot } from './boot.js';
+import { openCheckedStore } from './checked-store.js';
 import { Journal } from './journal.js';
-import { isLevelLocked, openLevelStore } from './level-store.js';
+import { isLevelLocked } from './level-store.js';
 import { openFailed, reserveDirectory, type Owner } from './owner.js';
 import type { Store } from './store.js';
 
@@ -21,13 +22,32 @@ export interface OpenJournalOptions {
 export async function openJournal({ directory, lockTimeoutMs, clock }: OpenJournalOptions): Promise<Journal> {
   const giveUpAt = clock.monotonic() + lockTimeoutMs;
   for (;;) {
+    const warnings = new Warnings();
     try {
-      const store = await openOwned(directory);
-      return await openOn(store, directory);
+      const store = await openOwned(directory, clock, warnings);
+      const journal = await openOn(store, directory);
+      warnings.tell(journal);
+      return journal;
     } catch (thrown) {
       if (!(thrown instanceof JournalLockedError) || clock.monotonic() >= giveUpAt) throw thrown;
       await new Promise<void>((resolve) => clock.setTimer(resolve, LOCK_POLL_MS));
     }
+  }
+}
+
+/** What the files' check has to say, until there is a journal to say it. */
+class Warnings {
+  readonly #early: MillraceError[] = [];
+  #journal: Journal | undefined;
+
+  readonly add = (error: MillraceError): void => {
+    if (this.#journal) this.#journal.report(error);
+    else this.#early.push(error);
+  };
+
+  tell(journal: Journal): void {
+    this.#journal = journal;
+    for (const error of this.#early.splice(0)) journal.report(error);
   }
 }
 
@@ -41,10 +61,10 @@ async function openOn(store: Store, directory: string): Promise<Journal> {
 }
 
 /** A store that gives up its directory when it is closed. */
-async function openOwned(directory: string): Promise<Store> {
+async function openOwned(directory: string, clock: Clock, warnings: Warnings): Promise<Store> {
   const owner = reserveDirectory(directory);
   try {
-    return await openAnnounced(owner);
+    return await openAnnounced(owner, clock, warnings);
   } catch (thrown) {
     const error = openError(owner, thrown);
     owner.release();
@@ -58,8 +78,8 @@ function openError(owner: Owner, thrown: unknown): unknown {
   return new JournalLockedError(owner.directory, owner.holder(), { cause: thrown });
 }
 
-async function openAnnounced(owner: Owner): Promise<Store> {
-  const store = await openLevelStore(owner.directory);
+async function openAnnounced(owner: Owner, clock: Clock, { add }: Warnings): Promise<Store> {
+  const store = await openCheckedStore({ directory: owner.directory, clock, onWarning: add });
   try {
     owner.announce();
   } catch (thrown) {

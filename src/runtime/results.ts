@@ -112,11 +112,16 @@ function settle(waiter: Waiter, { spec, status }: Job): void {
   else waiter.reject(status.state === 'cancelled' ? new JobCancelledError(spec) : failure({ spec, status }));
 }
 
-/** A result that cannot be decoded is its waiter's to hear of, and nobody else's. */
+/** A result that is lost, or cannot be decoded, is its waiter's to hear of, and nobody else's. */
 function resolveWith(waiter: Waiter, id: string, result: Uint8Array | undefined): void {
+  if (!result) {
+    const message = `Job ${id} is completed, and its result was lost to damage`;
+    waiter.reject(new MillraceError('MILLRACE_JOURNAL_CORRUPT', message));
+    return;
+  }
   let value: unknown;
   try {
-    value = result && decode(result);
+    value = decode(result);
   } catch (thrown) {
     const message = `The result of job ${id} cannot be decoded`;
     waiter.reject(new MillraceError('MILLRACE_JOURNAL_CORRUPT', message, { cause: thrown }));

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Journal } from '../../src/journal/journal.js';
+import { Journal } from '../../src/journal/journal.js';
+import { openLevelStore } from '../../src/journal/level-store.js';
 import { openJournal } from '../../src/journal/open.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { specOf } from '../fixtures/jobs.js';
@@ -42,7 +43,9 @@ async function damageTables(directory: string, damage: (table: Buffer) => Buffer
 test('a damaged block takes the jobs in it and no others', async () => {
   const directory = await inTables();
   await damageTables(directory, (table) => table.fill(0x55, table.length >> 1, (table.length >> 1) + 4_000));
-  const journal = await open(directory);
+  // As in a journal of so many tables that not all are checked before it opens.
+  const journal = await Journal.open(await openLevelStore(directory));
+  onTestFinished(() => journal.close());
   const reads = await journal.jobs(IDS);
   const damaged = reads.filter((read) => read && 'code' in read);
   expect(damaged.length).toBeGreaterThan(0);
@@ -65,7 +68,7 @@ test.each([
     'MILLRACE_JOURNAL_CORRUPT',
   ],
   ['a missing table', () => undefined, 'MILLRACE_JOURNAL_CORRUPT'],
-  ['a table that was cut', (table: Buffer) => table.subarray(0, 3_000), 'MILLRACE_JOURNAL_OPEN_FAILED'],
+  ['a table that was cut', (table: Buffer) => table.subarray(0, 3_000), 'MILLRACE_JOURNAL_CORRUPT'],
 ])('%s is refused with a code, and the directory is let go', async (_what, damage, code) => {
   const directory = await inTables();
   await damageTables(directory, damage);

@@ -1,0 +1,128 @@
+/**
+ * The store of a directory, with its files checked: before LevelDB opens them, and its tables in the background after
+ * that. Beside it the witness is kept.
+ */
+import type { Clock } from '../clock.js';
+import { MillraceError } from '../errors.js';
+import { currentBoot } from './boot.js';
+import { checkFiles } from './file-check.js';
+import { damagedFiles, describeFault } from './file-fault.js';
+import { assertNotOpen, openLevelStore } from './level-store.js';
+import { unreadable } from './offline.js';
+import type { Store, StoreBatch } from './store.js';
+import { TableWatch } from './table-watch.js';
+import { cutTorn } from './torn-tail.js';
+import { WitnessKeeper } from './witness-keeper.js';
+
+export interface CheckedStoreOptions {
+  /** The real path. Whoever opens it owns it already. */
+  readonly directory: string;
+  readonly clock: Clock;
+  /** Told of what does not keep the journal from being opened, also later. */
+  readonly onWarning: (error: MillraceError) => void;
+  /** Which start of the machine this is. */
+  readonly boot?: string;
+}
+
+/**
+ * @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` or `MILLRACE_JOURNAL_OPEN_FAILED`; LevelDB's own lock error as it is.
+ */
+export async function openCheckedStore({
+  directory,
+  clock,
+  onWarning,
+  boot = currentBoot(),
+}: CheckedStoreOptions): Promise<Store> {
+  let turn: number | undefined;
+  const store = await openLevelStore(directory, async () => {
+    // After a failed write what is behind the last sync can be anything, as in another start of the machine.
+    turn = await prepare(directory, turn === undefined ? boot : '', onWarning);
+  });
+  const keeper = new WitnessKeeper({ directory, boot, turn: turn ?? 1, clock, onWarning });
+  const opened = new CheckedStore(store, keeper, new TableWatch(directory, clock, onWarning));
+  opened.begin();
+  return opened;
+}
+
+/** @returns the number of the last testimony. */
+async function prepare(
+  directory: string,
+  boot: string,
+  onWarning: (error: MillraceError) => void,
+): Promise<number> {
+  const check = await checkFiles(directory, boot).catch((thrown: unknown) => {
+    throw unreadable(directory, thrown);
+  });
+  // Somebody who has just opened it, and has not said so yet, is writing to these files.
+  if (check.damage.length + check.torn.length > 0) await assertNotOpen(directory);
+  if (check.damage.length > 0) throw damagedFiles(directory, check.damage);
+  for (const doubt of check.doubts) {
+    const message = `${describeFault(doubt)}, in ${directory}. The journal is open all the same, but a loss in the last moments before it was left cannot be told from the end of its log`;
+    onWarning(new MillraceError('MILLRACE_JOURNAL_WITNESS', message));
+  }
+  for (const warning of await cutTorn(directory, check.torn)) onWarning(warning);
+  return check.testimony?.turn ?? 1;
+}
+
+class CheckedStore implements Store {
+  readonly #store: Store;
+  readonly #keeper: WitnessKeeper;
+  readonly #watch: TableWatch;
+
+  constructor(store: Store, keeper: WitnessKeeper, watch: TableWatch) {
+    this.#store = store;
+    this.#keeper = keeper;
+    this.#watch = watch;
+  }
+
+  batch(): StoreBatch {
+    const batch = this.#store.batch();
+    const keeper = this.#keeper;
+    return {
+      get length() {
+        return batch.length;
+      },
+      put: (key, value) => batch.put(key, value),
+      del: (key) => batch.del(key),
+      async write(sync) {
+        keeper.begun();
+        let succeeded = false;
+        try {
+          await batch.write(sync);
+          succeeded = true;
+        } finally {
+          keeper.ended(sync, succeeded);
+        }
+      },
+    };
+  }
+
+  getMany: Store['getMany'] = (keys) => this.#store.getMany(keys);
+  page: Store['page'] = (range) => this.#store.page(range);
+  view: Store['view'] = () => this.#store.view();
+
+  async sizeOf(from: string, to: string): Promise<number> {
+    return (await this.#store.sizeOf?.(from, to)) ?? 0;
+  }
+
+  async compact(from: string, to: string): Promise<void> {
+    await this.#store.compact?.(from, to);
+  }
+
+  begin(): void {
+    this.#keeper.begin();
+    this.#watch.begin();
+  }
+
+  async reopen(): Promise<void> {
+    await this.#keeper.pause();
+    await this.#store.reopen();
+    this.#keeper.begin();
+  }
+
+  async close(): Promise<void> {
+    await this.#watch.stop();
+    await this.#store.close();
+    await this.#keeper.close();
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * Repairs a journal: makes a new one of all that can be read of the old one, beside it, and puts it in its place. The
+ * old one's files are kept aside first. A file says that a repair is under way, and from which files: until it is over
+ * nobody opens the journal, and whoever repairs it again begins anew from them.
+ */
+import { copyFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { enqueued } from '../job/transitions.js';
+import { isEnd, type Job, type JobState } from '../job/record.js';
+import { encodeSpec, encodeStatus } from '../job/record-format.js';
+import { pack } from '../job/packer.js';
+import { currentBoot } from './boot.js';
+import { EvidenceStore } from './evidence.js';
+import { checkFiles, REPAIRING } from './file-check.js';
+import { syncDirectory, syncFile } from './file-sync.js';
+import { isDataFile } from './files/names.js';
+import { FORMAT_VERSION } from './format.js';
+import { seal, sealBytes, sealText } from './integrity.js';
+import { JournalFiles } from './journal-files.js';
+import {
+  COUNTERS_SPAN,
+  countersKey,
+  endedKey,
+  MARKS_SPAN,
+  metaKey,
+  placeOf,
+  specKey,
+  statusKey,
+} from './keys.js';
+import { openLevelStore } from './level-store.js';
+import { putNumber } from './meta.js';
+import { whileOwned } from './offline.js';
+import { Listed, type JournalDamage, type RepairReport, type SalvagedJob } from './report.js';
+import { sealRoster } from './roster.js';
+import type { Store } from './store.js';
+import { survey, type Survey, type SurveyListener } from './survey.js';
+import type { Verdict } from './verdict.js';
+import { DAMAGED } from './table-check.js';
+import { addBlocks, verifyFiles } from './verify.js';
+import { WITNESS } from './witness.js';
+
+/** The new journal, while it is made. */
+const REBUILT = 'rebuilt';
+/** What follows from the other records, or need not be known. */
+const DERIVED = [COUNTERS_SPAN.from, MARKS_SPAN.from, ...['boot', 'sequence', 'format'].map(metaKey)];
+/** Its records are written so many at a time. */
+const BATCH = 4_096;
+
+/**
+ * @param now Epoch milliseconds.
+ * @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_FORMAT`
+ */
+export function repairJournal(path: string, now: number): Promise<RepairReport> {
+  return whileOwned(path, async (directory) => {
+    const interrupted = await keptByInterrupted(directory);
+    if (interrupted !== undefined) return repairFrom(directory, interrupted, now);
+    const { damage } = await checkFiles(directory, currentBoot());
+    if (damage.length > 0) return repairFrom(directory, await keepAside(directory, now), now);
+    const { sound, jobs } = await verifyFiles(directory, now);
+    if (!sound) return repairFrom(directory, await keepAside(directory, now), now);
+    const soundCount = Object.values(jobs).reduce((sum, count) => sum + count, 0);
+    const nothing = { salvaged: [], salvagedCount: 0, lost: [], lostCount: 0, unnamedCount: 0 };
+    return { directory, repaired: false, soundCount, ...nothing, damage: [], damageCount: 0 };
+  });
+}
+
+/** The directory that an interrupted repair keeps the files in. */
+async function keptByInterrupted(directory: string): Promise<string | undefined> {
+  try {
+    return basename((await readFile(join(directory, REPAIRING), 'utf8')).trim());
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}
+
+/** @returns the name of the directory with the files. */
+async function keepAside(directory: string, now: number): Promise<string> {
+  const name = `damaged-${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}`;
+  const kept = join(directory, name);
+  await mkdir(kept, { mode: 0o700 });
+  for (const file of await readdir(directory)) {
+    if (!isDataFile(file) && file !== WITNESS) continue;
+    await linkOrCopy(join(directory, file), join(kept, file));
+  }
+  await syncDirectory(kept);
+  const marker = join(directory, REPAIRING);
+  await writeFile(`${marker}.new`, `${name}\n`, { mode: 0o600 });
+  await syncFile(`${marker}.new`);
+  await rename(`${marker}.new`, marker);
+  await syncDirectory(directory);
+  return name;
+}
+
+/** A link costs no room; some file systems have none. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch {
+    await copyFile(from, to);
+    await syncFile(to);
+  }
+}
+
+async function repairFrom(directory: string, kept: string, now: number): Promise<RepairReport> {
+  const source = join(directory, kept);
+  const rebuilt = join(directory, REBUILT);
+  await rm(rebuilt, { recursive: true, force: true });
+  await mkdir(rebuilt, { mode: 0o700 });
+  const report = await rebuild(source, rebuilt, now);
+  await replaceFiles(directory, rebuilt);
+  return { directory, repaired: true, keptIn: kept, ...report };
+}
+
+type Rebuilt = Omit<RepairReport, 'directory' | 'repaired' | 'keptIn'>;
+
+async function rebuild(source: string, target: string, now: number): Promise<Rebuilt> {
+  const check = await checkFiles(source, currentBoot());
+  const files = await JournalFiles.open(source, check);
+  const evidence = new EvidenceStore(join(target, 'evidence'));
+  const store = await openLevelStore(join(target, 'journal'));
+  try {
+    const builder = new Builder(store);
+    for (const fault of check.damage) builder.damage.add(fault);
+    const found = await survey(files, evidence, now, builder);
+    addBlocks(builder.damage, files, check);
+    await builder.conclude(found);
+    return builder.report(found);
+  } finally {
+    await evidence.close();
+    await store.close();
+  }
+}
+
+/** Writes the new journal. */
+class Builder implements SurveyListener {
+  readonly damage = new Listed<JournalDamage>();
+  readonly #salvaged = new Listed<SalvagedJob & { state: JobState }>();
+  readonly #lost = new Listed<SalvagedJob>();
+  readonly #store: Store;
+  #soundCount = 0;
+  #batch;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#batch = store.batch();
+  }
+
+  fault(fault: JournalDamage): void {
+    this.damage.add(fault);
+  }
+
+  async record({ key, value }: { key: string; value: Uint8Array }): Promise<void> {
+    if (DERIVED.some((prefix) => key.startsWith(prefix))) return;
+    this.#batch.put(key, value);
+    await this.#writeFull();
+  }
+
+  async job(id: string, { job, isRunning, isUnlisted, problem }: Verdict): Promise<void> {
+    if (!job) {
+      if (problem) this.#lost.add({ id, message: problem.message });
+      return;
+    }
+    const state = isRunning ? 'running' : job.status.state;
+    if (problem) this.#salvaged.add({ id, state, message: problem.message });
+    else this.#soundCount++;
+    this.#put(job, isRunning, isUnlisted);
+    await this.#writeFull();
+  }
+
+  #put({ spec, status }: Job, isRunning: boolean, isUnlisted: boolean): void {
+    const { id, sequence } = spec;
+    this.#batch.put(specKey(id), seal(specKey(id), encodeSpec(spec)));
+    if (!isFirst({ spec, status })) this.#batch.put(statusKey(id), seal(statusKey(id), encodeStatus(status)));
+    const place = isRunning ? undefined : placeOf({ spec, status });
+    if (place !== undefined) this.#batch.put(place, sealText(place, id));
+    if (!isUnlisted || !isEnd(status.state) || status.finishedAt === undefined) return;
+    const key = endedKey(status.state, spec.name, status.finishedAt, sequence);
+    this.#batch.put(key, sealRoster(key, [id]));
+  }
+
+  async #writeFull(): Promise<void> {
+    if (this.#batch.length < BATCH) return;
+    await this.#batch.write(false);
+    this.#batch = this.#store.batch();
+  }
+
+  async conclude({ queues, nextSequence }: Survey): Promise<void> {
+    for (const [queue, counts] of queues) {
+      const key = countersKey(queue);
+      this.#batch.put(key, sealBytes(key, pack(counts)));
+    }
+    putNumber(this.#batch, 'sequence', nextSequence);
+    await this.#batch.write(true);
+    // Last of all: a journal without it is not whole.
+    const last = this.#store.batch();
+    putNumber(last, 'format', FORMAT_VERSION);
+    await last.write(true);
+  }
+
+  report({ counts, countedJobs }: Survey): Rebuilt {
+    const found = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    return {
+      soundCount: this.#soundCount,
+      salvaged: this.#salvaged.first,
+      salvagedCount: this.#salvaged.count,
+      lost: this.#lost.first,
+      lostCount: this.#lost.count,
+      unnamedCount: Math.max(0, countedJobs - found - this.#lost.count),
+      damage: this.damage.first,
+      damageCount: this.damage.count,
+    };
+  }
+}
+
+/** Whether the status is the one that follows from the spec, and need not be stored. */
+function isFirst({ spec, status }: Job): boolean {
+  const { state, runAt } = enqueued(spec);
+  return (
+    status.attempt === 0 &&
+    status.state === state &&
+    status.runAt === runAt &&
+    status.claim === undefined &&
+    !status.errors
+  );
+}
+
+/** The old files have links, or copies, elsewhere. */
+async function replaceFiles(directory: string, rebuilt: string): Promise<void> {
+  const journal = join(rebuilt, 'journal');
+  const made = (await readdir(journal)).filter(isDataFile);
+  // LevelDB leaves a full log for a new one without syncing it.
+  for (const file of made) await syncFile(join(journal, file));
+  for (const file of await readdir(directory)) {
+    if (isDataFile(file) || file === WITNESS || file === DAMAGED) await rm(join(directory, file));
+  }
+  for (const file of made) await rename(join(journal, file), join(directory, file));
+  await rm(rebuilt, { recursive: true });
+  await syncDirectory(directory);
+  await rm(join(directory, REPAIRING));
+  await syncDirectory(directory);
+}

@@ -1,0 +1,62 @@
+/** Verifies a journal that nobody has open: its files, its records, and that they agree. It changes nothing. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { currentBoot } from './boot.js';
+import { EvidenceStore } from './evidence.js';
+import { checkFiles, type FileCheck } from './file-check.js';
+import { describeFault } from './file-fault.js';
+import { JournalFiles } from './journal-files.js';
+import { whileOwned } from './offline.js';
+import { Listed, type JournalDamage, type JournalReport } from './report.js';
+import { survey } from './survey.js';
+
+/**
+ * @param now Epoch milliseconds.
+ * @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_FORMAT`
+ */
+export function verifyJournal(path: string, now: number): Promise<JournalReport> {
+  return whileOwned(path, (directory) => verifyFiles(directory, now));
+}
+
+/** To be called by the directory's owner. */
+export async function verifyFiles(directory: string, now: number): Promise<JournalReport> {
+  const check = await checkFiles(directory, currentBoot());
+  const files = await JournalFiles.open(directory, check);
+  const damage = new Listed<JournalDamage>();
+  for (const fault of check.damage) damage.add(fault);
+  // Outside the journal, for it may be on a disk that is full, or not to be written to.
+  const scratch = await mkdtemp(join(tmpdir(), 'millrace-verify-'));
+  try {
+    const evidence = new EvidenceStore(scratch);
+    try {
+      const { counts, records } = await survey(files, evidence, now, {
+        fault: (fault) => damage.add(fault),
+        job: () => {},
+      });
+      addBlocks(damage, files, check);
+      return {
+        directory,
+        sound: damage.count === 0,
+        jobs: counts,
+        records,
+        damage: damage.first,
+        damageCount: damage.count,
+        notes: [...check.torn, ...check.doubts].map(describeFault),
+      };
+    } finally {
+      await evidence.close();
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Blocks of tables, but for those that the check of the files has told of. */
+export function addBlocks(damage: Listed<JournalDamage>, files: JournalFiles, check: FileCheck): void {
+  const told = new Set(check.damage.map(({ file, offset }) => `${file}:${offset}`));
+  for (const { file, offset, message } of files.faults) {
+    if (told.has(`${file}:${offset}`)) continue;
+    damage.add({ file, message, ...(offset !== undefined && { offset }) });
+  }
+}

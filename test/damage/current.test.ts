@@ -1,0 +1,3 @@
+import { damageTrials } from './trials.js';
+
+damageTrials('CURRENT', /^CURRENT$/, 40, 40);

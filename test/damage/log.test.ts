@@ -1,0 +1,3 @@
+import { damageTrials } from './trials.js';
+
+damageTrials('log', /\.log$/, 180, 180);

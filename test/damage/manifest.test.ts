@@ -1,0 +1,3 @@
+import { damageTrials } from './trials.js';
+
+damageTrials('manifest', /^MANIFEST-/, 60, 60);

@@ -1,0 +1,3 @@
+import { damageTrials } from './trials.js';
+
+damageTrials('table', /\.ldb$/, 180, 180);

@@ -1,0 +1,3 @@
+import { damageTrials } from './trials.js';
+
+damageTrials('witness', /^WITNESS$/, 40, 40);
