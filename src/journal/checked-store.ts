@@ -2,11 +2,14 @@
  * The store of a directory, with its files checked: before LevelDB opens them, and its tables in the background after
  * that. Beside it the witness is kept.
  */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { currentBoot } from './boot.js';
 import { checkFiles } from './file-check.js';
 import { damagedFiles, describeFault } from './file-fault.js';
+import { CURRENT, logName, manifestName, type FileNames } from './files/names.js';
 import { assertNotOpen, openLevelStore } from './level-store.js';
 import { unreadable } from './offline.js';
 import type { Store, StoreBatch } from './store.js';
@@ -54,7 +57,8 @@ async function prepare(
     throw unreadable(directory, thrown);
   });
   // Somebody who has just opened it, and has not said so yet, is writing to these files.
-  if (check.damage.length + check.torn.length > 0) await assertNotOpen(directory);
+  if (check.damage.length + check.torn.length > 0 || check.isUnfinished) await assertNotOpen(directory);
+  if (check.isUnfinished) removeUnfinished(directory, check.names);
   if (check.damage.length > 0) throw damagedFiles(directory, check.damage);
   for (const doubt of check.doubts) {
     const message = `${describeFault(doubt)}, in ${directory}. The journal is open all the same, but a loss in the last moments before it was left cannot be told from the end of its log`;
@@ -62,6 +66,12 @@ async function prepare(
   }
   for (const warning of await cutTorn(directory, check.torn)) onWarning(warning);
   return check.testimony?.turn ?? 1;
+}
+
+/** In this order: should the process die meanwhile, what is left is still one that was begun, or none. */
+function removeUnfinished(directory: string, { logs, manifests }: FileNames): void {
+  for (const file of [...logs.map(logName), CURRENT, ...manifests.map(manifestName)])
+    rmSync(join(directory, file), { force: true });
 }
 
 class CheckedStore implements Store {

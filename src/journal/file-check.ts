@@ -5,18 +5,22 @@
  * - Below what it claims, all must be there and sound.
  * - Beyond that, the death of a process can only end the file in the middle of a record. LevelDB leaves that out.
  * - After a power cut, anything can be there. It is cut off where it begins, so that nothing behind a hole is applied,
- *   and kept aside.
+ *   and kept aside. So is a log whose first write does not follow on the last of the log before it: that was left
+ *   without a sync.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileFault } from './file-fault.js';
+import { sequencesIn } from './files/batch.js';
 import { scanLog, type LogScan } from './files/log.js';
 import { readManifest, type Manifest } from './files/manifest.js';
 import { CURRENT, logName, manifestName, manifestOf, sortNames, tableName } from './files/names.js';
 import type { FileNames } from './files/names.js';
 import { checkTable, DAMAGED } from './table-check.js';
 import { readWitness, WITNESS, type Testimony } from './witness.js';
+
+const FIRST_MANIFEST = 1;
 
 /** It is there while a repair is under way. */
 export const REPAIRING = 'REPAIRING';
@@ -37,6 +41,8 @@ export interface FileCheck {
   /** The witness, where it is missing or damaged. */
   readonly doubts: readonly FileFault[];
   readonly testimony?: Testimony;
+  /** A power cut has left what LevelDB had begun when it made the journal: nothing was ever written to it. */
+  readonly isUnfinished?: boolean;
 }
 
 interface Draft {
@@ -71,6 +77,7 @@ export async function checkFiles(directory: string, boot: string): Promise<FileC
     if (!isNew(names, list)) draft.damage.push({ file: CURRENT, message: 'it is missing' });
     return found;
   }
+  if (isUnfinished(directory, names)) return { ...found, isUnfinished: true };
   const manifest = checkManifest(directory, names, testimony, boot, draft);
   if (!manifest) return found;
   await checkTables(directory, names, manifest, draft);
@@ -83,9 +90,22 @@ function isNew({ logs, tables, manifests }: FileNames, list: readonly string[]):
   return (
     logs.length === 0 &&
     tables.size === 0 &&
-    manifests.every((number) => number === 1) &&
+    manifests.every((number) => number === FIRST_MANIFEST) &&
     !list.includes(WITNESS)
   );
+}
+
+/**
+ * LevelDB makes a first manifest, without syncing it, and another before it takes any write. So where the first one is
+ * named and is not whole, there was none.
+ */
+function isUnfinished(directory: string, { tables }: FileNames): boolean {
+  if (tables.size > 0 || manifestOf(readFileSync(join(directory, CURRENT), 'latin1')) !== FIRST_MANIFEST)
+    return false;
+  const path = join(directory, manifestName(FIRST_MANIFEST));
+  if (!existsSync(path)) return true;
+  const { scan, lastSequence } = readManifest(readFileSync(path));
+  return scan.fault !== undefined || lastSequence === undefined;
 }
 
 function checkManifest(
@@ -165,17 +185,29 @@ async function checkLogs(
   for (const number of expected) {
     if (!names.logs.includes(number)) draft.damage.push({ file: logName(number), message: 'it is missing' });
   }
-  for (const number of names.logs) {
-    if (number < logNumber) continue;
+  const live = names.logs.filter((number) => number >= logNumber);
+  /** The number of the next change; none fits where a log is empty that was left for another. */
+  let next: number | undefined;
+  for (const number of live) {
     const file = logName(number);
     const bytes = await readFile(join(directory, file));
     const expectation = expectationOf(testimony, boot, (said) => {
       const claim = said.logs.find((log) => log.number === number);
       return said.boot === boot ? claim?.written : claim?.synced;
     });
-    judge(file, bytes.length, scanLog(bytes), expectation, draft);
+    const scan = scanLog(bytes);
+    if (expectation.mode !== 'other boot' || live.length === 1) {
+      judge(file, bytes.length, scan, expectation, draft);
+      continue;
+    }
+    const sequences = sequencesIn(bytes.subarray(0, scan.soundEnd));
+    const isBehindGap = next !== undefined && sequences !== undefined && sequences.first !== next;
+    judge(file, bytes.length, isBehindGap ? NOTHING_SOUND : scan, expectation, draft);
+    if (!isBehindGap) next = sequences?.next ?? NaN;
   }
 }
+
+const NOTHING_SOUND: LogScan = { soundEnd: 0, fault: 'bad', continues: true };
 
 /** @param claimOf The bytes that a testimony vouches for; nothing where it does not know the file. */
 function expectationOf(

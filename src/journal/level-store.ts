@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Level } from 'level';
 import { asError, MillraceError } from '../errors.js';
+import { LeftLogs } from './left-logs.js';
 import { assertRoom } from './room.js';
 import type { Entry, KeyRange, Store, StoreBatch, StoreView } from './store.js';
 
@@ -107,6 +108,7 @@ class LevelStore implements Store {
   readonly #current: string;
   #currentIdentity: string;
   readonly #beforeOpen: () => Promise<void>;
+  readonly #logs: LeftLogs;
 
   constructor(db: Level<string, Uint8Array>, identity: string, beforeOpen: () => Promise<void>) {
     this.#db = db;
@@ -114,6 +116,7 @@ class LevelStore implements Store {
     this.#identity = identity;
     this.#current = join(db.location, 'CURRENT');
     this.#currentIdentity = identityOf(this.#current);
+    this.#logs = new LeftLogs(db.location);
   }
 
   batch(): StoreBatch {
@@ -127,6 +130,7 @@ class LevelStore implements Store {
       write: async (sync) => {
         await chain.write({ sync });
         this.#assertInPlace();
+        await this.#logs.written(sync);
       },
     };
   }
@@ -161,6 +165,7 @@ class LevelStore implements Store {
     await this.#beforeOpen();
     await open(this.#db, false);
     this.#currentIdentity = identityOf(this.#current);
+    this.#logs.begin();
   }
 
   /** A file that was removed while it is open takes what is written to it, and keeps nothing. A microsecond or two. */

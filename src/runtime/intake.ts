@@ -3,6 +3,8 @@ import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
 import type { Draft, JobSpec } from '../job/record.js';
+import type { JobRead } from '../journal/job-reads.js';
+import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
 import { Arrivals, type ArrivalsLinks } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
@@ -136,9 +138,16 @@ export class Intake {
       firsts.set(spec.id, spec);
       return true;
     });
+    // Whoever asks for it hears that it outlives a power cut, whatever was asked for when it was made.
+    if (specs.some(({ id, durability }) => durability === 'fsync' && isUnsynced(existing.get(id))))
+      await journal.commit(new Transaction().withSync().readIn(generation));
     return fresh.length > 0 ? this.#arrivals.addAll(fresh, generation, named) : [];
   }
 }
+
+/** Whether it may be only in the operating system's memory. */
+const isUnsynced = (job: JobRead): boolean =>
+  job !== undefined && !(job instanceof MillraceError) && job.spec.durability === 'os';
 
 /**
  * Whether there is a job of the spec's id, so that no other is made.

@@ -1,7 +1,10 @@
 /** An id of the caller's own: of several enqueues with one id, the first makes the job. */
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace } from '../../src/index.js';
+import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
 import { bench, record } from '../fixtures/engine.js';
+import { openInline } from '../fixtures/inline-engine.js';
+import { StoreSpy } from '../fixtures/store-spy.js';
 
 function counting() {
   const runs: unknown[] = [];
@@ -82,5 +85,23 @@ test.each(['a!b', 'j!x"', '..', '/', 'ü ñ 漢 🙂', '\u0000', ' spaces ', 'x'
     expect(await job.result()).toBe('did it');
     expect(await mill.job(id)).toMatchObject({ id, state: 'completed' });
     expect(await mill.job(`${id}x`)).toBeUndefined();
+  },
+);
+
+test.each([
+  { made: 'os', asked: 'fsync', isSynced: true },
+  { made: 'os', asked: 'os', isSynced: false },
+  { made: 'fsync', asked: 'fsync', isSynced: false },
+] as const)(
+  'an enqueue with $asked that gets a job made with $made is as durable as it was asked to be',
+  async ({ made, asked, isSynced }) => {
+    const store = new StoreSpy(openMemoryStore(new MemoryDisk()));
+    const { engine } = await openInline(store, { places: 1 });
+    // The first write of a journal syncs in any case.
+    await engine.enqueue('work', null);
+    await engine.enqueue('work', null, { id: 'once', durability: made });
+    const before = store.writes.length;
+    await engine.enqueue('work', null, { id: 'once', durability: asked });
+    expect(store.writes.slice(before).some(({ sync }) => sync)).toBe(isSynced);
   },
 );

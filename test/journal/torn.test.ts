@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { Millrace, type MillraceError } from '../../src/index.js';
 import { openCheckedStore } from '../../src/journal/checked-store.js';
+import { readLog } from '../../src/journal/files/log.js';
 import { Journal } from '../../src/journal/journal.js';
 import { readWitness } from '../../src/journal/witness.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
@@ -252,3 +253,42 @@ test('verify() tells a torn tail from damage, and changes nothing', async () => 
   expect(report.notes).toHaveLength(1);
   expect(await readdir(directory)).toStrictEqual(before);
 });
+
+/** The log's records from here on in a second log, as LevelDB begins one when the first is full. */
+async function splitLog(log: string, bytes: Buffer, ends: number, begins: number): Promise<void> {
+  await writeFile(log, bytes.subarray(0, ends));
+  const next = log.replace(
+    /(\d+)\.log$/,
+    (_, number: string) => `${String(Number(number) + 1).padStart(6, '0')}.log`,
+  );
+  await writeFile(next, bytes.subarray(begins));
+}
+
+test.each([
+  { what: 'its last record', lost: 1, left: ['job-1', 'job-2'] },
+  { what: 'nothing', lost: 0, left: ALL },
+])(
+  'where a power cut took $what of a full log, the next one counts only if it follows on',
+  async ({ lost, left }) => {
+    const { directory, log } = await crash();
+    const bytes = await readFile(log);
+    const offsets = [...readLog(bytes)].map(({ offset }) => offset);
+    const last = offsets.at(-1) ?? 0;
+    await splitLog(log, bytes, lost > 0 ? (offsets.at(-2) ?? 0) : last, last);
+    const { journal, warnings } = await open(directory, 'another');
+    expect(await readyIds(journal)).toStrictEqual(left);
+    expect(warnings.map(({ code }) => code)).toStrictEqual(lost > 0 ? ['MILLRACE_JOURNAL_TORN'] : []);
+  },
+);
+
+test.each(['', 'half of what LevelDB'])(
+  'a power cut during the very first open leaves nothing that is refused (a manifest of %j)',
+  async (manifest) => {
+    const directory = await temporaryDirectory();
+    await writeFile(join(directory, 'CURRENT'), 'MANIFEST-000001\n');
+    await writeFile(join(directory, 'MANIFEST-000001'), manifest);
+    const { journal } = await open(directory, 'one');
+    await enqueue(journal, specOf(1));
+    expect(await readyIds(journal)).toStrictEqual(['job-1']);
+  },
+);

@@ -1,5 +1,6 @@
 /** Reads what LevelDB's logs hold: batches of puts and removals, of which each has the next sequence number. */
 import { Cursor } from './cursor.js';
+import { readLog } from './log.js';
 
 const HEADER_BYTES = 12;
 const REMOVAL = 0;
@@ -32,6 +33,23 @@ export function readBatch(record: Buffer): Batch {
     return { sequence, changes, isWhole: false };
   }
   return { sequence, changes, isWhole: changes.length === count };
+}
+
+/** The number of a log's first change, and the one that comes after its last. */
+export interface Sequences {
+  readonly first: number;
+  readonly next: number;
+}
+
+/** @param log As far as it is sound. @returns nothing where it is empty. */
+export function sequencesIn(log: Buffer): Sequences | undefined {
+  let sequences: Sequences | undefined;
+  for (const { data } of readLog(log)) {
+    if (data.length < HEADER_BYTES) continue;
+    const sequence = Number(data.readBigUInt64LE(0));
+    sequences = { first: sequences?.first ?? sequence, next: sequence + data.readUInt32LE(8) };
+  }
+  return sequences;
 }
 
 /**
