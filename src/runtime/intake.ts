@@ -1,5 +1,4 @@
 /** Takes new jobs: checks, encodes once, journals, and only then acknowledges. */
-import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
 import type { Draft, JobSpec } from '../job/record.js';
@@ -11,7 +10,6 @@ import { JobIds } from './job-ids.js';
 import { Slices } from './slices.js';
 
 export interface IntakeLinks extends ArrivalsLinks {
-  readonly clock: Clock;
   readonly settings: Settings;
   readonly arriving: ArrivingIds;
 }
@@ -51,7 +49,7 @@ export class Intake {
    */
   async enqueueMany(items: readonly EnqueueItem[]): Promise<Handle[]> {
     const specs: JobSpec[] = [];
-    const slices = new Slices();
+    const slices = new Slices(this.#links.clock);
     for (const [i, item] of items.entries()) {
       specs.push(this.#specOf(item, i));
       if (slices.isOver) await slices.next();
