@@ -43,6 +43,8 @@ export interface EngineParts {
   readonly nativeTypes: ReadonlySet<string>;
   /** In [0, 1), for the backoff's jitter. */
   readonly random: () => number;
+  /** How many jobs of a type are kept in memory per queue; small where a test wants queues that are longer. */
+  readonly windowSize?: number;
 }
 
 export class EmbeddedEngine implements JobAccess {
@@ -81,6 +83,7 @@ export class EmbeddedEngine implements JobAccess {
       ),
       nativeTypes: parts.nativeTypes,
       nativeConcurrency: Math.max(1, LIBUV_POOL_SIZE - 1),
+      windowSize: parts.windowSize,
       onRefill: () => this.wake(),
       onWarning,
     });
