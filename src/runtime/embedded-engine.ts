@@ -20,9 +20,10 @@ import { Dispatcher } from './dispatcher.js';
 import { Drain } from './drain.js';
 import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
-import { Handle, type JobAccess } from './handle.js';
+import { Handle, jobNotFound, type JobAccess } from './handle.js';
 import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
+import { tellLateEnds } from './late-ends.js';
 import { Outage } from './outage.js';
 import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
@@ -309,10 +310,7 @@ export class EmbeddedEngine implements JobAccess {
     const job = await this.#parts.journal.job(id);
     if (job instanceof MillraceError) throw job;
     if (job) return job;
-    throw new MillraceError(
-      'MILLRACE_JOB_NOT_FOUND',
-      `There is no job ${id}: it never was, or is no longer kept`,
-    );
+    throw jobNotFound(id);
   }
 
   /** A job whose end somebody waits for; while the journal cannot be read for an outage, until that is over. */
@@ -337,6 +335,7 @@ export class EmbeddedEngine implements JobAccess {
     for (const one of damaged) this.#warn(one);
     for (const job of jobs) if (hasEnded(job.status)) announcer.cancelled(job);
     await executor.resume(claims, error);
+    await tellLateEnds(journal, announcer.results, (id) => executor.has(id));
   }
 
   #resume(): void {

@@ -305,3 +305,31 @@ test('a journal that fails while the engine closes ends that, too', async () => 
   await clock.advance(GRACE_MS);
   await closed;
 });
+
+test.each(['before', 'after'] as const)(
+  'a cancel that was refused and has reached the disk ends the job for whoever awaits it, asked %s the outage',
+  async (asked) => {
+    const { engine, store, heal } = await open();
+    const job = await engine.enqueue('work', null, { delay: '1h' });
+    const early = asked === 'before' ? job.result() : undefined;
+    store.writes = 'applied';
+    await expect(job.cancel()).rejects.toMatchObject(refused);
+    await heal();
+    await expect(early ?? job.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_CANCELLED' });
+    expect(await engine.counts()).toMatchObject({ cancelled: 1, scheduled: 0 });
+  },
+);
+
+test('whoever awaits a job that the disk has lost, as its durability allows, hears of that', async () => {
+  const opened = await open();
+  const { engine, disk, heal } = opened;
+  // The first write is synced, for it reserves sequence numbers.
+  await engine.enqueue('work', null, { delay: '1h' });
+  const job = await engine.enqueue('work', null, { delay: '1h', durability: 'os' });
+  const early = job.result();
+  await fail(opened);
+  disk.dropUnsynced();
+  await heal();
+  await expect(early).rejects.toMatchObject({ code: 'MILLRACE_JOB_NOT_FOUND' });
+  await expect(job.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_NOT_FOUND' });
+});
