@@ -2,6 +2,7 @@
  * New jobs on their way into the journal. Those that come one by one in a turn of the event loop go there together;
  * and where there is only one, and nothing stands between it and its start, the same write claims it.
  */
+import type { Clock } from '../clock.js';
 import type { Job, JobSpec } from '../job/record.js';
 import { encodeSpec } from '../job/record-format.js';
 import { enqueued } from '../job/transitions.js';
@@ -15,6 +16,7 @@ import { Slices } from './slices.js';
 
 export interface ArrivalsLinks {
   readonly journal: Journal;
+  readonly clock: Clock;
   readonly results: Results;
   /** A job was committed. @param place The key of its own that it has in the journal. */
   readonly onAccepted: (job: Job, place: string | undefined) => void;
@@ -83,11 +85,11 @@ export class Arrivals {
     generation?: number,
     named?: ReadonlySet<JobSpec>,
   ): Promise<Handle[]> {
-    const { journal, results, onAccepted, handleOf } = this.#links;
+    const { journal, clock, results, onAccepted, handleOf } = this.#links;
     const transaction = new Transaction();
     if (generation !== undefined) transaction.readIn(generation);
     const jobs: { readonly job: Job; readonly place: string | undefined }[] = [];
-    const slices = new Slices();
+    const slices = new Slices(clock);
     for (const spec of specs) {
       const job = { spec, status: enqueued(spec) };
       const place = placeOf(job);

@@ -25,7 +25,7 @@ export interface LaneInfo {
 
 interface Lane extends LaneInfo {
   window: Window;
-  /** Jobs taken since the low-water mark was last raised. */
+  /** Jobs taken since the low-water mark was last raised, which is done once per window. */
   taken: number;
   /** Set while what could not be read waits to be tried again. */
   retry?: Timer | undefined;
@@ -53,6 +53,8 @@ export interface BacklogOptions {
   /** Job types that share a limit of their own, because they work on libuv's pool. */
   readonly nativeTypes: ReadonlySet<string>;
   readonly nativeConcurrency: number;
+  /** How many entries a lane's window holds. */
+  readonly windowSize?: number | undefined;
   /** There are entries that were not there before. */
   readonly onRefill: () => void;
   readonly onWarning: (error: MillraceError) => void;
@@ -62,7 +64,6 @@ export interface BacklogOptions {
 const MAX_CACHED_PAYLOAD_BYTES = 4_096;
 /** How many jobs are read at once: enough to be quick, few enough not to be felt on the event loop. */
 const FETCH_SIZE = 200;
-const RAISE_MARK_EVERY = 1_000;
 /** Before what could not be read is tried again. */
 const RETRY_MS = 1_000;
 /** The one key of the limit that native job types share. */
@@ -76,16 +77,18 @@ export class Backlog {
   readonly #typeLimits: Limits;
   readonly #nativeLimit: Limits;
   readonly #refills = new Set<Promise<void>>();
+  readonly #windowSize: number;
   #isStopped = false;
 
   constructor(options: BacklogOptions) {
     this.#options = options;
+    this.#windowSize = options.windowSize ?? WINDOW_SIZE;
     const names = [...options.typeConcurrency.keys()];
     for (const settings of options.queues) {
       const queue = settings.name;
       const lanes = names.map((name): Lane => {
         const isLimited = this.#isLimited(name, settings);
-        return { queue, name, isLimited, window: new Window(), taken: 0 };
+        return { queue, name, isLimited, window: new Window(this.#windowSize), taken: 0 };
       });
       this.#lines.set(queue, {
         ...settings,
@@ -108,7 +111,7 @@ export class Backlog {
     this.#isStopped = false;
     for (const { lanes } of this.#lines.values()) {
       for (const lane of lanes.values()) {
-        lane.window = new Window();
+        lane.window = new Window(this.#windowSize);
         lane.taken = 0;
         lane.retry = undefined;
         this.#wantMore(lane);
@@ -204,7 +207,7 @@ export class Backlog {
     const lane = this.#lane(job);
     if (!lane) return;
     lane.window.settle(key);
-    if (++lane.taken < RAISE_MARK_EVERY) return;
+    if (++lane.taken < this.#windowSize) return;
     lane.taken = 0;
     this.#options.journal.raiseMark(laneSpan(lane.queue, lane.name).from, lane.window.lowestLive());
   }
@@ -268,7 +271,8 @@ export class Backlog {
     let entries: ReadyEntry[] = [];
     lane.window.beginPage();
     try {
-      const page = await journal.ready(lane.queue, lane.name, after === '' ? undefined : after, WINDOW_SIZE);
+      const from = after === '' ? undefined : after;
+      const page = await journal.ready(lane.queue, lane.name, from, this.#windowSize);
       entries = page.entries.map(({ key, text: id }) => ({ key, id, name: lane.name, job: undefined }));
       lane.window.endPage({ ...page, entries });
     } catch (thrown) {

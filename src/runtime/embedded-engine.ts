@@ -20,9 +20,10 @@ import { Dispatcher } from './dispatcher.js';
 import { Drain } from './drain.js';
 import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
-import { Handle, type JobAccess } from './handle.js';
+import { Handle, jobNotFound, type JobAccess } from './handle.js';
 import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
+import { tellLateEnds } from './late-ends.js';
 import { Outage } from './outage.js';
 import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
@@ -43,6 +44,8 @@ export interface EngineParts {
   readonly nativeTypes: ReadonlySet<string>;
   /** In [0, 1), for the backoff's jitter. */
   readonly random: () => number;
+  /** How many jobs of a type are kept in memory per queue; small where a test wants queues that are longer. */
+  readonly windowSize?: number;
 }
 
 export class EmbeddedEngine implements JobAccess {
@@ -81,6 +84,7 @@ export class EmbeddedEngine implements JobAccess {
       ),
       nativeTypes: parts.nativeTypes,
       nativeConcurrency: Math.max(1, LIBUV_POOL_SIZE - 1),
+      windowSize: parts.windowSize,
       onRefill: () => this.wake(),
       onWarning,
     });
@@ -306,10 +310,7 @@ export class EmbeddedEngine implements JobAccess {
     const job = await this.#parts.journal.job(id);
     if (job instanceof MillraceError) throw job;
     if (job) return job;
-    throw new MillraceError(
-      'MILLRACE_JOB_NOT_FOUND',
-      `There is no job ${id}: it never was, or is no longer kept`,
-    );
+    throw jobNotFound(id);
   }
 
   /** A job whose end somebody waits for; while the journal cannot be read for an outage, until that is over. */
@@ -334,6 +335,7 @@ export class EmbeddedEngine implements JobAccess {
     for (const one of damaged) this.#warn(one);
     for (const job of jobs) if (hasEnded(job.status)) announcer.cancelled(job);
     await executor.resume(claims, error);
+    await tellLateEnds(journal, announcer.results, (id) => executor.has(id));
   }
 
   #resume(): void {

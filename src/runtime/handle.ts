@@ -40,9 +40,11 @@ export class Handle implements JobHandle {
   async snapshot(): Promise<JobSnapshot> {
     const snapshot = await this.#jobs.snapshot(this.id);
     if (snapshot) return snapshot;
-    throw new MillraceError(
-      'MILLRACE_JOB_NOT_FOUND',
-      `There is no job ${this.id}: it never was, or is no longer kept`,
-    );
+    throw jobNotFound(this.id);
   }
+}
+
+export function jobNotFound(id: string): MillraceError {
+  const message = `There is no job ${id}: it never was, or is no longer kept`;
+  return new MillraceError('MILLRACE_JOB_NOT_FOUND', message);
 }

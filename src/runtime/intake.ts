@@ -1,5 +1,4 @@
 /** Takes new jobs: checks, encodes once, journals, and only then acknowledges. */
-import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
 import type { Draft, JobSpec } from '../job/record.js';
@@ -13,7 +12,6 @@ import { JobIds } from './job-ids.js';
 import { Slices } from './slices.js';
 
 export interface IntakeLinks extends ArrivalsLinks {
-  readonly clock: Clock;
   readonly settings: Settings;
   readonly arriving: ArrivingIds;
 }
@@ -53,7 +51,7 @@ export class Intake {
    */
   async enqueueMany(items: readonly EnqueueItem[]): Promise<Handle[]> {
     const specs: JobSpec[] = [];
-    const slices = new Slices();
+    const slices = new Slices(this.#links.clock);
     for (const [i, item] of items.entries()) {
       specs.push(this.#specOf(item, i));
       if (slices.isOver) await slices.next();

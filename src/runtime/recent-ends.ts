@@ -28,6 +28,13 @@ export class RecentEnds {
     this.#younger.add(id);
   }
 
+  /** There may have been ends that nobody told of: of what was open until now nothing is certain any more. */
+  forget(): void {
+    this.#forgotten = ++this.#count;
+    this.#younger = new Set();
+    this.#older = new Set();
+  }
+
   /** Whether a job that had not ended when `count` was that has certainly not ended since. */
   isOpen(count: number, id: string): boolean {
     return count >= this.#forgotten && !this.#younger.has(id) && !this.#older.has(id);

@@ -4,8 +4,8 @@
  * erred, so may what was written before it and not synced.
  */
 import { MillraceError } from '../errors.js';
-import type { Job, JobStatus } from '../job/record.js';
-import { isOrphanOf } from '../job/transitions.js';
+import { hasEnded, type Job, type JobStatus } from '../job/record.js';
+import { promoted } from '../job/transitions.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Attempt } from './attempt.js';
@@ -87,7 +87,7 @@ function reconcileOne(draft: Draft, attempt: Attempt, job: Job, read: JobRead, i
     draft.jobs.set(attempt, { spec, status: claimed });
     return;
   }
-  if (!isOrphanOf(read, status.claim ?? 0)) {
+  if (hasOutcome(read.status, status.claim)) {
     draft.written.push({ attempt, before: job, job: read });
     return;
   }
@@ -103,8 +103,16 @@ function reconcileOne(draft: Draft, attempt: Attempt, job: Job, read: JobRead, i
     return;
   }
   const claimed = { ...running, claim: reclaim(draft) };
-  draft.change.move(spec, read.status, claimed);
+  // A claim leaves the stored status alone, and recovery knows an orphan by its being available.
+  const available = read.status.state === 'available' ? read.status : promoted(read.status);
+  if (available !== read.status) draft.change.move(spec, read.status, available);
+  draft.change.move(spec, available, claimed);
   draft.jobs.set(attempt, { spec, status: claimed });
+}
+
+/** What is stored is of this claim, and not only a request to cancel it: an older status may be of any state. */
+function hasOutcome(stored: JobStatus, claim: number | undefined): boolean {
+  return hasEnded(stored) || (stored.claim === claim && stored.state !== 'running');
 }
 
 function reclaim(draft: Draft): number {

@@ -43,6 +43,17 @@ export class Results {
     for (const queue of takeAll(this.#watchers, id)) queue.end();
   }
 
+  /** The jobs whose end somebody waits for. */
+  awaited(): string[] {
+    return [...new Set([...this.#waiters.keys(), ...this.#watchers.keys()])];
+  }
+
+  /** There is no such job any more. */
+  gone(id: string, error: MillraceError): void {
+    for (const waiter of takeAll(this.#waiters, id)) waiter.reject(error);
+    for (const queue of takeAll(this.#watchers, id)) queue.end();
+  }
+
   progressed(id: string, value: Uint8Array): void {
     for (const queue of this.#watchers.get(id) ?? NONE) queue.push(value);
   }

@@ -9,6 +9,7 @@ import {
   type Selection,
 } from '../../src/index.js';
 import type { JobTypeOptions, Retention } from '../../src/index.js';
+import type { Terms } from './evidence.js';
 import handle from './handler.js';
 
 const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
@@ -42,17 +43,23 @@ export type Name = keyof typeof jobs;
 
 export const queues = { default: { weight: 3 }, low: { weight: 1 }, narrow: { weight: 2, concurrency: 1 } };
 
-/** Job types whose attempts the engine ends, or that end their thread: what died with its process may have counted. */
-export const ENDED_BY_FORCE: ReadonlySet<string> = new Set<Name>(['stuck', 'greedy', 'call']);
+export const TERMS: Terms = {
+  limits: {
+    name: new Map([
+      ['narrow', 1],
+      ['mail', 4],
+    ]),
+    queue: new Map([['narrow', 1]]),
+  },
+  // The engine ends their attempts, or they end their thread.
+  endedByForce: new Set<Name>(['stuck', 'greedy', 'call']),
+  // A machine that is short of processors, and handlers that end their thread, bring these about.
+  tolerated: new Set(['MILLRACE_THREAD_STUCK', 'MILLRACE_INLINE_STUCK']),
+};
 
-/** How many handlers may run at once, where that is limited: of a type, and of a queue. */
-export const LIMITS = {
-  name: new Map([
-    ['narrow', 1],
-    ['mail', 4],
-  ]),
-  queue: new Map([['narrow', 1]]),
-} as const;
+export const maxAttemptsOf = (name: string): number =>
+  // Safe: the names in the journal are the catalogue's.
+  jobs[name as Name].options.maxAttempts ?? 3;
 
 export type Engine = Millrace<typeof jobs, keyof typeof queues>;
 

@@ -3,11 +3,8 @@ import { MillraceError } from '../../src/index.js';
 import { decode } from '../../src/job/codec.js';
 import type { Job, JobCounts, JobState } from '../../src/job/record.js';
 import { Journal } from '../../src/journal/journal.js';
-import { openLevelStore } from '../../src/journal/level-store.js';
 import type { Store } from '../../src/journal/store.js';
-import { jobs as catalogue } from './catalogue.js';
 import type { Done } from './facts.js';
-import type { Work } from './handler.js';
 
 export interface FinalJob {
   readonly id: string;
@@ -35,8 +32,8 @@ export interface Contents {
 
 const PAGE = 1_000;
 
-export async function readContents(directory: string): Promise<Contents> {
-  const store = await openLevelStore(directory);
+/** @param maxAttemptsOf What a job type says, by its name. */
+export async function readContents(store: Store, maxAttemptsOf: (name: string) => number): Promise<Contents> {
   const journal = await Journal.open(store);
   try {
     const jobs = new Map<string, FinalJob>();
@@ -45,7 +42,7 @@ export async function readContents(directory: string): Promise<Contents> {
     for (let i = 0; i < ids.length; i += PAGE) {
       for (const read of await journal.jobs(ids.slice(i, i + PAGE))) {
         if (read instanceof MillraceError) unreadable.push(read.message);
-        else if (read) jobs.set(read.spec.id, finalJob(read));
+        else if (read) jobs.set(read.spec.id, finalJob(read, maxAttemptsOf));
       }
     }
     const counters = new Map(journal.queues().map((queue) => [queue, journal.counts(queue)]));
@@ -56,15 +53,15 @@ export async function readContents(directory: string): Promise<Contents> {
   }
 }
 
-function finalJob({ spec, status }: Job): FinalJob {
+function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number): FinalJob {
   const { id, name, queue } = spec;
   const { state, attempt } = status;
   // Safe: only the workload wrote to this journal.
-  const { token } = decode(spec.payload) as Work;
-  const maxAttempts = spec.maxAttempts ?? catalogue[name as keyof typeof catalogue].options.maxAttempts ?? 3;
+  const { token } = decode(spec.payload) as { token: string };
+  const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
   const errored = (status.errors ?? []).map((error) => error.attempt);
   const job = { id, name, queue, state, attempt, maxAttempts, errored, token };
-  // Safe: all handlers are handler.ts.
+  // Safe: that is what its handlers return.
   return status.result ? { ...job, result: decode(status.result) as Done } : job;
 }
 

@@ -1,6 +1,6 @@
 /** Draws what is enqueued: a job type, what its attempts do, and options. */
 import type { Durability, EnqueueOptions } from '../../src/index.js';
-import { ENDED_BY_FORCE, type Name, type queues, type Tuning } from './catalogue.js';
+import { TERMS, type Name, type queues, type Tuning } from './catalogue.js';
 import type { Act, Work } from './handler.js';
 import { KEPT_MS } from './lives.js';
 import type { Random } from './random.js';
@@ -94,7 +94,7 @@ function drawInstant(random: Random): number | Date {
 
 /** Where attempts hang anyway, sooner or later; elsewhere not within the life of a process. */
 const drawTimeout = (random: Random, name: Name): NonNullable<Options['timeout']> =>
-  ENDED_BY_FORCE.has(name) ? random.integer(1, 60) : '10m';
+  TERMS.endedByForce.has(name) ? random.integer(1, 60) : '10m';
 
 const otherThan = (durability: Durability): Durability => (durability === 'os' ? 'fsync' : 'os');
 

@@ -3,7 +3,18 @@ import type { Contents } from './contents.js';
 import type { Fact, FactOf, Recorded } from './facts.js';
 import type { Lives } from './lives.js';
 
+/** What is known of the job types and queues that were at work. */
+export interface Terms {
+  /** How many handlers may run at once, where that is limited: of a type, and of a queue. */
+  readonly limits: Readonly<Record<'name' | 'queue', ReadonlyMap<string, number>>>;
+  /** Job types whose attempts may end while their handler goes on: what died with its process may have counted. */
+  readonly endedByForce: ReadonlySet<string>;
+  /** Codes of warnings and refusals that there was a reason for. */
+  readonly tolerated: ReadonlySet<string>;
+}
+
 export interface Evidence {
+  readonly terms: Terms;
   /** Everything that happened, in its order. */
   readonly facts: readonly Recorded[];
   /** What the journal holds after the audit. */

@@ -47,6 +47,8 @@ export type Fact =
   | Progressed
   | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
   | { readonly kind: 'rescued'; readonly id: string }
+  /** That an attempt errored was acknowledged. */
+  | { readonly kind: 'errored'; readonly id: string; readonly attempt: number }
   | { readonly kind: 'warned'; readonly code: string; readonly message: string }
   | { readonly kind: 'counted'; readonly queue?: string; readonly counts: JobCounts }
   // What handlers did.
@@ -105,6 +107,8 @@ export interface Left {
   readonly id: string;
   readonly attempt: number;
   readonly thread: number;
+  /** Its engine has certainly heard of it; where that is not said, it may have been lost on the way. */
+  readonly isHeard?: boolean;
 }
 
 export type FactOf<Kind extends Fact['kind']> = Extract<Fact, { kind: Kind }>;

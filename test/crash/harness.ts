@@ -1,6 +1,8 @@
 /** One run: processes that are killed on the same journal, one after the other, an audit, and what is found then. */
 import { join } from 'node:path';
 import type { Durability } from '../../src/index.js';
+import { openLevelStore } from '../../src/journal/level-store.js';
+import { maxAttemptsOf, TERMS } from './catalogue.js';
 import { readContents } from './contents.js';
 import { factsOf, type Evidence } from './evidence.js';
 import { readFacts, tell, type Recorded } from './facts.js';
@@ -53,7 +55,8 @@ export async function runCycles({ cycles, seed, durability, directory }: Plan): 
   tell(file, await runAudit([journal, file, durability]));
 
   const facts = readFacts(file);
-  const evidence = { facts, contents: await readContents(journal) };
+  const contents = await readContents(await openLevelStore(journal), maxAttemptsOf);
+  const evidence = { facts, contents, terms: TERMS };
   const violations = findViolations(evidence);
   return { facts, violations, summary: summarize(cycles, evidence, violations) };
 }

@@ -149,6 +149,14 @@ const PLANTED: Planted = {
           fact.kind === 'started' && fact.pid === 2 ? { ...fact, attempt: 2 } : { ...fact },
         ),
       ),
+    'an attempt that was told to have errored is made again': () =>
+      evidence(factsWith(is('killed'), { kind: 'errored', id: 'b', attempt: 1 })),
+    'an attempt of whose end its engine has heard is made again': () =>
+      evidence(
+        soundFacts().flatMap((fact) =>
+          isStartOf('a')(fact) ? [fact, { ...left('a', 1), isHeard: true }, fact] : [fact],
+        ),
+      ),
     'a job ended with more attempts than it has': () => withLast({ attempt: 4, errored: [1, 2, 3] }),
     'an attempt was counted that did not error': () => withLast({ attempt: 2 }),
     'an attempt errored that was not counted': () => withLast({ attempt: 1, errored: [1] }),

@@ -30,10 +30,10 @@ export interface Violation extends Finding {
   readonly invariant: string;
 }
 
-export function findViolations({ facts: recorded, contents }: Evidence): Violation[] {
+export function findViolations({ facts: recorded, contents, terms }: Evidence): Violation[] {
   const lives = tellLives({ facts: recorded });
   const { facts } = lives;
-  const found = { facts, contents, lives, endAt: facts.at(-1)?.at ?? 0 };
+  const found = { facts, contents, terms, lives, endAt: facts.at(-1)?.at ?? 0 };
   return INVARIANTS.flatMap(({ name, check }) =>
     check(found).map(({ id, message }) => ({
       invariant: name,

@@ -1,6 +1,7 @@
 /** Evidence of a run in which all went well, for tests to plant violations in. */
 import type { JobCounts } from '../../src/job/record.js';
 import { noJobs } from '../../src/journal/counters.js';
+import { TERMS } from './catalogue.js';
 import type { FinalJob } from './contents.js';
 import type { Evidence } from './evidence.js';
 import type { Done, Ended, Fact, Started, Step } from './facts.js';
@@ -42,6 +43,7 @@ export function evidence(
 ): Evidence {
   const counters = new Map([['default', completed(2)]]);
   return {
+    terms: TERMS,
     facts: facts.map((fact, at) => ({ at, ...fact })),
     contents: {
       jobs: new Map(jobs.map((job) => [job.id, job])),

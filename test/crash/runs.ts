@@ -1,6 +1,5 @@
 /** Invariants of handlers: when they may start, beside which others, and with which attempt. */
 import { isEnd } from '../../src/job/record.js';
-import { ENDED_BY_FORCE, LIMITS } from './catalogue.js';
 import type { FinalJob } from './contents.js';
 import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
 import type { Left, Started } from './facts.js';
@@ -31,10 +30,10 @@ export function ranConcurrently({ facts }: Evidence): Finding[] {
 }
 
 /** Limits of types and queues hold. */
-export function overLimit({ facts }: Evidence): Finding[] {
+export function overLimit({ facts, terms }: Evidence): Finding[] {
   return atEachStart(facts, (start, running) =>
     (['name', 'queue'] as const).flatMap((by) => {
-      const limit = LIMITS[by].get(start[by]) ?? Infinity;
+      const limit = terms.limits[by].get(start[by]) ?? Infinity;
       const others = running.filter((other) => other[by] === start[by] && other.id !== start.id);
       if (others.length < limit) return [];
       return [{ id: start.id, message: `started while ${others.length} others of its ${by} ran` }];
@@ -65,19 +64,39 @@ function atEachStart(
 const hasLeft = (one: Started, left: Left): boolean =>
   one.id === left.id && one.attempt === left.attempt && one.thread === left.thread;
 
-/** Attempts are counted from 1 and never back, stay within their number, and those that were interrupted do not count. */
-export function miscounted({ facts, contents: { jobs } }: Evidence): Finding[] {
+/** The last attempt of a job that began. */
+interface Last {
+  readonly start: Started;
+  isOver: boolean;
+  /** It must have counted, for its engine has heard of its end, and gone on. */
+  mustCount: boolean;
+}
+
+/**
+ * Attempts are counted from 1 and never back, and stay within their number; one that came to its end, or was told to
+ * have errored, is not made again, and one that was interrupted does not count.
+ */
+export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Finding[] {
   const findings: Finding[] = [];
-  const last = new Map<string, { start: Started; isOver: boolean }>();
+  const last = new Map<string, Last>();
+  const errored = new Map<string, number>();
   for (const fact of facts) {
     if (fact.kind === 'left') {
       const before = last.get(fact.id);
-      if (before) before.isOver = true;
+      if (before) [before.isOver, before.mustCount] = [true, fact.isHeard === true];
     }
+    // What was not committed when its process died is forgotten; and what an engine that closes stops does not count.
+    if (fact.kind === 'spawned' || fact.kind === 'closing' || fact.kind === 'opening')
+      for (const before of last.values()) before.mustCount = false;
+    if (fact.kind === 'errored') errored.set(fact.id, fact.attempt);
     if (fact.kind !== 'started') continue;
-    const message = miscount(fact, last.get(fact.id));
+    if (fact.attempt <= (errored.get(fact.id) ?? 0)) {
+      const message = `started attempt ${fact.attempt} again, which was acknowledged as errored`;
+      findings.push({ id: fact.id, message });
+    }
+    const message = miscount(fact, last.get(fact.id), terms.endedByForce);
     if (message !== undefined) findings.push({ id: fact.id, message });
-    last.set(fact.id, { start: fact, isOver: false });
+    last.set(fact.id, { start: fact, isOver: false, mustCount: false });
   }
   return [...findings, ...[...jobs.values()].flatMap(wrongTotal)];
 }
@@ -95,13 +114,16 @@ function wrongTotal({ id, state, attempt, maxAttempts, errored }: FinalJob): Fin
 
 function miscount(
   { name, attempt, maxAttempts }: Started,
-  before: { start: Started; isOver: boolean } | undefined,
+  before: Last | undefined,
+  endedByForce: ReadonlySet<string>,
 ): string | undefined {
   if (attempt < 1 || attempt > maxAttempts) return `started attempt ${attempt} of ${maxAttempts}`;
   if (!before) return undefined;
-  const { start, isOver } = before;
+  const { start, isOver, mustCount } = before;
   if (attempt < start.attempt) return `started attempt ${attempt} after ${start.attempt}`;
-  const wasInterrupted = !isOver && !ENDED_BY_FORCE.has(name);
+  if (mustCount && attempt === start.attempt)
+    return `started attempt ${attempt} again, which had come to its end`;
+  const wasInterrupted = !isOver && !endedByForce.has(name);
   if (wasInterrupted && attempt !== start.attempt)
     return `started attempt ${attempt} after ${start.attempt} had died with its process or thread`;
   return undefined;

@@ -79,6 +79,7 @@ function listen(engine: Engine, tell: (fact: Fact) => void): void {
   engine.on('failed', ended('failed'));
   engine.on('cancelled', ended('cancelled'));
   engine.on('progress', (event) => tell(progressed(event)));
+  engine.on('errored', ({ id, attempt }) => tell({ kind: 'errored', id, attempt }));
   engine.on('rescued', ({ id }) => tell({ kind: 'rescued', id }));
   engine.on('warning', ({ code, message }) => tell({ kind: 'warned', code, message }));
 }

@@ -37,13 +37,12 @@ export const leftover = ({ contents: { places } }: Evidence): Finding[] =>
 export const unreadable = ({ contents }: Evidence): Finding[] =>
   contents.unreadable.map((message) => ({ message }));
 
-/** What a machine that is short of processors, and handlers that end their thread, bring about. */
-const WARNINGS: ReadonlySet<string> = new Set(['MILLRACE_THREAD_STUCK', 'MILLRACE_INLINE_STUCK']);
-
 /** Operations are refused, and operators warned, only where there is a reason. */
-export function troubled({ facts }: Evidence): Finding[] {
-  const refusals = factsOf(facts, 'refused').filter((refused) => !isExpected(refused));
-  const warnings = factsOf(facts, 'warned').filter(({ code }) => !WARNINGS.has(code));
+export function troubled({ facts, terms: { tolerated } }: Evidence): Finding[] {
+  const refusals = factsOf(facts, 'refused').filter(
+    (refused) => !isExpected(refused) && !tolerated.has(refused.code),
+  );
+  const warnings = factsOf(facts, 'warned').filter(({ code }) => !tolerated.has(code));
   return [
     ...refusals.map(({ operation, code, id }) => ({
       message: `${operation} was refused with ${code}`,

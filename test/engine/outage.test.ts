@@ -188,6 +188,40 @@ test('a disk that erred may have lost what was written and not synced: what runs
   expect(starts.all).toHaveLength(2);
 });
 
+test('a job that runs and that the disk holds as delayed again goes on, and does not run beside itself', async () => {
+  const opened = await open();
+  const { engine, clock, starts, ends, release, heal, disk } = opened;
+  const { id } = await engine.enqueue('work', null, { delay: 10 });
+  await clock.armed(10);
+  await clock.advance(10);
+  await starts.reached(1);
+  await fail(opened);
+  // That it was due and was claimed goes with it.
+  disk.dropUnsynced();
+  await heal();
+  expect(await engine.snapshot(id)).toMatchObject({ state: 'running', attempt: 1 });
+  release();
+  await ends.reached(1);
+  await engine.drain();
+  expect(starts.all).toEqual([id]);
+  expect(await engine.counts()).toMatchObject({ completed: 1, scheduled: 0, running: 0, available: 0 });
+});
+
+test('a job that goes on although the disk holds it as delayed is rescued after a kill', async () => {
+  const opened = await open();
+  const { engine, clock, starts, heal, disk } = opened;
+  const { id } = await engine.enqueue('work', null, { delay: 10 });
+  await clock.armed(10);
+  await clock.advance(10);
+  await starts.reached(1);
+  await fail(opened);
+  disk.dropUnsynced();
+  await heal();
+  const next = await open({}, disk);
+  await next.rescued.reached(1);
+  expect(next.rescued.all).toEqual([id]);
+});
+
 test('while the journal cannot be opened it is tried ever less often, and the reason is told once', async () => {
   const opened = await open();
   const { engine, store, clock, warnings } = opened;
@@ -304,4 +338,32 @@ test('a journal that fails while the engine closes ends that, too', async () => 
   await clock.armed(GRACE_MS);
   await clock.advance(GRACE_MS);
   await closed;
+});
+
+test.each(['before', 'after'] as const)(
+  'a cancel that was refused and has reached the disk ends the job for whoever awaits it, asked %s the outage',
+  async (asked) => {
+    const { engine, store, heal } = await open();
+    const job = await engine.enqueue('work', null, { delay: '1h' });
+    const early = asked === 'before' ? job.result() : undefined;
+    store.writes = 'applied';
+    await expect(job.cancel()).rejects.toMatchObject(refused);
+    await heal();
+    await expect(early ?? job.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_CANCELLED' });
+    expect(await engine.counts()).toMatchObject({ cancelled: 1, scheduled: 0 });
+  },
+);
+
+test('whoever awaits a job that the disk has lost, as its durability allows, hears of that', async () => {
+  const opened = await open();
+  const { engine, disk, heal } = opened;
+  // The first write is synced, for it reserves sequence numbers.
+  await engine.enqueue('work', null, { delay: '1h' });
+  const job = await engine.enqueue('work', null, { delay: '1h', durability: 'os' });
+  const early = job.result();
+  await fail(opened);
+  disk.dropUnsynced();
+  await heal();
+  await expect(early).rejects.toMatchObject({ code: 'MILLRACE_JOB_NOT_FOUND' });
+  await expect(job.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_NOT_FOUND' });
 });

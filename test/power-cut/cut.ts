@@ -2,6 +2,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Durability } from '../../src/index.js';
+import { openLevelStore } from '../../src/journal/level-store.js';
+import { maxAttemptsOf, TERMS } from '../crash/catalogue.js';
 import { readContents, type Contents } from '../crash/contents.js';
 import { readFacts, tell, type Recorded } from '../crash/facts.js';
 import { findViolations, type Violation } from '../crash/invariants.js';
@@ -46,7 +48,7 @@ export async function runCut({ recording, durability, random, directory }: CutPl
   const facts = readFacts(file);
   const whole = factsUntil(recording, Infinity);
   const judged = [...withoutTaken(known, whole), ...withoutExpected(facts.slice(known.length))];
-  const violations = findViolations({ facts: judged, contents: await contentsOf(journal) });
+  const violations = findViolations({ facts: judged, contents: await contentsOf(journal), terms: TERMS });
   const acknowledged = known.filter(({ kind }) => kind === 'enqueued' || kind === 'ended').length;
   if (violations.length === 0) await rm(directory, { recursive: true });
   return { facts, violations, unsynced, acknowledged };
@@ -62,7 +64,7 @@ async function put(path: string, bytes: Buffer): Promise<void> {
 /** A journal that cannot be opened is one that cannot be read. */
 async function contentsOf(journal: string): Promise<Contents> {
   try {
-    return await readContents(journal);
+    return await readContents(await openLevelStore(journal), maxAttemptsOf);
   } catch (thrown) {
     return { jobs: new Map(), unreadable: [String(thrown)], counters: new Map(), places: [] };
   }

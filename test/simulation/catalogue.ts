@@ -1,0 +1,73 @@
+/** The job types and queues of a simulated app: one of each kind without a limit and one with, and little room. */
+import { defineJobs, inlineJob, threadJob, type JobContext, type JobTypeOptions } from '../../src/index.js';
+import type { Done } from '../crash/facts.js';
+import type { Terms } from '../crash/evidence.js';
+
+/** What a job carries. */
+export interface Work {
+  /** Tells this payload from every other. */
+  readonly token: string;
+}
+
+const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
+
+/** Nothing loads the module: a simulated thread has no handlers but those that a history ends. */
+const thread = (options: JobTypeOptions) =>
+  threadJob<{ default: (work: Work, job: JobContext) => Promise<Done> }>(new URL('file:///simulated.js'), {
+    backoff,
+    grace: 5,
+    ...options,
+  });
+
+/** Whoever composes an engine gives inline jobs their handlers. */
+const inline = (options: JobTypeOptions) =>
+  inlineJob(
+    (_work: Work): Promise<Done> => Promise.reject(new Error('A simulated process has handlers of its own')),
+    { backoff, grace: 5, ...options },
+  );
+
+export const jobs = defineJobs({
+  work: thread({}),
+  narrow: thread({ queue: 'low', concurrency: 1, timeout: 10 }),
+  // A queue's limit does not count a handler that goes on after its attempt, so inline jobs stay out of `low`.
+  mail: inline({ concurrency: 2 }),
+  call: inline({ concurrency: 2, timeout: 10, maxAttempts: 2 }),
+});
+
+export type Name = keyof typeof jobs;
+
+export const queues = { default: { weight: 2 }, low: { weight: 1, concurrency: 2 } };
+
+export type Queue = keyof typeof queues;
+
+/** How many may run at once of an inline type. */
+export const INLINE_PLACES = 2;
+
+export const maxAttemptsOf = (name: string): number =>
+  // Safe: the names in the journal are the catalogue's.
+  jobs[name as Name].options.maxAttempts ?? 3;
+
+export const TERMS: Terms = {
+  limits: {
+    name: new Map([
+      ['narrow', 1],
+      ['mail', INLINE_PLACES],
+      ['call', INLINE_PLACES],
+    ]),
+    queue: new Map([['low', 2]]),
+  },
+  // An inline handler goes on when its attempt has timed out.
+  endedByForce: new Set<Name>(['call']),
+  tolerated: new Set(['MILLRACE_INLINE_STUCK']),
+};
+
+/** Of a history in which writes fail. */
+export const TERMS_WITH_FAILURES: Terms = {
+  ...TERMS,
+  tolerated: new Set([
+    ...TERMS.tolerated,
+    'MILLRACE_JOURNAL_WRITE_FAILED',
+    'MILLRACE_JOURNAL_OPEN_FAILED',
+    'MILLRACE_JOURNAL_REOPENED',
+  ]),
+};

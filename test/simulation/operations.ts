@@ -1,0 +1,125 @@
+/** What a history asks of an engine: one table. A feature of the engine's adds its operation here, and its act. */
+import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
+import { isEnd } from '../../src/job/record.js';
+import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
+import type { Done, Fact } from '../crash/facts.js';
+import type { Name } from './catalogue.js';
+import type { Act, Item } from './history.js';
+
+/** A job that somebody has heard of, or asked for. */
+export interface Target {
+  readonly id: string;
+  readonly name: Name;
+  /** What that engine gave for it. */
+  readonly handle?: JobHandle;
+  readonly engine?: EmbeddedEngine;
+}
+
+/** What an operation works with. */
+export interface Call {
+  readonly engine: EmbeddedEngine;
+  readonly tell: (fact: Fact) => void;
+  readonly known: Target[];
+  /** New at each call. */
+  readonly token: () => string;
+  /** @param perform What it rejects with is told as refused. */
+  readonly ask: (operation: string, id: string | undefined, perform: () => Promise<void>) => void;
+}
+
+type ActOf<Do extends Act['do']> = Extract<Act, { readonly do: Do }>;
+/** The acts that ask something of the engine. */
+export type Asking = 'enqueue' | 'enqueueNamed' | 'enqueueMany' | 'flood' | 'cancel' | 'await' | 'look';
+export type AskingAct = ActOf<Asking>;
+
+export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>) => void } = {
+  enqueue(call, { item: { name, options }, and }) {
+    const token = call.token();
+    call.ask('enqueue', undefined, async () => {
+      const handle = await call.engine.enqueue(name, { token }, options);
+      const { id } = handle;
+      call.tell({ kind: 'enqueued', id, name, token });
+      const target = { id, name, handle, engine: call.engine };
+      call.known.push(target);
+      if (and === 'await') call.ask('await', id, () => awaitEnd(call, target));
+      if (and === 'cancel') call.ask('cancel', id, () => cancel(call, id));
+    });
+  },
+  enqueueNamed(call, { n, item: { name, options } }) {
+    const id = `named-${name}-${n}`;
+    call.known.push({ id, name });
+    call.ask('enqueue by id', id, async () => {
+      await call.engine.enqueue(name, { token: id }, { ...options, id });
+      call.tell({ kind: 'enqueued', id, name, token: id });
+    });
+  },
+  enqueueMany(call, { items }) {
+    const token = call.token();
+    const jobs = items.map(({ name, options }: Item, i) => {
+      const id = `many-${token}-${i}`;
+      return { name, payload: { token: id }, options: { ...options, id } };
+    });
+    const together = jobs.map(({ options: { id } }) => id);
+    call.known.push(...jobs.map(({ name, options: { id } }) => ({ id, name })));
+    call.tell({ kind: 'asked', operation: 'enqueue many', together });
+    call.ask('enqueue many', undefined, async () => {
+      await call.engine.enqueueMany(jobs);
+      for (const { name, options } of jobs)
+        call.tell({ kind: 'enqueued', id: options.id, name, token: options.id });
+    });
+  },
+  flood(call, { priorities }) {
+    const token = call.token();
+    const jobs = priorities.map((priority, i) => {
+      return { name: 'work' as const, payload: { token: `${token}-${i}` }, options: { priority } };
+    });
+    call.ask('enqueue a flood', undefined, async () => {
+      const handles = await call.engine.enqueueMany(jobs);
+      for (const [i, { id }] of handles.entries()) {
+        call.tell({ kind: 'enqueued', id, name: 'work', token: `${token}-${i}` });
+        call.known.push({ id, name: 'work' });
+      }
+    });
+  },
+  cancel(call, { n }) {
+    withTarget(call, n, ({ id }) => call.ask('cancel', id, () => cancel(call, id)));
+  },
+  await(call, { n }) {
+    withTarget(call, n, (target) => call.ask('await', target.id, () => awaitEnd(call, target)));
+  },
+  look(call, { n }) {
+    withTarget(call, n, ({ id }) =>
+      call.ask('look', id, async () => {
+        const job = await call.engine.snapshot(id);
+        if (!job) call.tell({ kind: 'refused', operation: 'look', id, code: 'MILLRACE_JOB_NOT_FOUND' });
+        else if (isEnd(job.state)) call.tell({ kind: 'ended', id, state: job.state, by: 'snapshot' });
+      }),
+    );
+  },
+};
+
+/** One of the jobs that somebody has heard of; the last ones first, for they are the most alive. */
+function withTarget({ known }: Call, n: number, then: (target: Target) => void): void {
+  const target = known.at(-1 - (n % known.length));
+  if (target) then(target);
+}
+
+async function cancel({ engine, tell }: Call, id: string): Promise<void> {
+  const state = await engine.cancel(id);
+  if (isEnd(state)) tell({ kind: 'ended', id, state, by: 'cancel' });
+  else tell({ kind: 'broke', message: `cancel() of ${id} resolved with ${state}` });
+}
+
+/** Tells what the job came to; that the engine closes first is no end. */
+async function awaitEnd({ engine, tell }: Call, { id, name, ...own }: Target): Promise<void> {
+  try {
+    // Safe: that is what all handlers return.
+    const handle = own.handle && own.engine === engine ? own.handle : engine.handle(name, id);
+    const result = (await handle.result()) as Done;
+    tell({ kind: 'ended', id, state: 'completed', by: 'result', result });
+  } catch (thrown) {
+    if (thrown instanceof JobFailedError) tell({ kind: 'ended', id, state: 'failed', by: 'result' });
+    else if (thrown instanceof JobCancelledError)
+      tell({ kind: 'ended', id, state: 'cancelled', by: 'result' });
+    else throw thrown;
+  }
+}

@@ -1,0 +1,332 @@
+/**
+ * Engines that are wrong on purpose, each composed around the right one: what they do wrong, and the invariant that
+ * finds it. A feature of the engine's adds the mistakes that it could make.
+ */
+import type { Timer } from '../../src/clock.js';
+import type { Journal } from '../../src/journal/journal.js';
+import type { Store, StoreBatch } from '../../src/journal/store.js';
+import type { Outcome } from '../../src/job/outcome.js';
+import { lostOutcome } from '../../src/pool/answer.js';
+import type { Pool, PoolEvents, Settled } from '../../src/pool/contract.js';
+import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
+import type { Wraps } from './process.js';
+
+export interface Planted {
+  readonly invariant: string;
+  readonly wrap: () => Wraps;
+}
+
+/** A store with another way to make batches. */
+const batching = (store: Store, batch: (own: StoreBatch) => StoreBatch): Store => ({
+  batch: () => batch(store.batch()),
+  getMany: (keys) => store.getMany(keys),
+  page: (range) => store.page(range),
+  view: () => store.view(),
+  reopen: () => store.reopen(),
+  close: () => store.close(),
+});
+
+/** A batch with another way to be written. */
+const writing = (own: StoreBatch, write: StoreBatch['write']): StoreBatch => ({
+  get length() {
+    return own.length;
+  },
+  put: (key, value) => own.put(key, value),
+  del: (key) => own.del(key),
+  write,
+});
+
+/** Replaces methods of an object that is otherwise left as it is. */
+function replacing<Part extends object>(part: Part, methods: (own: Part) => Partial<Part>): Part {
+  // A copy whose methods are bound: those of a class with private fields cannot be called on another object.
+  const own = new Proxy(part, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const replaced = methods(own);
+  return new Proxy(part, {
+    get: (_target, name) => Reflect.get(name in replaced ? replaced : own, name),
+    set: (target, name, value) => Reflect.set(target, name, value, target),
+  });
+}
+
+const journal = (methods: (own: Journal) => Partial<Journal>): Wraps => ({
+  journal: (own) => replacing(own, methods),
+});
+const engine = (methods: (own: EmbeddedEngine) => Partial<EmbeddedEngine>): Wraps => ({
+  engine: (own) => replacing(own, methods),
+});
+const pool = (own: Pool, methods: Partial<Pool>): Pool => replacing(own, () => methods);
+const events = (methods: (own: PoolEvents) => Partial<PoolEvents>): Wraps => ({
+  events: (own) => ({ ...own, ...methods(own) }),
+});
+/** Each outcome that is told of becomes another. */
+const outcomes = (change: (settled: Settled) => Outcome): Wraps =>
+  events((own) => ({
+    settled: (ends) => own.settled(ends.map((end) => ({ ...end, outcome: change(end) }))),
+  }));
+
+export const PLANTED: Readonly<Record<string, Planted>> = {
+  'a commit is acknowledged before it is written': {
+    invariant: 'lost',
+    wrap: () => ({
+      store: (store) =>
+        batching(store, (own) =>
+          writing(own, async (sync) => {
+            own.write(sync).catch(() => {});
+          }),
+        ),
+    }),
+  },
+  'a handler starts before its claim is written': {
+    invariant: 'ghosts',
+    wrap: () => ({
+      store: (store) =>
+        batching(store, (own) =>
+          writing(own, async (sync) => {
+            const written = own.write(sync);
+            if (sync) await written;
+            else written.catch(() => {});
+          }),
+        ),
+    }),
+  },
+  'an end is announced before it is committed': {
+    invariant: 'finishedTwice',
+    wrap: () => {
+      let announce: ((end: Settled) => void) | undefined;
+      return {
+        announcer: (own) => {
+          announce = ({ task: { id, name, queue, attempt }, outcome }) => {
+            if (outcome.kind !== 'completed') return;
+            const event = { id, name, queue, attempt, result: undefined, durationMs: 0 };
+            own.emitter.emit('completed', () => event);
+          };
+          return own;
+        },
+        events: (own) => ({
+          ...own,
+          settled: (ends) => {
+            for (const end of ends) announce?.(end);
+            own.settled(ends);
+          },
+        }),
+      };
+    },
+  },
+  'a claim is not journaled': {
+    invariant: 'counterDrift',
+    wrap: () =>
+      journal((own) => ({
+        commit: (change) => (change.isUrgent ? Promise.resolve() : own.commit(change)),
+      })),
+  },
+  'an orphan is left as it is': {
+    invariant: 'lost',
+    wrap: () => journal(() => ({ running: async () => ({ rosters: [] }) })),
+  },
+  'counters go into the batch after the one that they belong to': {
+    invariant: 'counterDrift',
+    wrap: () => {
+      const late = new Map<string, Uint8Array>();
+      return {
+        store: (store) =>
+          batching(store, (own) => ({
+            ...writing(own, (sync) => own.write(sync)),
+            put(key, value) {
+              if (!key.startsWith('c!')) return own.put(key, value);
+              const before = late.get(key);
+              if (before) own.put(key, before);
+              late.set(key, new Uint8Array(value));
+            },
+          })),
+      };
+    },
+  },
+  'a write that asks for a sync gets none': {
+    invariant: 'lost',
+    wrap: () => ({
+      store: (store) => batching(store, (own) => writing(own, () => own.write(false))),
+    }),
+  },
+  'a refill skips a record': {
+    invariant: 'lost',
+    wrap: () =>
+      journal((own) => ({
+        async ready(queue, name, after, limit) {
+          const page = await own.ready(queue, name, after, limit);
+          return after === undefined ? page : { ...page, entries: page.entries.slice(1) };
+        },
+      })),
+  },
+  'an attempt that errored is not counted': {
+    invariant: 'miscounted',
+    wrap: () => outcomes(({ outcome }) => (outcome.kind === 'errored' ? { kind: 'released' } : outcome)),
+  },
+  'writing goes on after a write has failed': {
+    invariant: 'lost',
+    wrap: () => ({
+      store: (store) => batching(store, (own) => writing(own, (sync) => own.write(sync).catch(() => {}))),
+    }),
+  },
+  'an outage is over before the store has been opened again': {
+    invariant: 'lost',
+    wrap: () => ({ store: (store) => ({ ...batching(store, (own) => own), reopen: async () => {} }) }),
+  },
+  'an outcome that comes in an outage is dropped': {
+    invariant: 'lost',
+    wrap: () => {
+      let hasFailed = (): boolean => false;
+      return {
+        journal: (own) => {
+          hasFailed = () => own.failure !== undefined;
+          return own;
+        },
+        events: (own) => ({
+          ...own,
+          settled: (ends) => {
+            if (!hasFailed()) own.settled(ends);
+          },
+        }),
+      };
+    },
+  },
+  'a timer that is set anew is forgotten': {
+    invariant: 'lost',
+    wrap: () => {
+      let wasCancelled = false;
+      return {
+        clock: (own) => ({
+          now: () => own.now(),
+          monotonic: () => own.monotonic(),
+          setTimer(callback, delayMs): Timer {
+            if (wasCancelled) return { cancel: () => {} };
+            const timer = own.setTimer(callback, delayMs);
+            return {
+              cancel: () => {
+                wasCancelled = true;
+                timer.cancel();
+              },
+            };
+          },
+        }),
+      };
+    },
+  },
+  'a job is claimable before its thread has gone': {
+    invariant: 'ranConcurrently',
+    wrap: () =>
+      events((own) => ({
+        stopping(task) {
+          own.stopping(task);
+          own.settled([{ task, outcome: lostOutcome(task, 'timedOut') }]);
+        },
+      })),
+  },
+  'an inline job runs beside its old promise': {
+    invariant: 'ranConcurrently',
+    wrap: () => ({ inline: (own) => pool(own, { isLingering: () => false }) }),
+  },
+  'jobs that come together go in two batches': {
+    invariant: 'torn',
+    wrap: () =>
+      engine((own) => ({
+        async enqueueMany(items) {
+          const [first, ...others] = items;
+          const one = first ? await own.enqueueMany([first]) : [];
+          return [...one, ...(await own.enqueueMany(others))];
+        },
+      })),
+  },
+  'a cancel is acknowledged before it is committed': {
+    invariant: 'lost',
+    wrap: () =>
+      engine((own) => ({
+        async cancel(id) {
+          own.cancel(id).catch(() => {});
+          return 'cancelled';
+        },
+      })),
+  },
+  'an id makes a second job': {
+    invariant: 'counterDrift',
+    wrap: () => {
+      let isBlind = false;
+      return {
+        ...journal((own) => ({
+          jobs: async (ids) => (isBlind ? ids.map(() => undefined) : own.jobs(ids)),
+        })),
+        ...engine((own) => ({
+          enqueue(name, payload, options) {
+            // The journal is asked for the id before this call returns.
+            isBlind = options?.id !== undefined;
+            const enqueued = own.enqueue(name, payload, options);
+            isBlind = false;
+            return enqueued;
+          },
+        })),
+      };
+    },
+  },
+  'an end is told twice': {
+    invariant: 'announcedTwice',
+    wrap: () => ({
+      announcer: (own) =>
+        replacing(own, (right) => ({
+          settled(before, job) {
+            right.settled(before, job);
+            right.settled(before, job);
+          },
+        })),
+    }),
+  },
+  'a job gets the result of the one before': {
+    invariant: 'mixedUp',
+    wrap: () => {
+      let last: Outcome | undefined;
+      return outcomes(({ outcome }) => {
+        if (outcome.kind !== 'completed') return outcome;
+        const other = last ?? outcome;
+        last = outcome;
+        return other;
+      });
+    },
+  },
+  'a mark is raised too far': {
+    invariant: 'lost',
+    wrap: () => journal((own) => ({ raiseMark: (from) => own.raiseMark(from, `${from}~`) })),
+  },
+  'a limit is not kept': {
+    invariant: 'overLimit',
+    wrap: () => ({
+      settings: (own) => ({
+        ...own,
+        types: new Map([...own.types].map(([name, type]) => [name, { ...type, concurrency: Infinity }])),
+      }),
+    }),
+  },
+  'closing is over before it is': {
+    invariant: 'broke',
+    wrap: () =>
+      engine((own) => ({
+        async close(timeoutMs) {
+          void own.close(timeoutMs);
+        },
+      })),
+  },
+  'a value is damaged on its way to the disk': {
+    invariant: 'unreadable',
+    wrap: () => ({
+      store: (store) =>
+        batching(store, (own) => ({
+          ...writing(own, (sync) => own.write(sync)),
+          put(key, value) {
+            const isStatus = key.startsWith('s!');
+            own.put(key, isStatus ? value.map((byte, i) => (i === 8 ? byte ^ 1 : byte)) : value);
+          },
+        })),
+    }),
+  },
+};

@@ -1,0 +1,117 @@
+/** The handlers that run in a simulated process, and how a history ends them. */
+import { UnrecoverableError } from '../../src/index.js';
+import { decode } from '../../src/job/codec.js';
+import type { Done, Fact } from '../crash/facts.js';
+import type { Work } from './catalogue.js';
+
+/** How a handler ends; one that dies takes its thread with it. */
+export type End = 'return' | 'throw' | 'giveUp' | 'die';
+
+/** What a handler knows of its attempt. */
+export interface Running {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Of an inline job: once it was told to stop, its engine may have given it up. */
+  readonly signal?: AbortSignal;
+}
+
+/** What comes of an end: a value, or what is thrown; nothing where the handler died. */
+export type Verdict = { readonly value: Done } | { readonly thrown: Error } | undefined;
+
+interface Run {
+  readonly running: Running;
+  readonly end: (end: End) => void;
+}
+
+export class Runs {
+  readonly #tell: (fact: Fact) => void;
+  readonly #pid: number;
+  readonly #runs: Run[] = [];
+  /** Threads that have not ended; the first is the event loop. */
+  readonly #living = new Set<number>();
+  #lastThread: number;
+
+  /** @param pid Tells the process, and its threads, from all others. */
+  constructor(pid: number, tell: (fact: Fact) => void) {
+    this.#pid = pid;
+    this.#tell = tell;
+    this.#lastThread = pid * 1_000;
+    this.#living.add(this.#lastThread);
+  }
+
+  get size(): number {
+    return this.#runs.length;
+  }
+
+  get eventLoop(): number {
+    return this.#pid * 1_000;
+  }
+
+  addThread(): number {
+    this.#living.add(++this.#lastThread);
+    return this.#lastThread;
+  }
+
+  removeThread(thread: number): void {
+    this.#living.delete(thread);
+  }
+
+  /** Ends one of the handlers that run. @returns whether there was one. */
+  end(n: number, end: End): boolean {
+    const run = this.#runs[n % this.#runs.length];
+    run?.end(end);
+    return run !== undefined;
+  }
+
+  /**
+   * A handler starts.
+   * @param onEnd Called once, when it has gone.
+   */
+  start(running: Running, payload: Work, thread: number, onEnd: (verdict: Verdict) => void): Run {
+    const { id, name, queue, attempt, maxAttempts } = running;
+    const living = [...this.#living];
+    this.#tell({
+      kind: 'started',
+      id,
+      name,
+      queue,
+      attempt,
+      maxAttempts,
+      pid: this.#pid,
+      thread,
+      living,
+    });
+    const run: Run = {
+      running,
+      end: (end) => {
+        this.#runs.splice(this.#runs.indexOf(run), 1);
+        const verdict = verdictOf(end, { id, token: payload.token, attempt });
+        this.#tell({ kind: 'left', id, attempt, thread, isHeard: running.signal?.aborted !== true });
+        onEnd(verdict);
+      },
+    };
+    this.#runs.push(run);
+    return run;
+  }
+}
+
+function verdictOf(end: End, value: Done): Verdict {
+  switch (end) {
+    case 'return':
+      return { value };
+    case 'throw':
+      return { thrown: new Error('as it was told to') };
+    case 'giveUp':
+      return { thrown: new UnrecoverableError('as it was told to') };
+    case 'die':
+      return undefined;
+    default:
+      return end satisfies never;
+  }
+}
+
+/** Safe: only histories wrote to the journal. */
+export const workOf = (payload: Uint8Array): Work => decode(payload) as Work;
