@@ -20,9 +20,10 @@ import { Dispatcher } from './dispatcher.js';
 import { Drain } from './drain.js';
 import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
-import { Handle, type JobAccess } from './handle.js';
+import { Handle, notFound, type JobAccess } from './handle.js';
 import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
+import { tellMissedEnds } from './missed-ends.js';
 import { Outage } from './outage.js';
 import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
@@ -306,10 +307,7 @@ export class EmbeddedEngine implements JobAccess {
     const job = await this.#parts.journal.job(id);
     if (job instanceof MillraceError) throw job;
     if (job) return job;
-    throw new MillraceError(
-      'MILLRACE_JOB_NOT_FOUND',
-      `There is no job ${id}: it never was, or is no longer kept`,
-    );
+    throw notFound(id);
   }
 
   /** A job whose end somebody waits for; while the journal cannot be read for an outage, until that is over. */
@@ -333,6 +331,8 @@ export class EmbeddedEngine implements JobAccess {
     const { jobs, damaged, claims } = await recover(journal, clock.now(), isLive);
     for (const one of damaged) this.#warn(one);
     for (const job of jobs) if (hasEnded(job.status)) announcer.cancelled(job);
+    await this.#control.settleDoubts();
+    await tellMissedEnds(journal, announcer.results, (id) => executor.has(id));
     await executor.resume(claims, error);
   }
 

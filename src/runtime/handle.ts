@@ -40,9 +40,13 @@ export class Handle implements JobHandle {
   async snapshot(): Promise<JobSnapshot> {
     const snapshot = await this.#jobs.snapshot(this.id);
     if (snapshot) return snapshot;
-    throw new MillraceError(
-      'MILLRACE_JOB_NOT_FOUND',
-      `There is no job ${this.id}: it never was, or is no longer kept`,
-    );
+    throw notFound(this.id);
   }
+}
+
+export function notFound(id: string): MillraceError {
+  return new MillraceError(
+    'MILLRACE_JOB_NOT_FOUND',
+    `There is no job ${id}: it never was, or is no longer kept`,
+  );
 }

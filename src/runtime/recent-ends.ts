@@ -28,6 +28,11 @@ export class RecentEnds {
     this.#younger.add(id);
   }
 
+  /** Jobs may have ended, or be gone, without a word: whoever counted before has to look into the journal. */
+  forget(): void {
+    this.#forgotten = ++this.#count;
+  }
+
   /** Whether a job that had not ended when `count` was that has certainly not ended since. */
   isOpen(count: number, id: string): boolean {
     return count >= this.#forgotten && !this.#younger.has(id) && !this.#older.has(id);

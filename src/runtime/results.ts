@@ -60,6 +60,17 @@ export class Results {
     }
   }
 
+  /** The ids of jobs that somebody waits for. */
+  awaited(): string[] {
+    return [...new Set([...this.#waiters.keys(), ...this.#watchers.keys()])];
+  }
+
+  /** The job is not there any more, and no end of it will come. */
+  lost(id: string, error: MillraceError): void {
+    for (const waiter of takeAll(this.#waiters, id)) waiter.reject(error);
+    for (const queue of takeAll(this.#watchers, id)) queue.end();
+  }
+
   /** Nobody will hear of any job again. */
   close(error: MillraceError): void {
     for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter.reject(error);
