@@ -77,11 +77,11 @@ export function reopeningSuite(name: string, createDisk: DiskFactory): void {
     await expect(enqueue(journal, specOf(journal.nextSequence()))).rejects.toMatchObject(refused);
     store.failure = undefined;
     const numbers: number[] = [];
-    const { page } = store;
+    const page = store.page.bind(store);
     // Somebody goes on with checking what came before.
     store.page = (range) => {
       numbers.push(journal.nextSequence());
-      return page.call(store, range);
+      return page(range);
     };
     await journal.reopen();
     expect(numbers.length).toBeGreaterThan(0);
