@@ -22,7 +22,7 @@ export class RecentEnds {
     if (this.#younger.size === SIZE) {
       this.#older = this.#younger;
       this.#younger = new Set();
-      this.#forgotten = this.#count - SIZE;
+      this.#forgotten = Math.max(this.#forgotten, this.#count - SIZE);
     }
     this.#count++;
     this.#younger.add(id);
