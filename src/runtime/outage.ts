@@ -94,7 +94,7 @@ export class Outage {
     this.#endedAt = clock.monotonic();
     resume();
     const seconds = Math.round((clock.monotonic() - beganAt) / 100) / 10;
-    const message = `The journal is written again, after ${seconds} s in which it could not be; what was kept meanwhile is in it`;
+    const message = `The journal is written again, after ${seconds} s in which it could not be; what was kept meanwhile goes into it`;
     onWarning(new MillraceError('MILLRACE_JOURNAL_REOPENED', message));
   }
 
