@@ -51,10 +51,9 @@ export interface JobHandle<Name extends string = string, Result = unknown> {
   readonly id: string;
   readonly name: Name;
   /**
-   * What the handler returned, once that is committed.
+   * What the handler returned, once that is committed. While the journal cannot be written, it waits until it can.
    * @throws JobFailedError `MILLRACE_JOB_FAILED` with the handler's error as its `cause`
    * @throws JobCancelledError `MILLRACE_JOB_CANCELLED`
-   * While the journal cannot be written, it waits until it can.
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept; `MILLRACE_CLOSED`, where the
    *   engine closes first
    * @throws the signal's reason; the job itself goes on.

@@ -171,8 +171,9 @@ export class Millrace<
   }
 
   async close({ timeout = '10s' }: { timeout?: Duration } = {}): Promise<void> {
+    const timeoutMs = toMs(timeout, 'timeout');
     try {
-      await Promise.all([this.#engine.close(toMs(timeout, 'timeout')), this.#transfer.close()]);
+      await Promise.all([this.#engine.close(timeoutMs), this.#transfer.close()]);
     } finally {
       this.#stopListening();
     }

@@ -53,6 +53,11 @@ export class GroupCommit {
     return this.#sequence++;
   }
 
+  /** Numbers up to this one have been given meanwhile. */
+  skipTo(sequence: number): void {
+    this.#sequence = Math.max(this.#sequence, sequence);
+  }
+
   get failure(): MillraceError | undefined {
     return this.#failure;
   }

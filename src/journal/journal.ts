@@ -131,6 +131,8 @@ export class Journal {
     const { counters, marks, commits } = await load(this.#store, this.#commits.nextSequence());
     // Only a write shows that it can be written.
     await commits.reserve();
+    commits.skipTo(this.#commits.nextSequence());
+    marks.keepPins(this.#marks);
     this.#counters = counters;
     this.#marks = marks;
     this.#commits = commits;
@@ -201,10 +203,14 @@ export class Journal {
     return job;
   }
 
-  /** In the order of the ids. */
+  /** In the order of the ids. @throws MillraceError where the journal has failed, and cannot be read for that either. */
   async jobs(ids: readonly string[]): Promise<JobRead[]> {
     this.#assertOpen();
-    return readJobs(this.#store, ids);
+    try {
+      return await readJobs(this.#store, ids);
+    } catch (thrown) {
+      throw this.failure ?? thrown;
+    }
   }
 
   /** Available jobs of one type in a queue, in the order of claiming, behind the key `after`. */

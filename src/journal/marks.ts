@@ -18,6 +18,8 @@ export class Marks {
   #written: ReadonlyMap<string, string> = new Map();
   /** The lowest key per span of those that were put since somebody began to look what lives there. */
   readonly #sinceLook = new Map<string, string | undefined>();
+  /** The lowest key per span that stays although whoever raises the mark does not know of it. */
+  readonly #pinned = new Map<string, string>();
   /** The span and key that were noted last. */
   #lastFrom = '';
   #lastKey = '';
@@ -30,9 +32,6 @@ export class Marks {
     }
     return marks;
   }
-
-  /** The lowest key per span that stays although whoever raises the mark does not know of it. */
-  readonly #pinned = new Map<string, string>();
 
   /** Where to start reading a span whose keys begin with `from`. */
   startOf(from: string): string {
@@ -67,6 +66,11 @@ export class Marks {
   /** Keeps the mark of the key's span from ever passing it, while this journal is open. */
   pin(key: string): void {
     lower(this.#pinned, spanStartOf(key), key);
+  }
+
+  /** Pins what the marks before the store was opened again had pinned. */
+  keepPins(marks: Marks): void {
+    for (const [from, key] of marks.#pinned) lower(this.#pinned, from, key);
   }
 
   /** A batch is going to be made. The keys of the last but one are known: its write ended in an earlier turn. */

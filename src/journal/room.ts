@@ -2,11 +2,14 @@
  * Whether a disk takes what opening a journal writes. LevelDB has to be closed before it can be opened again, and
  * cannot be read in between: so the question is asked first.
  */
-import { randomFillSync } from 'node:crypto';
+import { randomFill } from 'node:crypto';
 import { open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 const PROBE_FILE = 'ROOM';
+/** Beside the event loop. */
+const fill: (bytes: Buffer) => Promise<unknown> = promisify(randomFill);
 /** For the manifest and LevelDB's own log of what it does. */
 const SPARE_BYTES = 1 << 20;
 
@@ -20,7 +23,9 @@ export async function assertRoom(directory: string): Promise<void> {
     const probe = await open(file, 'w', 0o600);
     try {
       // Random, for some file systems take no room for anything else.
-      await probe.writeFile(randomFillSync(Buffer.allocUnsafe(await bytesToReplay(directory))));
+      const bytes = Buffer.allocUnsafe(await bytesToReplay(directory));
+      await fill(bytes);
+      await probe.writeFile(bytes);
       await probe.datasync();
     } finally {
       await probe.close();

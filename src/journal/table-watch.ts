@@ -75,7 +75,7 @@ export class TableWatch {
     if (this.#bytes < SLICE_BYTES) return;
     this.#bytes = 0;
     await new Promise<void>((resume) => {
-      this.#resting = { timer: this.#clock.setTimer(resume, REST_MS), resume };
+      this.#resting = { timer: this.#clock.setTimer(resume, REST_MS, { keepsAlive: false }), resume };
     });
     this.#resting = undefined;
     if (this.#isStopped) throw new Stopped();

@@ -116,11 +116,15 @@ export class WitnessKeeper {
   /** Another note, also where no write follows. */
   #arm(): void {
     if (this.#isClosing) return;
-    this.#timer ??= this.#options.clock.setTimer(() => {
-      this.#timer = undefined;
-      if (this.#inFlight > 0 || this.#noting) this.#isDue = true;
-      else this.#startNote();
-    }, WITNESS_INTERVAL_MS);
+    this.#timer ??= this.#options.clock.setTimer(
+      () => {
+        this.#timer = undefined;
+        if (this.#inFlight > 0 || this.#noting) this.#isDue = true;
+        else this.#startNote();
+      },
+      WITNESS_INTERVAL_MS,
+      { keepsAlive: false },
+    );
   }
 
   #startNote(): void {

@@ -4,6 +4,7 @@
  * it in between.
  */
 import type { Clock } from '../clock.js';
+import { MillraceError } from '../errors.js';
 import { hasEnded, isEnd, type Job, type JobState } from '../job/record.js';
 import { cancelled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
@@ -33,6 +34,8 @@ export interface ControlLinks {
 
 export class Control {
   readonly #links: ControlLinks;
+  /** Jobs whose cancel was refused because its write failed, and may be there all the same. */
+  readonly #doubtful = new Set<string>();
 
   constructor(links: ControlLinks) {
     this.#links = links;
@@ -53,6 +56,16 @@ export class Control {
     }
   }
 
+  /** After the journal was opened again: tells of what was cancelled all the same. */
+  async settleDoubts(): Promise<void> {
+    const { journal, announcer } = this.#links;
+    const ids = [...this.#doubtful];
+    for (const read of await journal.jobs(ids)) {
+      if (!(read instanceof MillraceError) && read?.status.state === 'cancelled') announcer.cancelled(read);
+    }
+    for (const id of ids) this.#doubtful.delete(id);
+  }
+
   async #cancelIdle(id: string): Promise<JobState> {
     const { journal, clock, announcer, backlog, read, onCancelled } = this.#links;
     const { generation } = journal;
@@ -62,11 +75,21 @@ export class Control {
     const change = new Transaction().move(spec, status, next).readIn(generation);
     if (spec.durability === 'fsync') change.withSync();
     if (status.state === 'available') backlog.take(spec);
-    await journal.commit(change);
+    await this.#commit(spec.id, change);
     if (status.state === 'available') backlog.settle(spec, readyKey(spec));
     const job = { spec, status: next };
     announcer.cancelled(job);
     onCancelled(job);
     return next.state;
+  }
+
+  async #commit(id: string, change: Transaction): Promise<void> {
+    const { journal } = this.#links;
+    try {
+      await journal.commit(change);
+    } catch (thrown) {
+      if (journal.failure) this.#doubtful.add(id);
+      throw thrown;
+    }
   }
 }

@@ -23,7 +23,7 @@ import { Holds } from './holds.js';
 import { Handle, jobNotFound, type JobAccess } from './handle.js';
 import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
-import { tellLateEnds } from './late-ends.js';
+import { tellMissedEnds } from './missed-ends.js';
 import { Outage } from './outage.js';
 import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
@@ -334,8 +334,9 @@ export class EmbeddedEngine implements JobAccess {
     const { jobs, damaged, claims } = await recover(journal, clock.now(), isLive);
     for (const one of damaged) this.#warn(one);
     for (const job of jobs) if (hasEnded(job.status)) announcer.cancelled(job);
+    await this.#control.settleDoubts();
+    await tellMissedEnds(journal, announcer.results, (id) => executor.has(id));
     await executor.resume(claims, error);
-    await tellLateEnds(journal, announcer.results, (id) => executor.has(id));
   }
 
   #resume(): void {

@@ -24,7 +24,8 @@ import { checkId, checkName } from '../options.js';
 /** The states that a line can have: a job that ran waits again. */
 const STATES = ['scheduled', 'available', 'retryable', 'completed', 'failed', 'cancelled'] as const;
 const DURABILITIES: readonly Durability[] = ['fsync', 'os'];
-const MAX_ATTEMPT = 2 ** 32 - 1;
+/** A record has room for twice as many: what is imported can still be run. */
+const MAX_ATTEMPT = 2 ** 31;
 
 type Fields = Record<string, unknown>;
 

@@ -23,13 +23,16 @@ export async function* linesOf(
   let number = 1;
   let rest = '';
   for await (const piece of pieces) {
-    const texts = (rest + textOf(piece, decoder)).split('\n');
-    const last = texts.pop() ?? '';
-    for (const text of texts) yield* line(number++, text);
-    rest = last;
+    const [first = '', ...others] = textOf(piece, decoder).split('\n');
+    // Joined only where it is looked at: a line of many pieces is not copied once for each.
+    rest += first;
+    for (const next of others) {
+      yield* line(number++, rest);
+      rest = next;
+    }
     if (rest.length > MAX_LENGTH)
       throw invalidOption('lines', `lines of at most ${MAX_LENGTH} characters`, rest);
-    if (typeof piece === 'string' && isWhole(rest)) {
+    if (typeof piece === 'string' && piece.trimEnd().endsWith('}') && isWhole(rest)) {
       yield* line(number++, rest);
       rest = '';
     }
@@ -48,7 +51,6 @@ function textOf(piece: unknown, decoder: TextDecoder): string {
 }
 
 function isWhole(text: string): boolean {
-  if (!text.trimEnd().endsWith('}')) return false;
   try {
     JSON.parse(text);
     return true;

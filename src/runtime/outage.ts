@@ -8,6 +8,8 @@ import { asError, MillraceError } from '../errors.js';
 
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 5_000;
+/** An outage that begins so soon after another goes on where that one ended: the journal was opened, and not mended. */
+const RELAPSE_MS = 10_000;
 
 export interface OutageLinks {
   readonly clock: Clock;
@@ -29,6 +31,8 @@ export class Outage {
   readonly #links: OutageLinks;
   #error: MillraceError | undefined;
   #failures = 0;
+  #delayMs = FIRST_RETRY_MS;
+  #endedAt = -Infinity;
   #suspended: Promise<void> | undefined;
   #isStopped = false;
   #waiting: { readonly timer: Timer; readonly end: () => void } | undefined;
@@ -45,11 +49,12 @@ export class Outage {
 
   /** A write has failed. */
   begin(error: MillraceError): void {
-    const { suspend, giveUp, onWarning } = this.#links;
+    const { clock, suspend, giveUp, onWarning } = this.#links;
     this.#failures++;
     this.#suspended = suspend();
     if (this.#error) return;
     this.#error = error;
+    if (clock.monotonic() - this.#endedAt > RELAPSE_MS) this.#delayMs = FIRST_RETRY_MS;
     onWarning(error);
     if (this.#isStopped) giveUp(error);
     else this.#healing = this.#heal(error);
@@ -74,36 +79,39 @@ export class Outage {
     const { clock, resume, onWarning } = this.#links;
     const beganAt = clock.monotonic();
     let told = error.message;
-    for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(2 * delayMs, MAX_RETRY_MS)) {
+    for (;;) {
       await this.#suspended;
-      await this.#pause(delayMs);
+      await this.#pause();
       if (this.#isStopped) return;
+      const failures = this.#failures;
       const reason = await this.#tryAgain(error);
-      if (!reason) break;
+      if (!reason && this.#failures === failures) break;
       // The same reason again is no news.
-      if (reason.message !== told) onWarning(reason);
-      told = reason.message;
+      if (reason && reason.message !== told) onWarning(reason);
+      told = reason?.message ?? told;
     }
     this.#error = undefined;
+    this.#endedAt = clock.monotonic();
     resume();
     const seconds = Math.round((clock.monotonic() - beganAt) / 100) / 10;
-    const message = `The journal is written again, after ${seconds} s in which it could not be; what was kept meanwhile is in it`;
+    const message = `The journal is written again, after ${seconds} s in which it could not be; what was kept meanwhile goes into it`;
     onWarning(new MillraceError('MILLRACE_JOURNAL_REOPENED', message));
   }
 
   /** @returns why it still cannot be written. */
   async #tryAgain(error: MillraceError): Promise<MillraceError | undefined> {
-    const failures = this.#failures;
     try {
       await this.#links.reopen(error);
-      return this.#failures === failures ? undefined : error;
+      return undefined;
     } catch (thrown) {
       return stillOut(asError(thrown));
     }
   }
 
-  #pause(delayMs: number): Promise<void> {
+  #pause(): Promise<void> {
     if (this.#isStopped) return Promise.resolve();
+    const delayMs = this.#delayMs;
+    this.#delayMs = Math.min(2 * delayMs, MAX_RETRY_MS);
     return new Promise((resolve) => {
       this.#waiting = { timer: this.#links.clock.setTimer(resolve, delayMs), end: resolve };
     });

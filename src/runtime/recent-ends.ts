@@ -22,17 +22,15 @@ export class RecentEnds {
     if (this.#younger.size === SIZE) {
       this.#older = this.#younger;
       this.#younger = new Set();
-      this.#forgotten = this.#count - SIZE;
+      this.#forgotten = Math.max(this.#forgotten, this.#count - SIZE);
     }
     this.#count++;
     this.#younger.add(id);
   }
 
-  /** There may have been ends that nobody told of: of what was open until now nothing is certain any more. */
+  /** Jobs may have ended, or be gone, without a word: whoever counted before has to look into the journal. */
   forget(): void {
     this.#forgotten = ++this.#count;
-    this.#younger = new Set();
-    this.#older = new Set();
   }
 
   /** Whether a job that had not ended when `count` was that has certainly not ended since. */

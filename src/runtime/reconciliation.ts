@@ -4,8 +4,8 @@
  * erred, so may what was written before it and not synced.
  */
 import { MillraceError } from '../errors.js';
-import { hasEnded, type Job, type JobStatus } from '../job/record.js';
-import { promoted } from '../job/transitions.js';
+import type { Job, JobStatus } from '../job/record.js';
+import { orphaned } from '../job/transitions.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Attempt } from './attempt.js';
@@ -81,43 +81,39 @@ function reconcileOne(draft: Draft, attempt: Attempt, job: Job, read: JobRead, i
   const { spec, status } = job;
   // Its outcome, when it comes, replaces what cannot be read.
   if (read instanceof MillraceError) return;
-  if (!read) {
-    const claimed = { ...status, claim: reclaim(draft) };
-    draft.change.enqueue(spec, claimed);
-    draft.jobs.set(attempt, { spec, status: claimed });
-    return;
-  }
-  if (hasOutcome(read.status, status.claim)) {
+  if (read && isOutcomeOf(read.status, status)) {
     draft.written.push({ attempt, before: job, job: read });
     return;
   }
-  if (read.status.state === 'running') {
+  if (read?.status.state === 'running' && read.status.claim === status.claim) {
     draft.jobs.set(attempt, read);
     draft.cancelled.push(attempt);
     return;
   }
   const running = uncancelled(status);
   if (running !== status) draft.uncancelled.push(attempt);
-  if (isListed) {
-    draft.jobs.set(attempt, { spec, status: running });
-    return;
-  }
-  const claimed = { ...running, claim: reclaim(draft) };
-  // A claim leaves the stored status alone, and recovery knows an orphan by its being available.
-  const available = read.status.state === 'available' ? read.status : promoted(read.status);
-  if (available !== read.status) draft.change.move(spec, read.status, available);
-  draft.change.move(spec, available, claimed);
+  const claimed = read && isListed ? running : claimAgain(draft, { spec, status: running }, read?.status);
   draft.jobs.set(attempt, { spec, status: claimed });
 }
 
-/** What is stored is of this claim, and not only a request to cancel it: an older status may be of any state. */
-function hasOutcome(stored: JobStatus, claim: number | undefined): boolean {
-  return hasEnded(stored) || (stored.claim === claim && stored.state !== 'running');
+/** Whether the job got an outcome of that claim. What an older claim left, or none, is what was before it. */
+function isOutcomeOf(stored: JobStatus, { claim }: JobStatus): boolean {
+  return stored.state !== 'running' && stored.claim === claim;
 }
 
-function reclaim(draft: Draft): number {
+/**
+ * The claim is lost, and with it perhaps what made the job available, or the job itself. It is written as it was before
+ * the claim, so that it is an orphan like any other if the process dies.
+ */
+function claimAgain(draft: Draft, { spec, status }: Job, stored: JobStatus | undefined): JobStatus {
+  const { claim: _, ...unclaimed } = orphaned(status, 0);
+  const available = stored?.claim === undefined ? unclaimed : { ...unclaimed, claim: stored.claim };
+  if (stored) draft.change.move(spec, stored, available);
+  else draft.change.restore(spec, available);
   draft.reclaimed++;
-  return draft.claim;
+  const claimed = { ...status, claim: draft.claim };
+  draft.change.move(spec, available, claimed);
+  return claimed;
 }
 
 function uncancelled(status: JobStatus): JobStatus {

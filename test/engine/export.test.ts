@@ -306,6 +306,7 @@ test.each([
   ['a runAt before all time', { ...sound, runAt: -1 }, '`runAt`'],
   ['a priority out of bounds', { ...sound, priority: 1e6 }, '`priority`'],
   ['no number of attempts', { ...sound, attempt: '1' }, '`attempt`'],
+  ['more attempts than another could be counted with', { ...sound, attempt: 2 ** 32 - 1 }, '`attempt`'],
   ['no durability', { ...sound, durability: undefined }, '`durability`'],
   ['two payloads', { ...sound, payload: 1, payloadBase64: 'AQ==' }, '`payload`'],
   ['a payload that no codec made', { ...sound, payloadBase64: '/w8=' }, '`payloadBase64`'],

@@ -367,3 +367,83 @@ test('whoever awaits a job that the disk has lost, as its durability allows, hea
   await expect(early).rejects.toMatchObject({ code: 'MILLRACE_JOB_NOT_FOUND' });
   await expect(job.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_NOT_FOUND' });
 });
+
+test.each([
+  { delay: 50, durability: 'fsync', what: 'promotion' },
+  { delay: 50, durability: 'os', what: 'delayed job' },
+] as const)(
+  'a disk that erred may have lost a $what: the job runs on, once, and is an orphan like any other ($durability)',
+  async ({ delay, durability }) => {
+    const { engine, store, clock, starts, ends, release, heal, disk } = await open();
+    // The first write of all reaches the disk.
+    await engine.enqueue('work', null, { delay: '1d' });
+    const { id } = await engine.enqueue('work', null, { delay, durability });
+    await clock.armed(delay);
+    await clock.advance(delay);
+    await starts.reached(1);
+    store.writes = 'lost';
+    await expect(engine.enqueue('work', null)).rejects.toMatchObject(refused);
+    disk.dropUnsynced();
+    await heal();
+    for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+    expect(starts.all).toEqual([id]);
+    expect(await engine.counts()).toMatchObject({ running: 1, scheduled: 1, available: 0 });
+    // Were it killed now, it would run again after the next start.
+    const next = await open({}, disk.copy());
+    expect(next.rescued.all).toEqual([id]);
+    expect(await next.engine.counts()).toMatchObject({ scheduled: 1 });
+    release();
+    await ends.reached(1);
+    expect(ends.all).toEqual([`completed ${id}`]);
+    expect(await engine.counts()).toMatchObject({ completed: 1, running: 0, scheduled: 1, available: 0 });
+  },
+);
+
+test('a refused cancel of a waiting job that was written all the same is told to all who wait', async () => {
+  const { engine, store, starts, ends, heal } = await open({ places: 1 });
+  await engine.enqueue('work', null);
+  const { id } = await engine.enqueue('work', null);
+  await starts.reached(1);
+  const result = engine.result(id);
+  store.writes = 'applied';
+  await expect(engine.cancel(id)).rejects.toMatchObject(refused);
+  await heal();
+  await expect(result).rejects.toMatchObject({ code: 'MILLRACE_JOB_CANCELLED' });
+  expect(ends.all).toEqual([`cancelled ${id}`]);
+});
+
+test('who waits for a job that the disk has lost is told so', async () => {
+  const { engine, store, starts, heal, disk } = await open({ places: 1 });
+  await engine.enqueue('work', null);
+  await starts.reached(1);
+  const [early, late] = await engine.enqueueMany(
+    [1, 2].map(() => ({ name: 'work', options: { durability: 'os' as const } })),
+  );
+  const result = early?.result();
+  store.writes = 'lost';
+  await expect(engine.enqueue('work', null)).rejects.toMatchObject(refused);
+  disk.dropUnsynced();
+  await heal();
+  await expect(result).rejects.toMatchObject({ code: 'MILLRACE_JOB_NOT_FOUND' });
+  await expect(late?.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_NOT_FOUND' });
+});
+
+test('a journal that can be opened, and fails again with what was kept, is tried ever less often, too', async () => {
+  const opened = await open();
+  const { engine, store, clock, starts, release } = opened;
+  const { id } = await engine.enqueue('work', null);
+  await starts.reached(1);
+  await fail(opened);
+  release();
+  // Small writes succeed, the outcome does not.
+  let writes = 0;
+  store.onWrite = () => (store.writes = writes++ % 2 === 0 ? undefined : 'lost');
+  for (const delayMs of [1, 2, 4, 8].map((times) => times * FIRST_RETRY_MS)) {
+    await clock.armed(delayMs);
+    await clock.advance(delayMs);
+  }
+  await clock.armed(16 * FIRST_RETRY_MS);
+  store.onWrite = () => (store.writes = undefined);
+  await clock.advance(16 * FIRST_RETRY_MS);
+  await engine.result(id);
+});

@@ -178,3 +178,16 @@ test.each([
     message: expect.stringContaining(expected),
   });
 });
+
+test('a close() that is refused leaves the engine listening', async () => {
+  const own = await bench();
+  const listening = (): number => process.listenerCount('SIGTERM');
+  const before = listening();
+  const mill = own.closing(await Millrace.open({ ...own.options, jobs: {}, closeOnSignals: true }));
+  await expect(mill.close({ timeout: 'soon' as never })).rejects.toMatchObject({
+    code: 'MILLRACE_OPTION_INVALID',
+  });
+  expect(listening()).toBe(before + 1);
+  await mill.close();
+  expect(listening()).toBe(before);
+});

@@ -1,6 +1,7 @@
 /** A journal that was opened again after a failed write: it goes by what is there. */
 import { expect, test } from 'vitest';
 import { enqueued } from '../../src/job/transitions.js';
+import { laneSpan } from '../../src/journal/keys.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import type { DiskFactory } from '../fixtures/disks.js';
 import { specOf } from '../fixtures/jobs.js';
@@ -68,6 +69,35 @@ export function reopeningSuite(name: string, createDisk: DiskFactory): void {
     expect(next).toBeGreaterThan(numbers.at(-1) ?? 0);
     const after = await openOn(await disk.afterKill());
     expect(after.journal.nextSequence()).toBeGreaterThan(next);
+  });
+
+  test(`${name}: nor is one that is given while it is being opened again`, async () => {
+    const { journal, store } = await openOn(await createDisk());
+    store.failure = new Error('no space left');
+    await expect(enqueue(journal, specOf(journal.nextSequence()))).rejects.toMatchObject(refused);
+    store.failure = undefined;
+    const numbers: number[] = [];
+    const page = store.page.bind(store);
+    // Somebody goes on with checking what came before.
+    store.page = (range) => {
+      numbers.push(journal.nextSequence());
+      return page(range);
+    };
+    await journal.reopen();
+    expect(numbers.length).toBeGreaterThan(0);
+    expect(journal.nextSequence()).toBeGreaterThan(numbers.at(-1) ?? Infinity);
+  });
+
+  test(`${name}: what was to stay whatever mark is raised stays so`, async () => {
+    const { journal, store } = await openFailing(createDisk);
+    const [entry] = (await journal.ready('default', 'resize', undefined, 1)).entries;
+    journal.pin(entry?.key ?? '');
+    await expect(enqueue(journal, specOf(2))).rejects.toMatchObject(refused);
+    store.failure = undefined;
+    await journal.reopen();
+    const span = laneSpan('default', 'resize');
+    journal.raiseMark(span.from, span.to);
+    expect(await readyIds(journal)).toStrictEqual(['job-1']);
   });
 
   test(`${name}: a change that was decided before is refused, and one that was read for after is not`, async () => {

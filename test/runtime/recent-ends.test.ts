@@ -36,3 +36,16 @@ test('a job that ends twice is remembered by its later end', () => {
     expect(ends.isOpen(before, 'job-1')).toBe(false);
   }
 });
+
+test('after it was told to forget, nothing counted before is called open again', () => {
+  const ends = new RecentEnds();
+  for (let n = 1; n < 1_000; n++) ends.add(`job-${n}`);
+  const before = ends.count;
+  ends.forget();
+  const after = ends.count;
+  for (let n = 1; n < 1_000; n++) {
+    ends.add(`other-${n}`);
+    expect(ends.isOpen(before, 'job-0')).toBe(false);
+    expect(ends.isOpen(after, 'job-0')).toBe(true);
+  }
+});
