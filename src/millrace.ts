@@ -1,6 +1,8 @@
-/** `Millrace.open()`: the composition root. It wires the parts and gives them their types; it decides nothing. */
-import { pino } from 'pino';
-import { systemClock, type Clock } from './clock.js';
+/**
+ * `Millrace.open()` and what an open engine offers, with its types. The engine itself (runtime/assembly.ts) is loaded when
+ * one is opened: a handler's module that imports this package, for an error or a type, keeps its thread from loading it.
+ */
+import { systemClock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
 import type {
   EnqueueArguments,
@@ -14,29 +16,14 @@ import type {
 import { asError, MillraceError } from './errors.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
-import { decodeError, fromErrorData } from './job/error-data.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { BackupReport } from './journal/backup.js';
-import { openJournal } from './journal/open.js';
-import { repairJournal } from './journal/repair.js';
 import type { JournalReport, RepairReport } from './journal/report.js';
-import { verifyJournal } from './journal/verify.js';
-import {
-  checkDirectory,
-  checkMany,
-  checkOptions,
-  type Logger,
-  type MillraceOptions,
-  type Settings,
-} from './options.js';
-import type { PoolEvents } from './pool/contract.js';
-import { InlinePool, type InlineHandler } from './pool/inline-pool.js';
-import { tsxRegistrar } from './pool/loader.js';
-import { resolveModule } from './pool/module-url.js';
-import { ThreadPool } from './pool/thread-pool.js';
-import { Announcer } from './runtime/announcer.js';
-import { EmbeddedEngine } from './runtime/embedded-engine.js';
-import { Transfer } from './runtime/transfer.js';
+import { checkDirectory, checkMany, checkOptions, type MillraceOptions } from './options.js';
+import type { Announcer } from './runtime/announcer.js';
+import type { Assembly } from './runtime/assembly.js';
+import type { EmbeddedEngine } from './runtime/embedded-engine.js';
+import type { Transfer } from './runtime/transfer.js';
 import { closeOnSignals, type SignalSettings } from './signals.js';
 
 /** The queues of an app: those that `queues` names, or `default` alone. */
@@ -59,7 +46,7 @@ export class Millrace<
   /** Once closed, it has no use for signals. */
   #stopListening = (): void => {};
 
-  private constructor(engine: EmbeddedEngine, announcer: Announcer, transfer: Transfer) {
+  private constructor({ engine, announcer, transfer }: Assembly) {
     this.#engine = engine;
     this.#announcer = announcer;
     this.#transfer = transfer;
@@ -76,11 +63,8 @@ export class Millrace<
     options: MillraceOptions<Jobs, Queue> & QueuesOfJobs<Jobs, QueueNames<Queue>>,
   ): Promise<Millrace<Jobs, QueueNames<Queue>>> {
     const settings = checkOptions(options);
-    const clock = options.clock ?? systemClock;
-    const announcer = new Announcer(options.logger ?? defaultLogger());
-    const engine = await openEngine(settings, options.jobs, clock, announcer);
-    const transfer = new Transfer({ ...engine.imports, directory: settings.directory, clock });
-    const mill = new Millrace<Jobs, QueueNames<Queue>>(engine, announcer, transfer);
+    const { assemble } = await import('./runtime/assembly.js');
+    const mill = new Millrace<Jobs, QueueNames<Queue>>(await assemble({ ...options, settings }));
     if (settings.closeOnSignals) mill.#closeOn(settings.closeOnSignals);
     return mill;
   }
@@ -92,7 +76,9 @@ export class Millrace<
    * @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_FORMAT`
    */
   static async verify(directory: string): Promise<JournalReport> {
-    return verifyJournal(checkDirectory(directory), systemClock.now());
+    const path = checkDirectory(directory);
+    const { verifyJournal } = await import('./journal/verify.js');
+    return verifyJournal(path, systemClock.now());
   }
 
   /**
@@ -103,7 +89,9 @@ export class Millrace<
    * @throws MillraceError `MILLRACE_JOURNAL_LOCKED`, `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_FORMAT`
    */
   static async repair(directory: string): Promise<RepairReport> {
-    return repairJournal(checkDirectory(directory), systemClock.now());
+    const path = checkDirectory(directory);
+    const { repairJournal } = await import('./journal/repair.js');
+    return repairJournal(path, systemClock.now());
   }
 
   enqueue<Name extends keyof Jobs & string>(
@@ -206,96 +194,3 @@ type QueuesOfJobs<Jobs extends JobCatalogue, Queue extends string> = {
         : never;
   };
 };
-
-async function openEngine(
-  settings: Settings,
-  jobs: JobCatalogue,
-  clock: Clock,
-  announcer: Announcer,
-): Promise<EmbeddedEngine> {
-  // The pools exist before the engine that they report to; nothing runs in them before it does.
-  let engine: EmbeddedEngine | undefined;
-  const events: PoolEvents = {
-    stopping: (task) => engine?.executor.stopping(task),
-    settled: (ends) => engine?.executor.settle(ends),
-    progress: (task, value) => announcer.progress(task, value),
-    log: (task, line) => announcer.log(task, line),
-    warning: (error) => announcer.warning(error),
-    available: () => engine?.wake(),
-  };
-  const pools = {
-    thread: threadPool(settings, jobs, events, clock),
-    inline: inlinePool(settings, jobs, events, clock),
-  };
-  const hasThreadJobs = [...settings.types.values()].some(({ kind }) => kind === 'thread');
-  // Threads take longer to start than most journals to open, so both go on at once.
-  const [journal, threads] = await Promise.allSettled([
-    openJournal({ ...settings, clock }),
-    hasThreadJobs ? startThreads(pools.thread) : undefined,
-  ]);
-  if (journal.status === 'rejected' || threads.status === 'rejected') {
-    await pools.thread.close();
-    if (journal.status === 'fulfilled') await journal.value.close();
-    throw journal.status === 'rejected' ? journal.reason : (threads as PromiseRejectedResult).reason;
-  }
-  engine = new EmbeddedEngine({
-    settings,
-    clock,
-    announcer,
-    pools,
-    journal: journal.value,
-    nativeTypes: new Set(threads.value),
-    random: Math.random,
-  });
-  try {
-    await engine.recover();
-  } catch (thrown) {
-    await engine.close(0);
-    throw thrown;
-  }
-  // In a turn of its own, so that whoever awaits open() can subscribe before the first event, and does not wait for
-  // threads that are not needed yet.
-  setImmediate(() => {
-    engine.begin();
-    if (hasThreadJobs) pools.thread.fill();
-  });
-  return engine;
-}
-
-/** @returns the job types that work on libuv's pool. */
-async function startThreads(pool: ThreadPool): Promise<readonly string[]> {
-  const { failures, native } = await pool.start();
-  const errors = failures.map(({ error }) => fromErrorData(decodeError(error)));
-  if (errors.length > 1) {
-    const message = `${errors.length} handlers' modules could not be loaded: ${errors.map((error) => error.message).join('; ')}`;
-    throw new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message, { cause: new AggregateError(errors) });
-  }
-  if (errors[0]) throw errors[0];
-  return native;
-}
-
-function threadPool(settings: Settings, jobs: JobCatalogue, events: PoolEvents, clock: Clock): ThreadPool {
-  const execArgv = settings.threads.execArgv ?? process.execArgv;
-  const handlers = Object.entries(jobs).flatMap(([name, type]) =>
-    type.kind === 'thread' ? [[name, resolveModule(type.url, execArgv).href] as const] : [],
-  );
-  const isFromSource = handlers.some(([, href]) => /\.[cm]?ts$/.test(href));
-  const registrar = isFromSource ? tsxRegistrar(execArgv) : undefined;
-  const own = { handlers: Object.fromEntries(handlers), ...(registrar && { registrar }) };
-  return new ThreadPool({ ...settings.threads, ...own }, events, clock);
-}
-
-function inlinePool(settings: Settings, jobs: JobCatalogue, events: PoolEvents, clock: Clock): InlinePool {
-  const handlers = Object.entries(jobs).flatMap(([name, type]) => {
-    const concurrency = settings.types.get(name)?.concurrency ?? Infinity;
-    return type.kind === 'inline'
-      ? [[name, { handler: type.handler, concurrency } satisfies InlineHandler] as const]
-      : [];
-  });
-  return new InlinePool(Object.fromEntries(handlers), events, clock);
-}
-
-/** Standard error, so that an app's own output stays its own. */
-function defaultLogger(): Logger {
-  return pino({ name: 'millrace', level: 'warn' }, pino.destination({ dest: 2, sync: true }));
-}

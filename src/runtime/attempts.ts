@@ -14,6 +14,8 @@ export class Attempts {
   readonly #backlog: Backlog;
   readonly #byId = new Map<string, Attempt>();
   claims = new OpenClaims();
+  /** Over for the journal, while their handlers go on: they count in the limits as long as they do. */
+  #lingering: Attempt[] = [];
   #onIdle: (() => void)[] = [];
   #removed = 0;
 
@@ -50,10 +52,21 @@ export class Attempts {
 
   /** It is over. */
   remove(attempt: Attempt): void {
-    this.#byId.delete(attempt.choice.id);
-    this.#backlog.end(attempt.choice);
+    const { choice, pool } = attempt;
+    this.#byId.delete(choice.id);
+    if (pool.isLingering(choice.id)) this.#lingering.push(attempt);
+    else this.#backlog.end(choice);
     if (++this.#removed % RAISE_MARK_EVERY === 0) this.#raiseMark();
     if (this.#byId.size === 0) for (const idle of this.#onIdle.splice(0)) idle();
+  }
+
+  /** Gives back what handlers held that have gone since. */
+  releaseGone(): void {
+    if (this.#lingering.length === 0) return;
+    const lingering = this.#lingering;
+    this.#lingering = lingering.filter(({ choice, pool }) => pool.isLingering(choice.id));
+    for (const attempt of lingering)
+      if (!this.#lingering.includes(attempt)) this.#backlog.end(attempt.choice);
   }
 
   /** Resolves once there is none. */

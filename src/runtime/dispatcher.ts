@@ -56,6 +56,7 @@ export class Dispatcher {
 
   #pass(): void {
     const { backlog, executor, mayClaim, onPass } = this.#links;
+    executor.releaseGone();
     const accepts = (entry: ReadyEntry): boolean => this.#accepts(entry);
     // A job that needs a thread for itself gets none while jobs that need less keep all of them going.
     const mayQueue = mayClaim() && !backlog.hasStuck((lane) => this.#isStuck(lane), accepts);

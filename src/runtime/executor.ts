@@ -77,6 +77,11 @@ export class Executor {
     return { job: attempt.job, stopping: attempt.isStopping || attempt.stopReason !== undefined };
   }
 
+  /** Handlers that went on after their attempts may have gone. */
+  releaseGone(): void {
+    this.#attempts.releaseGone();
+  }
+
   /** Claims the jobs and starts them. */
   start(starts: readonly Start[]): void {
     this.#claimer.claim(starts);

@@ -1,6 +1,8 @@
 /** cancel() in every state. */
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace } from '../../src/index.js';
+import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
+import { openInline } from '../fixtures/inline-engine.js';
 import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
@@ -191,4 +193,18 @@ test('a cancel that comes while an error is on its way into the journal leaves n
   }
   await mill.drain();
   expect(await mill.counts()).toMatchObject({ cancelled: 40, retryable: 0, failed: 0 });
+});
+
+test('a handler that goes on after its job was cancelled counts in the limit of its queue until it has gone', async () => {
+  const store = openMemoryStore(new MemoryDisk());
+  const { engine, starts, release } = await openInline(store, { queues: { default: { concurrency: 1 } } });
+  const first = await engine.enqueue('work', null);
+  await starts.reached(1);
+  expect(await engine.cancel(first.id)).toBe('cancelled');
+  const second = await engine.enqueue('work', null);
+  for (let i = 0; i < 10; i++) await new Promise(setImmediate);
+  expect(starts.all).toEqual([first.id]);
+  release();
+  await engine.result(second.id);
+  expect(starts.all).toEqual([first.id, second.id]);
 });
