@@ -159,18 +159,22 @@ export class Millrace<
   }
 
   async close({ timeout = '10s' }: { timeout?: Duration } = {}): Promise<void> {
-    const timeoutMs = toMs(timeout, 'timeout');
+    await this.#close(toMs(timeout, 'timeout'));
+  }
+
+  /** @param isEnd The process ends with it: nobody is told that there is no result yet, and nothing fails of that. */
+  async #close(timeoutMs: number, isEnd = false): Promise<void> {
     try {
-      await Promise.all([this.#engine.close(timeoutMs), this.#transfer.close()]);
+      await Promise.all([this.#engine.close(timeoutMs, isEnd), this.#transfer.close()]);
     } finally {
       this.#stopListening();
     }
   }
 
   #closeOn(settings: SignalSettings): void {
-    this.#stopListening = closeOnSignals(settings, async () => {
+    this.#stopListening = closeOnSignals(settings, async (isEnd) => {
       try {
-        await this.close({ timeout: settings.timeoutMs });
+        await this.#close(settings.timeoutMs, isEnd);
       } catch (thrown) {
         const cause = asError(thrown);
         const message = `The engine could not be closed: ${cause.message}`;

@@ -25,8 +25,11 @@ export interface SignalSettings {
   readonly timeoutMs: number;
 }
 
-/** Closes an engine; what goes wrong it reports itself, for the process ends in any case. */
-type Close = () => Promise<void>;
+/**
+ * Closes an engine; what goes wrong it reports itself, for the process ends in any case.
+ * @param isEnd The process ends at once after it, by the signal.
+ */
+type Close = (isEnd: boolean) => Promise<void>;
 
 /** @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkCloseOnSignals(option: boolean | CloseOnSignals): SignalSettings | undefined {
@@ -79,7 +82,7 @@ class SignalListener {
     if (!this.#isClosing) {
       this.#isClosing = true;
       const engines = [...this.#engines].filter(([, signals]) => signals.includes(signal));
-      await Promise.allSettled(engines.map(([close]) => close()));
+      await Promise.allSettled(engines.map(([close]) => close(isAlone)));
       this.#isClosing = false;
     }
     // The second signal comes here at once: whoever sends it does not want to wait any longer.

@@ -61,7 +61,7 @@ async function prepare(
   if (check.isUnfinished) removeUnfinished(directory, check.names);
   if (check.damage.length > 0) throw damagedFiles(directory, check.damage);
   for (const doubt of check.doubts) {
-    const message = `${describeFault(doubt)}, in ${directory}. The journal is open all the same, but a loss in the last moments before it was left cannot be told from the end of its log`;
+    const message = `${describeFault(doubt)}, in ${directory}. The journal is open all the same, but whether anything is missing at the end of its log cannot be told`;
     onWarning(new MillraceError('MILLRACE_JOURNAL_WITNESS', message));
   }
   for (const warning of await cutTorn(directory, check.torn)) onWarning(warning);

@@ -156,7 +156,7 @@ export class GroupCommit {
   }
 
   #fail(cause: Error, members: readonly Waiting[]): void {
-    const message = `The journal could not be written: ${cause.message}. Nothing is taken until it can be opened again, which is tried until it succeeds; make room on the disk, or repair it`;
+    const message = `The journal could not be written: ${cause.message}. Nothing is taken until it can be opened again, which is tried until it succeeds; ${adviceFor(cause)}`;
     this.#failure = new MillraceError('MILLRACE_JOURNAL_WRITE_FAILED', message, { cause });
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -165,4 +165,9 @@ export class GroupCommit {
     this.onFailure(this.#failure);
     for (const idle of this.#idle.splice(0)) idle();
   }
+}
+
+function adviceFor({ message }: Error): string {
+  if (/corrupt/i.test(message)) return 'close the engine, then Millrace.verify() tells what is damaged';
+  return 'make room on the disk, mend it, or put the directory back';
 }

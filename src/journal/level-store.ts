@@ -14,7 +14,7 @@ import type { Entry, KeyRange, Store, StoreBatch, StoreView } from './store.js';
 const WRITE_BUFFER_BYTES = 8 << 20;
 
 const REPLACED =
-  'another journal has taken its place while it was open. Put its own back, or restart the app to use the other one';
+  'another directory has taken its place while it was open: put its own back, or restart the app to use the other one';
 
 /**
  * @param beforeOpen Awaited before LevelDB opens the files, each time; where it rejects, they stay as they are.
@@ -76,12 +76,12 @@ function openError(directory: string, thrown: unknown): Error {
   const reason = asError(error.cause ?? error);
   if (codeOf(reason) === 'LEVEL_CORRUPTION' || /corrupt/i.test(reason.message))
     return corrupt(directory, reason);
-  const message = `Could not open the journal in ${directory}: ${reason.message}. Expected a directory that this process can write to.`;
+  const message = `Could not open the journal in ${directory}: ${reason.message}. Expected a directory that this process can write to, on a disk with room.`;
   return new MillraceError('MILLRACE_JOURNAL_OPEN_FAILED', message, { cause: reason });
 }
 
 function corrupt(directory: string, reason: Error): MillraceError {
-  const message = `The journal in ${directory} is damaged: ${reason.message}. Nothing was changed; keep a copy of the directory before anything else.`;
+  const message = `The journal in ${directory} is damaged: ${reason.message}. Nothing was changed. When no engine has it open, Millrace.verify(directory) tells what is affected, and Millrace.repair(directory) saves what can be saved`;
   return new MillraceError('MILLRACE_JOURNAL_CORRUPT', message, { cause: reason });
 }
 

@@ -12,6 +12,7 @@ import { pack } from '../job/packer.js';
 import { currentBoot } from './boot.js';
 import { EvidenceStore } from './evidence.js';
 import { checkFiles, REPAIRING } from './file-check.js';
+import type { FileFault } from './file-fault.js';
 import { syncDirectory, syncFile } from './file-sync.js';
 import { isDataFile } from './files/names.js';
 import { FORMAT_VERSION } from './format.js';
@@ -36,7 +37,7 @@ import type { Store } from './store.js';
 import { survey, type Survey, type SurveyListener } from './survey.js';
 import type { Verdict } from './verdict.js';
 import { DAMAGED } from './table-check.js';
-import { addBlocks, verifyFiles } from './verify.js';
+import { addBlocks, damageOf, verifyFiles } from './verify.js';
 import { WITNESS } from './witness.js';
 
 /** The new journal, while it is made. */
@@ -59,7 +60,8 @@ export function repairJournal(path: string, now: number): Promise<RepairReport> 
     const { sound, jobs } = await verifyFiles(directory, now);
     if (!sound) return repairFrom(directory, await keepAside(directory, now), now);
     const soundCount = Object.values(jobs).reduce((sum, count) => sum + count, 0);
-    const nothing = { salvaged: [], salvagedCount: 0, lost: [], lostCount: 0, unnamedCount: 0 };
+    const lost = { lost: [], lostCount: 0, unnamedCount: 0, mayLackMore: false };
+    const nothing = { salvaged: [], salvagedCount: 0, ...lost };
     return { directory, repaired: false, soundCount, ...nothing, damage: [], damageCount: 0 };
   });
 }
@@ -114,6 +116,9 @@ async function repairFrom(directory: string, kept: string, now: number): Promise
 
 type Rebuilt = Omit<RepairReport, 'directory' | 'repaired' | 'keptIn'>;
 
+/** Whoever damages a log can take the only trace of jobs with it: their counters lie there, too. */
+const isOfLog = ({ file }: FileFault): boolean => file.endsWith('.log');
+
 async function rebuild(source: string, target: string, now: number): Promise<Rebuilt> {
   const check = await checkFiles(source, currentBoot());
   const files = await JournalFiles.open(source, check);
@@ -121,11 +126,11 @@ async function rebuild(source: string, target: string, now: number): Promise<Reb
   const store = await openLevelStore(join(target, 'journal'));
   try {
     const builder = new Builder(store);
-    for (const fault of check.damage) builder.damage.add(fault);
+    for (const fault of check.damage) builder.damage.add(damageOf(fault));
     const found = await survey(files, evidence, now, builder);
     addBlocks(builder.damage, files, check);
     await builder.conclude(found);
-    return builder.report(found);
+    return { ...builder.report(found), mayLackMore: check.damage.some(isOfLog) };
   } finally {
     await evidence.close();
     await store.close();
@@ -198,7 +203,7 @@ class Builder implements SurveyListener {
     await last.write(true);
   }
 
-  report({ counts, countedJobs }: Survey): Rebuilt {
+  report({ counts, countedJobs }: Survey): Omit<Rebuilt, 'mayLackMore'> {
     const found = Object.values(counts).reduce((sum, count) => sum + count, 0);
     return {
       soundCount: this.#soundCount,

@@ -28,7 +28,7 @@ export interface JournalReport {
   /** What is wrong: the first 1,000 of {@link damageCount}. */
   readonly damage: readonly JournalDamage[];
   readonly damageCount: number;
-  /** What is no damage and worth knowing: the torn end that a power cut leaves, a witness that is missing. */
+  /** What is no damage and worth knowing: the torn end that a power cut leaves, a witness that is damaged. */
   readonly notes: readonly string[];
 }
 
@@ -57,6 +57,8 @@ export interface RepairReport {
   readonly lostCount: number;
   /** How many more jobs the counters knew of, where those could be read: nothing names them any more. */
   readonly unnamedCount: number;
+  /** A log was damaged, cut short or missing: what only it told of is gone without a trace, and counted nowhere. */
+  readonly mayLackMore: boolean;
   /** What was wrong: the first 1,000 of {@link damageCount}. */
   readonly damage: readonly JournalDamage[];
   readonly damageCount: number;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { currentBoot } from './boot.js';
 import { EvidenceStore } from './evidence.js';
 import { checkFiles, type FileCheck } from './file-check.js';
-import { describeFault } from './file-fault.js';
+import { describeFault, type FileFault } from './file-fault.js';
 import { JournalFiles } from './journal-files.js';
 import { whileOwned } from './offline.js';
 import { Listed, type JournalDamage, type JournalReport } from './report.js';
@@ -24,7 +24,7 @@ export async function verifyFiles(directory: string, now: number): Promise<Journ
   const check = await checkFiles(directory, currentBoot());
   const files = await JournalFiles.open(directory, check);
   const damage = new Listed<JournalDamage>();
-  for (const fault of check.damage) damage.add(fault);
+  for (const fault of check.damage) damage.add(damageOf(fault));
   // Outside the journal, for it may be on a disk that is full, or not to be written to.
   const scratch = await mkdtemp(join(tmpdir(), 'millrace-verify-'));
   try {
@@ -52,11 +52,14 @@ export async function verifyFiles(directory: string, now: number): Promise<Journ
   }
 }
 
+/** What is told of it: the keys of a block are of use only to whoever reads the files. */
+export function damageOf({ file, offset, message }: FileFault): JournalDamage {
+  return offset === undefined ? { file, message } : { file, offset, message };
+}
+
 /** Blocks of tables, but for those that the check of the files has told of. */
 export function addBlocks(damage: Listed<JournalDamage>, files: JournalFiles, check: FileCheck): void {
   const told = new Set(check.damage.map(({ file, offset }) => `${file}:${offset}`));
-  for (const { file, offset, message } of files.faults) {
-    if (told.has(`${file}:${offset}`)) continue;
-    damage.add({ file, message, ...(offset !== undefined && { offset }) });
-  }
+  for (const fault of files.faults)
+    if (!told.has(`${fault.file}:${fault.offset}`)) damage.add(damageOf(fault));
 }

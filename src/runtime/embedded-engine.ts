@@ -250,13 +250,16 @@ export class EmbeddedEngine implements JobAccess {
     return this.#drain.wait();
   }
 
-  /** @param timeoutMs How long running jobs may take to finish on their own. */
-  close(timeoutMs: number): Promise<void> {
-    this.#closing ??= this.#close(timeoutMs);
+  /**
+   * @param timeoutMs How long running jobs may take to finish on their own.
+   * @param isEnd Whether the process ends with it, so that nobody who waits is to be told anything.
+   */
+  close(timeoutMs: number, isEnd = false): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs, isEnd);
     return this.#closing;
   }
 
-  async #close(timeoutMs: number): Promise<void> {
+  async #close(timeoutMs: number, isEnd: boolean): Promise<void> {
     const { journal, pools, announcer, clock } = this.#parts;
     await this.#stopLoops();
     await new Promise<void>((resolve) => {
@@ -276,9 +279,11 @@ export class EmbeddedEngine implements JobAccess {
       await announcer.results.deliveries.whenIdle();
     } finally {
       // Last of all: whoever leaves this rejection unhandled ends the process, and by now that does no harm.
-      const error = closedError();
-      announcer.results.close(error);
-      this.#drain.close(error);
+      if (!isEnd) {
+        const error = closedError();
+        announcer.results.close(error);
+        this.#drain.close(error);
+      }
     }
   }
 

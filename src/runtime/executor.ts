@@ -7,7 +7,7 @@
  * it. An attempt is known from the moment its job is chosen, so that a cancel always finds it.
  */
 import type { Clock } from '../clock.js';
-import { asError, type MillraceError } from '../errors.js';
+import { asError, MillraceError } from '../errors.js';
 import type { Job, JobState } from '../job/record.js';
 import { cancelled, settled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
@@ -175,7 +175,13 @@ export class Executor {
   /** The journal is not opened again: what was kept is lost, and its jobs run again after the next start. */
   giveUp(error: MillraceError): void {
     this.#isSuspended = false;
-    for (const attempt of this.#attempts.all()) if (attempt.outcome) this.#abandon(attempt, error);
+    const kept = this.#attempts.all().filter(({ outcome }) => outcome);
+    for (const attempt of kept) this.#abandon(attempt, error);
+    if (kept.length === 0) return;
+    const message = `The engine closes while its journal cannot be written: what ${kept.length} jobs came to is lost, and they run again after the next open() of this journal`;
+    this.#links.announcer.warning(
+      new MillraceError('MILLRACE_JOURNAL_WRITE_FAILED', message, { cause: error }),
+    );
   }
 
   /** Resolves once nothing is claimed, running or settling. */

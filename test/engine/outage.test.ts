@@ -305,6 +305,10 @@ test('close() ends an engine whose journal has failed; what was not written runs
   await clock.advance(1_000);
   await closed;
   await expect(result).rejects.toMatchObject({ code: 'MILLRACE_CLOSED' });
+  expect(opened.warnings.all.at(-1)).toMatchObject({
+    code: 'MILLRACE_JOURNAL_WRITE_FAILED',
+    message: expect.stringContaining('what 1 jobs came to is lost'),
+  });
   expect(ends.all).toEqual([]);
   const next = await open({}, disk);
   expect(next.rescued.all).toEqual([id]);

@@ -1,5 +1,5 @@
 /** `Millrace.verify()` and `Millrace.repair()`, on what only they can tell: records that do not agree. */
-import { readdir, rename, writeFile } from 'node:fs/promises';
+import { readdir, rename, writeFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Level } from 'level';
 import { expect, test } from 'vitest';
@@ -87,6 +87,17 @@ test('a sound journal is found sound, and repair() leaves it alone', async () =>
   expect(await readdir(directory)).toStrictEqual(before);
 });
 
+test('where a log is gone, repair() does not say that nothing else is lost', async () => {
+  const own = await bench();
+  const directory = await written(own);
+  for (const file of await readdir(directory)) if (file.endsWith('.log')) await rm(join(directory, file));
+  const report = await Millrace.repair(directory);
+  expect(report).toMatchObject({ repaired: true, mayLackMore: true });
+  expect(report.damage).toMatchObject([{ message: 'it is missing' }]);
+  // Nothing of it is of use only to whoever reads the files.
+  expect(Object.keys(report.damage[0] ?? {}).toSorted()).toEqual(['file', 'message']);
+});
+
 test('neither touches a journal that is open, or makes one', async () => {
   const own = await bench();
   await written(own);
@@ -107,7 +118,7 @@ test.each<[what: string, change: Change, damage: object, report: object]>([
     'a damaged spec',
     flipping('j!b'),
     { key: 'j!b', jobId: 'b' },
-    { soundCount: 5, lost: [{ id: 'b' }], lostCount: 1, unnamedCount: 0 },
+    { soundCount: 5, lost: [{ id: 'b' }], lostCount: 1, unnamedCount: 0, mayLackMore: false },
   ],
   ['a missing spec', removing('j!b'), { key: 'j!b', jobId: 'b' }, { soundCount: 5, lost: [{ id: 'b' }] }],
   [

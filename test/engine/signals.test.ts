@@ -57,6 +57,13 @@ test('the timeout is that of the option, and other signals than those asked for 
   expect(other.program.lines.all).toEqual([]);
 });
 
+test('whoever awaits a job that does not finish in time is told nothing: the signal ends the process, and no error', async () => {
+  const { own, program } = await start('awaiting', 'a');
+  program.kill('SIGHUP');
+  expect(await program.exit, program.stderr()).toEqual({ code: null, signal: 'SIGHUP' });
+  expect(await jobOf(own, 'a')).toMatchObject({ state: 'available', attempt: 0 });
+});
+
 test('the process ends when all of its engines have closed', async () => {
   const { own, gate, program } = await start('two', 'a', 'b');
   program.kill('SIGTERM');

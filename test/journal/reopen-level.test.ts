@@ -52,7 +52,7 @@ test('another directory in its place is not taken for it', async () => {
   const { store, directory, aside } = await openStore();
   await rename(directory, aside);
   await mkdir(directory);
-  await expect(store.reopen()).rejects.toMatchObject(openFailed('another journal has taken its place'));
+  await expect(store.reopen()).rejects.toMatchObject(openFailed('another directory has taken its place'));
   expect(await readdir(directory)).toEqual([]);
   await store.close();
 });
@@ -70,6 +70,6 @@ test('nothing counts as written to files that are not there any more', async () 
   await expect(put(store, 'b')).rejects.toThrow('ENOENT');
   await mkdir(directory);
   await writeFile(join(directory, 'CURRENT'), 'MANIFEST-000001\n');
-  await expect(put(store, 'c')).rejects.toThrow('another journal has taken its place');
+  await expect(put(store, 'c')).rejects.toThrow('another directory has taken its place');
   await store.close();
 });
