@@ -1,15 +1,17 @@
 /** What a crash leaves at the end of the log, told from damage. */
-import { readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { Millrace, type MillraceError } from '../../src/index.js';
 import { openCheckedStore } from '../../src/journal/checked-store.js';
 import { readLog } from '../../src/journal/files/log.js';
 import { Journal } from '../../src/journal/journal.js';
+import type { Store } from '../../src/journal/store.js';
 import { readWitness } from '../../src/journal/witness.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { specOf } from '../fixtures/jobs.js';
+import { StoreSpy } from '../fixtures/store-spy.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { WITNESS_INTERVAL_MS } from '../../src/journal/witness-keeper.js';
 import { enqueue, readyIds } from './harness.js';
@@ -292,3 +294,41 @@ test.each(['', 'half of what LevelDB'])(
     expect(await readyIds(journal)).toStrictEqual(['job-1']);
   },
 );
+
+/** Keeps what was there before a log was left for compaction, and the logs themselves: their names outlast them. */
+class LeavingSpy extends StoreSpy {
+  image = '';
+  readonly #directory: string;
+
+  constructor(store: Store, directory: string) {
+    super(store);
+    this.#directory = directory;
+  }
+
+  override async compact(from: string, to: string): Promise<void> {
+    this.image = await temporaryDirectory();
+    for (const file of await readdir(this.#directory)) {
+      if (file === 'LOCK' || file === 'OWNER') continue;
+      if (file.endsWith('.log')) await link(join(this.#directory, file), join(this.image, file));
+      else await writeFile(join(this.image, file), await readFile(join(this.#directory, file)));
+    }
+    await super.compact(from, to);
+  }
+}
+
+test('what was synced behind a log that was left for compaction outlasts a power cut', async () => {
+  const directory = await temporaryDirectory();
+  const options = { directory, clock: new FakeClock(), onWarning: () => {}, boot: 'one' };
+  const store = new LeavingSpy(await openCheckedStore(options), directory);
+  const journal = await Journal.open(store, 'one');
+  onTestFinished(() => journal.close());
+  await enqueue(journal, specOf(1, { durability: 'fsync' }));
+  await journal.compact('job-1', 'job-2');
+  await enqueue(journal, specOf(2, { durability: 'fsync' }));
+  // The power goes before the manifest says that the log before this one is not needed.
+  const log = await logOf(directory);
+  await writeFile(join(store.image, basename(log)), await readFile(log));
+  const { journal: after, warnings } = await open(store.image, 'another');
+  expect(await readyIds(after)).toStrictEqual(['job-1', 'job-2']);
+  expect(warnings).toStrictEqual([]);
+});
