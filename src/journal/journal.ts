@@ -18,6 +18,7 @@ import {
   finishedAtOf,
   laneOf,
   laneSpan,
+  metaKey,
   readySpan,
   RUNNING_SPAN,
   specKey,
@@ -29,7 +30,7 @@ import { Marks } from './marks.js';
 import { readNumber } from './meta.js';
 import { unsealRoster } from './roster.js';
 import type { Store, StoreView } from './store.js';
-import type { Transaction } from './transaction.js';
+import { Transaction } from './transaction.js';
 
 export type { JobRead } from './job-reads.js';
 
@@ -289,10 +290,15 @@ export class Journal {
     return (await Promise.all(sizes)).reduce<number>((sum, size = 0) => sum + size, 0);
   }
 
-  /** Makes room where jobs with ids from one to another were removed. */
+  /**
+   * Makes room where jobs with ids from one to another were removed. LevelDB leaves its log for that, whether anything
+   * was written to it or not; and one that was left empty could not be told from one that a power cut has emptied
+   * (file-check.ts). So each gets something first: the removal of a key that never was.
+   */
   async compact(from: string, to: string): Promise<void> {
     for (const key of RECORD_KEYS) {
       this.#assertOpen();
+      await this.commit(new Transaction().forget(metaKey('compaction')));
       await this.#store.compact?.(key(from), key(to));
     }
   }
