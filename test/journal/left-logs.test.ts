@@ -48,3 +48,14 @@ test('one that is gone is in a table', async () => {
   await appendFile(next, 'more');
   await logs.written(true);
 });
+
+test('one that was left before its first write was told is synced, too', async () => {
+  const { logs, next } = await openLogs(true);
+  // The write went there, and a compaction has left it since.
+  const afterNext = next.replace('4.log', '5.log');
+  await writeFile(afterNext, '');
+  await logs.written(false);
+  await spoil(next);
+  await appendFile(afterNext, 'more');
+  await expect(logs.written(true)).rejects.toThrow('EISDIR');
+});
