@@ -12,12 +12,12 @@ import { logName, sortNames } from './files/names.js';
 export class LeftLogs {
   readonly #directory: string;
   /** The log that is written to, and its size after the last write. */
-  #current = '';
+  #current = 0;
   #size = 0;
   /** Whether the current log holds what no sync has covered. */
   #isUnsynced = false;
   /** Left with something that no sync has covered. */
-  #left: string[] = [];
+  #left: number[] = [];
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -33,11 +33,11 @@ export class LeftLogs {
 
   /** A write has ended. Resolves once it is as safe as it was to be. */
   async written(isSynced: boolean): Promise<void> {
-    const size = sizeOf(this.#current);
+    const size = this.#sizeOf(this.#current);
     // Each write makes its log longer: this one went elsewhere.
     if (size === this.#size || size === undefined) {
       if (this.#isUnsynced) this.#left.push(this.#current);
-      this.#follow();
+      this.#left.push(...this.#follow());
     } else this.#size = size;
     this.#isUnsynced = !isSynced;
     if (isSynced && this.#left.length > 0) await this.#syncLeft();
@@ -46,7 +46,7 @@ export class LeftLogs {
   async #syncLeft(): Promise<void> {
     for (const log of this.#left) {
       try {
-        await syncFile(log);
+        await syncFile(this.#pathOf(log));
       } catch (thrown) {
         // It is in a table by now, which was synced before the log was removed.
         if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT')) throw thrown;
@@ -55,11 +55,20 @@ export class LeftLogs {
     this.#left = [];
   }
 
-  #follow(): void {
-    const newest = sortNames(readdirSync(this.#directory)).logs.at(-1) ?? 0;
-    this.#current = join(this.#directory, logName(newest));
-    this.#size = sizeOf(this.#current) ?? 0;
+  /** @returns the logs between: a compaction may have left the one that the write went to before that was told. */
+  #follow(): number[] {
+    const { logs } = sortNames(readdirSync(this.#directory));
+    const before = this.#current;
+    this.#current = logs.at(-1) ?? 0;
+    this.#size = this.#sizeOf(this.#current) ?? 0;
+    return logs.filter((log) => log > before && log < this.#current);
+  }
+
+  #sizeOf(log: number): number | undefined {
+    return statSync(this.#pathOf(log), { throwIfNoEntry: false })?.size;
+  }
+
+  #pathOf(log: number): string {
+    return join(this.#directory, logName(log));
   }
 }
-
-const sizeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.size;
