@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { currentBoot } from './boot.js';
-import { checkFiles } from './file-check.js';
+import { checkFiles, type FileCheck } from './file-check.js';
 import { damagedFiles, describeFault } from './file-fault.js';
 import { CURRENT, logName, manifestName, type FileNames } from './files/names.js';
 import { assertNotOpen, openLevelStore } from './level-store.js';
@@ -53,11 +53,7 @@ async function prepare(
   boot: string,
   onWarning: (error: MillraceError) => void,
 ): Promise<number> {
-  const check = await checkFiles(directory, boot).catch((thrown: unknown) => {
-    throw unreadable(directory, thrown);
-  });
-  // Somebody who has just opened it, and has not said so yet, is writing to these files.
-  if (check.damage.length + check.torn.length > 0 || check.isUnfinished) await assertNotOpen(directory);
+  const check = await checkUnused(directory, boot);
   if (check.isUnfinished) removeUnfinished(directory, check.names);
   if (check.damage.length > 0) throw damagedFiles(directory, check.damage);
   for (const doubt of check.doubts) {
@@ -67,6 +63,24 @@ async function prepare(
   for (const warning of await cutTorn(directory, check.torn)) onWarning(warning);
   return check.testimony?.turn ?? 1;
 }
+
+/**
+ * Somebody who has just opened it and not said so yet, or has not closed it yet, may be writing to these files: what
+ * they show then is no reason to refuse them, and nothing to cut off. So they are looked at again once nobody is.
+ */
+async function checkUnused(directory: string, boot: string): Promise<FileCheck> {
+  const first = await checkFiles(directory, boot).catch(() => undefined); // The next one tells of what stays.
+  if (first && isInOrder(first)) return first;
+  await assertNotOpen(directory);
+  const check = await checkFiles(directory, boot).catch((thrown: unknown) => {
+    throw unreadable(directory, thrown);
+  });
+  if (!isInOrder(check)) await assertNotOpen(directory);
+  return check;
+}
+
+const isInOrder = ({ damage, torn, isUnfinished }: FileCheck): boolean =>
+  damage.length + torn.length === 0 && !isUnfinished;
 
 /** In this order: should the process die meanwhile, what is left is still one that was begun, or none. */
 function removeUnfinished(directory: string, { logs, manifests }: FileNames): void {
