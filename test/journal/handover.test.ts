@@ -1,15 +1,21 @@
 /** A journal whose owner is about to close it while the next one looks at its files. */
 import { copyFile, readdir, readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { openCheckedStore } from '../../src/journal/checked-store.js';
+import { openLevelStore } from '../../src/journal/level-store.js';
 import type { Store } from '../../src/journal/store.js';
 import { readWitness } from '../../src/journal/witness.js';
+import { WitnessKeeper } from '../../src/journal/witness-keeper.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 
 /** What the owner still does before it lets go of LevelDB's lock. */
-const owner = vi.hoisted(() => ({ finish: async (): Promise<void> => {} }));
+const owner = vi.hoisted(() => ({ finish: (): Promise<void> => Promise.resolve() }));
+
+afterEach(() => {
+  owner.finish = () => Promise.resolve();
+});
 
 vi.mock('../../src/journal/level-store.js', async (load) => {
   const original = await load<typeof import('../../src/journal/level-store.js')>();
@@ -32,14 +38,21 @@ async function journal(): Promise<string> {
   const directory = await temporaryDirectory();
   const { store } = await open(directory, 'one');
   await expect.poll(() => readWitness(directory).testimony).toBeDefined();
-  for (const key of ['a', 'b', 'c']) {
-    const batch = store.batch();
-    batch.put(key, Uint8Array.of(1));
-    await batch.write(true);
-  }
+  for (const key of ['a', 'b', 'c']) await put(store, key);
+  const copy = await copied(directory);
+  await store.close();
+  return copy;
+}
+
+async function put(store: Store, key: string): Promise<void> {
+  const batch = store.batch();
+  batch.put(key, Uint8Array.of(1));
+  await batch.write(true);
+}
+
+async function copied(directory: string): Promise<string> {
   const copy = await temporaryDirectory();
   for (const file of await readdir(directory)) await copyFile(join(directory, file), join(copy, file));
-  await store.close();
   return copy;
 }
 
@@ -82,4 +95,30 @@ test('a file that goes while it is looked at is no failure', async () => {
   const { store } = await open(directory, 'one');
   onTestFinished(() => store.close());
   expect(await keys(store)).toStrictEqual(['a', 'b', 'c']);
+});
+
+test('a witness that is late says nothing of the files of the next owner', async () => {
+  const directory = await temporaryDirectory();
+  const level = await openLevelStore(directory);
+  const warnings: Error[] = [];
+  const onWarning = (error: Error): void => void warnings.push(error);
+  const options = { directory, boot: 'one', turn: 1, clock: new FakeClock(), onWarning };
+  const late = new WitnessKeeper(options);
+  late.begin();
+  const manifest = (): number | undefined => readWitness(directory).testimony?.manifest;
+  await expect.poll(manifest).toBeDefined();
+  const before = manifest();
+  await put(level, 'a');
+  await level.close();
+  const { store } = await open(directory, 'one');
+  onTestFinished(() => store.close());
+  await expect.poll(manifest).not.toBe(before);
+  await put(store, 'b');
+  await late.close();
+  expect(warnings).toStrictEqual([]);
+  await put(store, 'c');
+  const copy = await copied(directory);
+  const { store: after } = await open(copy, 'one');
+  onTestFinished(() => after.close());
+  expect(await keys(after)).toStrictEqual(['a', 'b', 'c']);
 });
