@@ -69,8 +69,7 @@ export class WitnessKeeper {
     this.#run(async () => {
       const { directory } = this.#options;
       this.#file ??= await openWitness(directory);
-      const current = await readFile(join(directory, CURRENT), 'latin1');
-      this.#manifest = manifestOf(current) ?? 0;
+      this.#manifest = await this.#currentManifest();
       this.#notedAt = this.#options.clock.monotonic();
       await this.#note();
     });
@@ -104,7 +103,7 @@ export class WitnessKeeper {
     else this.#arm();
   }
 
-  /** LevelDB is closed. Nobody else may have opened it yet. */
+  /** LevelDB is closed: somebody else may have opened it already. */
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.pause();
@@ -175,17 +174,32 @@ export class WitnessKeeper {
   /** All is on the disk: no later power cut can take anything back. */
   async #noteClean(): Promise<void> {
     const { directory } = this.#options;
-    const current = await readFile(join(directory, CURRENT), 'latin1');
-    this.#manifest = manifestOf(current) ?? 0;
-    const { logs } = sortNames(await readdir(directory));
-    this.#logs = [];
-    for (const number of logs) {
-      const size = await syncFile(join(directory, logName(number)));
-      this.#logs.push({ number, written: size, synced: size });
+    let manifestBytes: number;
+    try {
+      const { logs } = sortNames(await readdir(directory));
+      this.#logs = [];
+      for (const number of logs) {
+        const size = await syncFile(join(directory, logName(number)));
+        // Nothing is to be said of an empty one: it may be the first file of the next owner.
+        if (size > 0) this.#logs.push({ number, written: size, synced: size });
+      }
+      manifestBytes = await syncFile(join(directory, manifestName(this.#manifest)));
+      await syncDirectory(directory);
+    } catch (thrown) {
+      if (await this.#isSucceeded()) return;
+      throw thrown;
     }
-    const manifestBytes = await syncFile(join(directory, manifestName(this.#manifest)));
-    await syncDirectory(directory);
+    if (await this.#isSucceeded()) return;
     await this.#write({ isClean: true, manifestBytes });
+  }
+
+  /** Whether somebody else has opened the journal since: each open makes another manifest. */
+  async #isSucceeded(): Promise<boolean> {
+    return (await this.#currentManifest()) !== this.#manifest;
+  }
+
+  async #currentManifest(): Promise<number> {
+    return manifestOf(await readFile(join(this.#options.directory, CURRENT), 'latin1')) ?? 0;
   }
 
   async #write(fields: Pick<Testimony, 'isClean' | 'manifestBytes'> & { boot?: string }): Promise<void> {
