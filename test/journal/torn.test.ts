@@ -332,3 +332,15 @@ test('what was synced behind a log that was left for compaction outlasts a power
   expect(await readyIds(after)).toStrictEqual(['job-1', 'job-2']);
   expect(warnings).toStrictEqual([]);
 });
+
+test.each(['with its witness', 'without a witness'])(
+  'a journal %s whose CURRENT names the first manifest is not taken for an unfinished one',
+  async (what) => {
+    const { directory, log } = await crash();
+    if (what !== 'with its witness') await rm(join(directory, 'WITNESS'));
+    await writeFile(join(directory, 'CURRENT'), 'MANIFEST-000001\n');
+    const before = await readFile(log);
+    await expect(open(directory, 'another')).rejects.toMatchObject(corrupt);
+    expect(await readFile(log)).toStrictEqual(before);
+  },
+);
