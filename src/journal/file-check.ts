@@ -13,7 +13,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileFault } from './file-fault.js';
 import { sequencesIn } from './files/batch.js';
-import { scanLog, type LogScan } from './files/log.js';
+import { readLog, scanLog, type LogScan } from './files/log.js';
 import { readManifest, type Manifest } from './files/manifest.js';
 import { CURRENT, logName, manifestName, manifestOf, sortNames, tableName } from './files/names.js';
 import type { FileNames } from './files/names.js';
@@ -77,7 +77,7 @@ export async function checkFiles(directory: string, boot: string): Promise<FileC
     if (!isNew(names, list)) draft.damage.push({ file: CURRENT, message: 'it is missing' });
     return found;
   }
-  if (isUnfinished(directory, names)) return { ...found, isUnfinished: true };
+  if (!testimony && isUnfinished(directory, names)) return { ...found, isUnfinished: true };
   const manifest = checkManifest(directory, names, testimony, boot, draft);
   if (!manifest) return found;
   await checkTables(directory, names, manifest, draft);
@@ -97,11 +97,16 @@ function isNew({ logs, tables, manifests }: FileNames, list: readonly string[]):
 
 /**
  * LevelDB makes a first manifest, without syncing it, and another before it takes any write. So where the first one is
- * named and is not whole, there was none.
+ * named and is not whole, no write has ended; each of the first ones is synced, so there is no more than one. With a
+ * witness, or more in a log, it is damaged.
  */
-function isUnfinished(directory: string, { tables }: FileNames): boolean {
+function isUnfinished(directory: string, { tables, logs }: FileNames): boolean {
   if (tables.size > 0 || manifestOf(readFileSync(join(directory, CURRENT), 'latin1')) !== FIRST_MANIFEST)
     return false;
+  for (const log of logs) {
+    const records = [...readLog(readFileSync(join(directory, logName(log))))];
+    if (records.filter(({ isSound }) => isSound).length > 1) return false;
+  }
   const path = join(directory, manifestName(FIRST_MANIFEST));
   if (!existsSync(path)) return true;
   const { scan, lastSequence } = readManifest(readFileSync(path));
