@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { findChanges, readBatch } from './files/batch.js';
 import { readLog } from './files/log.js';
 import { readManifest, type Table } from './files/manifest.js';
-import { logName, manifestName, type FileNames } from './files/names.js';
+import { logName, manifestName, tableName, type FileNames } from './files/names.js';
 import type { FileCheck } from './file-check.js';
 import type { FileFault } from './file-fault.js';
 import { isSealed } from './integrity.js';
@@ -53,7 +53,14 @@ export class JournalFiles {
       logs.push(changesOf(bytes.subarray(0, end), isDamaged));
     }
     const isAnyLost = damage.some(({ file }) => !/\.(?:ldb|sst)$/.test(file));
-    return new JournalFiles(directory, tablesOf(names, manifest?.tables), logs, isAnyLost);
+    const files = new JournalFiles(directory, tablesOf(names, manifest?.tables), logs, isAnyLost);
+    for (const { number, smallest, largest } of manifest?.tables.values() ?? []) {
+      if (names.tables.has(number)) continue;
+      // Just before the smallest key, which is among what is lost.
+      const range = { from: latinOf(smallest.subarray(0, -1)), to: latinOf(largest) };
+      files.#ranges.set(tableName(number), range);
+    }
+    return files;
   }
 
   /** Faults of blocks that were read so far. */

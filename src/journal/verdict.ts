@@ -6,7 +6,7 @@ import { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
 import { hasEnded, type EndedState, type Job, type JobSpec, type JobStatus } from '../job/record.js';
 import { enqueued, gaveUp, isOrphanOf, orphaned } from '../job/transitions.js';
-import { dueAtOf, placeOf, readyKey, specKey, statusKey } from './keys.js';
+import { dueAtOf, placeOf, readyKey, runningKey, specKey, statusKey } from './keys.js';
 
 /** What other records say about a job. */
 export interface Evidence {
@@ -57,8 +57,9 @@ export function judge(known: Case, now: number): Verdict {
   // Nothing takes a job out of `completed`.
   const completed = evidence.ends.find(({ state }) => state === 'completed');
   if (completed) return endedAs(job, completed, `The status of job ${id} is older than its end`);
-  if (evidence.claims.some((claim) => isOrphanOf(job, claim)))
-    return { job, isRunning: true, isUnlisted: false };
+  const claim = evidence.claims.find((claim) => isOrphanOf(job, claim));
+  if (claim !== undefined)
+    return { job, isRunning: true, isUnlisted: false, ...doubtOf(known, runningKey(claim)) };
   if (status.state === 'running') return unclaimed(job, now);
   return waiting(one, job, now);
 }
@@ -103,7 +104,7 @@ function waiting(one: Case, job: Job, now: number): Verdict {
   const { id, evidence, isSuspect, isDamagedPlace } = one;
   const place = placeOf(job);
   if (place === undefined || evidence.places.includes(place))
-    return { job, isRunning: false, isUnlisted: false };
+    return { job, isRunning: false, isUnlisted: false, ...(place !== undefined && doubtOf(one, place)) };
   const [end] = evidence.ends;
   if (end) return endedAs(job, end, `The status of job ${id} is older than its end`);
   const isExplained = isDamagedPlace(place) || isSuspect(place) || !isSuspect(statusKey(id));
@@ -130,8 +131,10 @@ function withoutStatus(one: Case, spec: JobSpec, now: number): Verdict {
   }
   // A job that was never claimed has none, and the first claim writes none.
   const isClaimed = claims.length > 0 && fresh.status.state === 'available';
-  if (status === undefined && (places.includes(place) || isClaimed))
-    return { job: fresh, isRunning: isClaimed, isUnlisted: false };
+  if (status === undefined && (places.includes(place) || isClaimed)) {
+    const keys = isClaimed ? claims.map(runningKey) : [place];
+    return { job: fresh, isRunning: isClaimed, isUnlisted: false, ...doubtOf(one, ...keys) };
+  }
   if (claims.length > 0 || places.includes(readyKey(spec))) {
     const available: Job = { spec, status: { state: 'available', attempt: 0 } };
     return { job: available, isRunning: claims.length > 0, isUnlisted: false, problem };
@@ -142,6 +145,16 @@ function withoutStatus(one: Case, spec: JobSpec, now: number): Verdict {
     return { job: fresh, isRunning: false, isUnlisted: false, problem: { key: place, message } };
   }
   return failed(fresh, `${lost}, and nothing tells what became of the job`, now);
+}
+
+/**
+ * What says that a job waits, or runs, may itself be what is left of it: an end writes the status, and removes the other
+ * keys. Where all of that may be among what is lost, the job goes on, and is told to be in doubt.
+ */
+function doubtOf({ id, isSuspect }: Case, ...keys: readonly string[]): Pick<Verdict, 'problem'> {
+  const key = statusKey(id);
+  if (!isSuspect(key) || !keys.every(isSuspect)) return {};
+  return { problem: { key, message: `Job ${id} may have gone on, or ended, since what is left of it` } };
 }
 
 function endedAs(
