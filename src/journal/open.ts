@@ -4,7 +4,7 @@ import { JournalLockedError, MillraceError } from '../errors.js';
 import { currentBoot } from './boot.js';
 import { openCheckedStore } from './checked-store.js';
 import { Journal } from './journal.js';
-import { isLevelLocked } from './level-store.js';
+import { assertNotOpen, isLevelLocked } from './level-store.js';
 import { openFailed, reserveDirectory, type Owner } from './owner.js';
 import type { Store } from './store.js';
 
@@ -64,6 +64,8 @@ async function openOn(store: Store, directory: string): Promise<Journal> {
 async function openOwned(directory: string, clock: Clock, warnings: Warnings): Promise<Store> {
   const owner = reserveDirectory(directory);
   try {
+    // Where the owner file does not tell whether its owner lives, LevelDB's lock does, for less than a look at all files.
+    if (owner.holder() !== undefined) await assertNotOpen(owner.directory);
     return await openAnnounced(owner, clock, warnings);
   } catch (thrown) {
     const error = openError(owner, thrown);
