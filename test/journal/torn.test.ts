@@ -344,3 +344,12 @@ test.each(['with its witness', 'without a witness'])(
     expect(await readFile(log)).toStrictEqual(before);
   },
 );
+
+test('where CURRENT is lost, too, a repair reads on behind what is damaged in the log', async () => {
+  const { directory, log, witnessed } = await crash();
+  await rm(join(directory, 'CURRENT'));
+  await flip(log, witnessed + 20);
+  await Millrace.repair(directory);
+  const { journal } = await open(directory, 'one');
+  expect(await readyIds(journal)).toContain('job-4');
+});
