@@ -49,7 +49,8 @@ export class JournalFiles {
       const file = logName(number);
       const bytes = await readFile(join(directory, file));
       const end = torn.find((fault) => fault.file === file)?.offset ?? bytes.length;
-      const isDamaged = damage.some((fault) => fault.file === file);
+      // Where the check ended before the logs, nothing is known of them.
+      const isDamaged = !check.manifest || damage.some((fault) => fault.file === file);
       logs.push(changesOf(bytes.subarray(0, end), isDamaged));
     }
     const isAnyLost = damage.some(({ file }) => !/\.(?:ldb|sst)$/.test(file));
