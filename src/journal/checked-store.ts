@@ -36,23 +36,30 @@ export async function openCheckedStore({
   onWarning,
   boot = currentBoot(),
 }: CheckedStoreOptions): Promise<Store> {
-  let turn: number | undefined;
+  let check: FileCheck | undefined;
   const store = await openLevelStore(directory, async () => {
     // After a failed write what is behind the last sync can be anything, as in another start of the machine.
-    turn = await prepare(directory, turn === undefined ? boot : '', onWarning);
+    check = await prepare(directory, check ? '' : boot, onWarning);
   });
-  const keeper = new WitnessKeeper({ directory, boot, turn: turn ?? 1, clock, onWarning });
-  const opened = new CheckedStore(store, keeper, new TableWatch(directory, clock, onWarning));
+  const turn = check?.testimony?.turn ?? 1;
+  const keeper = new WitnessKeeper({ directory, boot, turn, clock, onWarning });
+  const watch = new TableWatch({ directory, tables: check ? tablesOf(check) : [], clock, onWarning });
+  const opened = new CheckedStore(store, keeper, watch);
   opened.begin();
   return opened;
 }
 
-/** @returns the number of the last testimony. */
+/** Those that the manifest names, the newest first; others are being made, or were when a process died. */
+function tablesOf({ manifest, names }: FileCheck): string[] {
+  const numbers = [...(manifest?.tables.values() ?? [])].map(({ number }) => number);
+  return numbers.sort((a, b) => b - a).flatMap((number) => names.tables.get(number) ?? []);
+}
+
 async function prepare(
   directory: string,
   boot: string,
   onWarning: (error: MillraceError) => void,
-): Promise<number> {
+): Promise<FileCheck> {
   const check = await checkUnused(directory, boot);
   if (check.isUnfinished) removeUnfinished(directory, check.names);
   if (check.damage.length > 0) throw damagedFiles(directory, check.damage);
@@ -61,7 +68,7 @@ async function prepare(
     onWarning(new MillraceError('MILLRACE_JOURNAL_WITNESS', message));
   }
   for (const warning of await cutTorn(directory, check.torn)) onWarning(warning);
-  return check.testimony?.turn ?? 1;
+  return check;
 }
 
 /**

@@ -2,20 +2,28 @@
  * Checks the tables of an open journal in the background, once, slowly enough to be in nobody's way. LevelDB makes new
  * tables and removes others meanwhile: those that are new were just written, and those that have gone are not needed.
  */
-import { appendFile, readdir } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import { describeFault } from './file-fault.js';
-import { sortNames } from './files/names.js';
 import { checkTable, DAMAGED } from './table-check.js';
 
 /** After so many bytes it rests: at most 50 MB are checked in a second, with a few per cent of the main thread. */
 const SLICE_BYTES = 1 << 20;
 const REST_MS = 20;
 
+export interface TableWatchOptions {
+  readonly directory: string;
+  /** Those that the journal had before it was opened, in the order of checking: a table that is being made is not whole. */
+  readonly tables: readonly string[];
+  readonly clock: Clock;
+  readonly onWarning: (error: MillraceError) => void;
+}
+
 export class TableWatch {
   readonly #directory: string;
+  readonly #tables: readonly string[];
   readonly #clock: Clock;
   readonly #onWarning: (error: MillraceError) => void;
   #isStopped = false;
@@ -23,8 +31,9 @@ export class TableWatch {
   #running: Promise<void> | undefined;
   #bytes = 0;
 
-  constructor(directory: string, clock: Clock, onWarning: (error: MillraceError) => void) {
+  constructor({ directory, tables, clock, onWarning }: TableWatchOptions) {
     this.#directory = directory;
+    this.#tables = tables;
     this.#clock = clock;
     this.#onWarning = onWarning;
   }
@@ -46,9 +55,7 @@ export class TableWatch {
   }
 
   async #checkAll(): Promise<void> {
-    const { tables } = sortNames(await readdir(this.#directory));
-    // The newest are merged into others first.
-    for (const file of [...tables.values()].toReversed()) {
+    for (const file of this.#tables) {
       if (this.#isStopped) return;
       await this.#check(file);
     }

@@ -16,22 +16,27 @@ const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
 /** A thread that was told to stop is ended soon after. */
 const common = { backoff, grace: 15 } as const;
 
-/** @param retention Of all of them; absent where they are kept for as long as it goes by default. */
+/**
+ * Job types whose jobs have ids that every process uses. They are kept: of a new job with the id of one that was removed
+ * the facts could not tell that it is another, where its process died before it was heard of.
+ */
+export const NAMED = ['work', 'narrow', 'mail'] as const;
+
+/** @param retention Of all but {@link NAMED}; absent where they are kept for as long as it goes by default. */
 function catalogueOf(retention: Retention | undefined) {
   const kept = retention && { retention };
   const thread = (options: JobTypeOptions) =>
     threadJob<typeof import('./handler.js')>(new URL('./handler.js', import.meta.url), {
       ...common,
-      ...kept,
       ...options,
     });
   return defineJobs({
-    tiny: thread({}),
+    tiny: thread({ ...kept }),
     work: thread({ queue: 'low', maxAttempts: 4 }),
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
-    stuck: thread({ timeout: 30, maxAttempts: 2 }),
-    greedy: thread({ maxAttempts: 2 }),
-    mail: inlineJob(handle, { backoff, ...kept, concurrency: 4 }),
+    stuck: thread({ ...kept, timeout: 30, maxAttempts: 2 }),
+    greedy: thread({ ...kept, maxAttempts: 2 }),
+    mail: inlineJob(handle, { backoff, concurrency: 4 }),
     // An inline handler that is given up after its grace goes on; here less long than an engine takes to open again.
     call: inlineJob(handle, { backoff, ...kept, grace: 2, timeout: 20, maxAttempts: 2, queue: 'low' }),
   });

@@ -1,6 +1,6 @@
 /** Draws what is enqueued: a job type, what its attempts do, and options. */
 import type { Durability, EnqueueOptions } from '../../src/index.js';
-import { TERMS, type Name, type queues, type Tuning } from './catalogue.js';
+import { TERMS, type Name, type queues, type Tuning, NAMED } from './catalogue.js';
 import type { Act, Work } from './handler.js';
 import { KEPT_MS } from './lives.js';
 import type { Random } from './random.js';
@@ -35,7 +35,7 @@ const TYPES: readonly [Share, ...Share[]] = [
 /** A heavy payload, in characters. */
 const HEAVY = { min: 16 << 10, max: 256 << 10 } as const;
 /** How many jobs of each type have an id of their own that every process knows. */
-const NAMED = 40;
+const IDS = 40;
 
 /** What the attempts of a job of that type do. */
 const ACTS: Readonly<Record<Name, (random: Random) => Acts>> = {
@@ -82,8 +82,8 @@ export const drawJob = (random: Random, name: Name = random.weighted(TYPES).name
 
 /** An id that is used again and again, by every process, for the same job type. */
 export function drawNamed(random: Random): { name: Name; id: string } {
-  const { name } = random.weighted(TYPES);
-  return { name, id: `named-${name}-${random.integer(1, NAMED)}` };
+  const name = random.pick(NAMED);
+  return { name, id: `named-${name}-${random.integer(1, IDS)}` };
 }
 
 /** Mostly in a moment; sometimes it is over already. */

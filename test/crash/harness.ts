@@ -14,6 +14,9 @@ import { countReruns } from './runs.js';
 /** Shares of jobs with a heavy payload, of which most processes have none. */
 const HEAVY = [0, 0, 0, 0.2] as const;
 
+const AUDIT_MS = 60_000;
+const AUDIT_MS_PER_CYCLE = 1_000;
+
 export interface Plan {
   readonly cycles: number;
   readonly seed: number;
@@ -52,7 +55,8 @@ export async function runCycles({ cycles, seed, durability, directory }: Plan): 
     tell(file, await runAndKill(args, drawKill(random)));
   }
   tell(file, { kind: 'spawned', cycle: cycles + 1, role: 'audit' });
-  tell(file, await runAudit([journal, file, durability]));
+  // Each process can leave some jobs that take their time.
+  tell(file, await runAudit([journal, file, durability], {}, AUDIT_MS + cycles * AUDIT_MS_PER_CYCLE));
 
   const facts = readFacts(file);
   const contents = await readContents(await openLevelStore(journal), maxAttemptsOf);

@@ -96,9 +96,13 @@ export async function runAndKill(args: readonly string[], plan: Kill, launch: La
 }
 
 /** Runs the audit to its end. @returns how it ended. */
-export async function runAudit(args: readonly string[], launch: Launch = {}): Promise<Fact> {
+export async function runAudit(
+  args: readonly string[],
+  launch: Launch = {},
+  deadlineMs = DEADLINE_MS,
+): Promise<Fact> {
   const { child, exit } = start('audit', args, launch);
-  const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   const problem = await exit;
   clearTimeout(timer);
   return problem === undefined ? { kind: 'finished' } : { kind: 'broke', message: problem };
