@@ -44,5 +44,8 @@ function keptMs(duration: Duration | 'forever', option: string): number {
   }
 }
 
-/** What holds for jobs of a type that the code does not know any more. */
-export const DEFAULT_RETENTION: RetentionPolicy = retentionPolicy({}, 'retention');
+/** What holds for jobs of a type that the code does not know: how long they are to be kept only that would say. */
+export const KEPT_FOR_EVER: RetentionPolicy = retentionPolicy(
+  { completed: 'forever', failed: 'forever', cancelled: 'forever' },
+  'retention',
+);

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.js';
 import type { JobSnapshot } from '../engine.js';
 import { MillraceError } from '../errors.js';
 import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record.js';
-import { DEFAULT_RETENTION } from '../job/retention.js';
+import { KEPT_FOR_EVER } from '../job/retention.js';
 import type { Journal } from '../journal/journal.js';
 import type { Transaction } from '../journal/transaction.js';
 import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
@@ -105,7 +105,7 @@ export class EmbeddedEngine implements JobAccess {
       onPromoted: placed,
       onWarning,
     });
-    const retentionOf = (name: string) => settings.types.get(name)?.retention ?? DEFAULT_RETENTION;
+    const retentionOf = (name: string) => settings.types.get(name)?.retention ?? KEPT_FOR_EVER;
     this.#compactor = new Compactor({ journal, onWarning });
     const onRemoved = (id: string, bytes: number): void => this.#compactor.removed(id, bytes);
     const onPass = (): void => this.#compactor.begin();

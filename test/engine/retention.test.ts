@@ -139,3 +139,20 @@ test('an enqueue whose id is just being removed gets the job that was, or makes 
   expect(completed).toBe(found.length);
   expect(found.every(({ state }) => state === 'completed')).toBe(true);
 });
+
+test('what ended of a type that the code does not name any more is kept, whatever time passes', async () => {
+  const { options, closing } = await bench();
+  const clock = new FakeClock();
+  const work = inlineJob((payload: string) => payload, { retention: { completed: 'forever' } });
+  const brief = inlineJob((payload: string) => payload, { retention: { completed: '1m' } });
+  const before = closing(await Millrace.open({ ...options, jobs: { work, brief }, clock }));
+  await (await before.enqueue('work', 'kept', { id: 'kept' })).result();
+  await (await before.enqueue('brief', 'gone', { id: 'gone' })).result();
+  await before.close();
+  const without = closing(await Millrace.open({ ...options, jobs: { brief }, clock }));
+  while ((await without.counts()).completed > 1) {
+    await clock.advance(30 * 86_400_000);
+    await turn();
+  }
+  expect(await without.job('kept')).toMatchObject({ result: 'kept' });
+});
