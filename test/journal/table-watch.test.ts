@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { MillraceError } from '../../src/index.js';
 import type { Journal } from '../../src/journal/journal.js';
 import { openJournal } from '../../src/journal/open.js';
+import { TableWatch } from '../../src/journal/table-watch.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { specOf } from '../fixtures/jobs.js';
 import { Recorder } from '../fixtures/recorder.js';
@@ -65,4 +66,18 @@ test('closing does not wait for the rest of the tables', async () => {
   await clock.armed(20);
   await again.close();
   expect(clock.isIdle).toBe(true);
+});
+
+test('a table that the journal did not have when it was opened may be half made, and is not told', async () => {
+  const directory = await temporaryDirectory();
+  const [had, beingMade] = ['000007.ldb', '000008.ldb'];
+  for (const file of [had, beingMade]) await writeFile(join(directory, file), 'half of a table');
+  const warnings = new Recorder<MillraceError>();
+  const onWarning = warnings.push;
+  const watch = new TableWatch({ directory, tables: [had], clock: new FakeClock(), onWarning });
+  watch.begin();
+  await warnings.until(({ message }) => message.includes(had));
+  await watch.stop();
+  // The newest would have been checked first.
+  expect(warnings.all.filter(({ message }) => message.includes(beingMade))).toEqual([]);
 });
