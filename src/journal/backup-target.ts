@@ -3,9 +3,10 @@
  * whole journal afterwards, also after a power cut, or empty again.
  */
 import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { open, readdir, rm, rmdir } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { asError, invalidOption, MillraceError } from '../errors.js';
+import { syncDirectory } from './file-sync.js';
 import { openLevelStore } from './level-store.js';
 import { openFailed, reserveDirectory, type Owner } from './owner.js';
 import type { Store } from './store.js';
@@ -123,16 +124,9 @@ async function removeEmpty(directory: string, topmost: string): Promise<void> {
 
 /** A file's name is on the disk once its directory is; and that directory's name, where it is new, likewise. */
 async function syncDirectories(directory: string, made: string | undefined): Promise<void> {
-  // Windows has no such call, and opens no directory.
-  if (process.platform === 'win32') return;
   const topmost = made === undefined ? directory : dirname(made);
   for (let path = directory; ; path = dirname(path)) {
-    const handle = await open(path, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await syncDirectory(path);
     if (path === topmost) return;
   }
 }

@@ -20,3 +20,7 @@ export function damagedFiles(directory: string, damage: readonly FileFault[]): M
 export function describeFault({ file, offset, message }: FileFault): string {
   return offset === undefined ? `${file}: ${message}` : `${file} at byte ${offset}: ${message}`;
 }
+
+/** Whether something failed because the file is not there. */
+export const isMissingFile = (thrown: unknown): boolean =>
+  thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';

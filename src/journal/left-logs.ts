@@ -6,6 +6,7 @@
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isMissingFile } from './file-fault.js';
 import { syncFile } from './file-sync.js';
 import { logName, sortNames } from './files/names.js';
 
@@ -49,7 +50,7 @@ export class LeftLogs {
         await syncFile(this.#pathOf(log));
       } catch (thrown) {
         // It is in a table by now, which was synced before the log was removed.
-        if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT')) throw thrown;
+        if (!isMissingFile(thrown)) throw thrown;
       }
     }
     this.#left = [];

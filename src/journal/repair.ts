@@ -12,7 +12,7 @@ import { pack } from '../job/packer.js';
 import { currentBoot } from './boot.js';
 import { EvidenceStore } from './evidence.js';
 import { checkFiles, REPAIRING } from './file-check.js';
-import type { FileFault } from './file-fault.js';
+import { type FileFault, isMissingFile } from './file-fault.js';
 import { syncDirectory, syncFile } from './file-sync.js';
 import { isDataFile } from './files/names.js';
 import { FORMAT_VERSION } from './format.js';
@@ -71,7 +71,7 @@ async function keptByInterrupted(directory: string): Promise<string | undefined>
   try {
     return basename((await readFile(join(directory, REPAIRING), 'utf8')).trim());
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
+    if (isMissingFile(thrown)) return undefined;
     throw thrown;
   }
 }

@@ -6,7 +6,7 @@ import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
-import { describeFault } from './file-fault.js';
+import { describeFault, isMissingFile } from './file-fault.js';
 import { checkTable, DAMAGED } from './table-check.js';
 
 /** After so many bytes it rests: at most 50 MB are checked in a second, with a few per cent of the main thread. */
@@ -71,7 +71,7 @@ export class TableWatch {
       }
     } catch (thrown) {
       if (thrown instanceof Stopped) return;
-      if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return;
+      if (isMissingFile(thrown)) return;
       throw thrown;
     }
   }

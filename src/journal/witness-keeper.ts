@@ -10,6 +10,7 @@ import { open, readdir, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
+import { isMissingFile } from './file-fault.js';
 import { CURRENT, logName, manifestName, manifestOf, sortNames } from './files/names.js';
 import { syncDirectory, syncFile } from './file-sync.js';
 import {
@@ -245,7 +246,7 @@ async function openWitness(directory: string): Promise<FileHandle> {
     if ((await file.stat()).size === WITNESS_BYTES) return file;
     await file.close();
   } catch (thrown) {
-    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT')) throw thrown;
+    if (!isMissingFile(thrown)) throw thrown;
   }
   const file = await open(path, 'w+', 0o600);
   // Both places are sound from the beginning: one that is not means damage.

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { isMissingFile } from './file-fault.js';
 
 export const WITNESS = 'WITNESS';
 /** A sector of a disk, which is written whole or not at all. */
@@ -64,7 +65,7 @@ export function readWitness(directory: string): Witness {
   try {
     file = readFileSync(join(directory, WITNESS));
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return { isDamaged: false };
+    if (isMissingFile(thrown)) return { isDamaged: false };
     throw thrown;
   }
   const places = [file.subarray(0, PLACE_BYTES), file.subarray(PLACE_BYTES)].map(decodeTestimony);
