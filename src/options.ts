@@ -5,10 +5,23 @@
 import { availableParallelism } from 'node:os';
 import type { Clock } from './clock.js';
 import type { JobCatalogue, JobType, JobTypeOptions } from './define.js';
-import { invalidOption, MillraceError, show } from './errors.js';
+import {
+  checkConcurrency,
+  checkDurability,
+  checkId,
+  checkInstant,
+  checkPriority,
+  checkQueueName,
+  integer,
+  isName,
+  NAME_RULE,
+  oneOf,
+  positiveMs,
+} from './checks.js';
+import { invalidOption } from './errors.js';
 import { backoffPolicy, type BackoffPolicy } from './job/backoff.js';
 import { toMs, type Duration } from './job/duration.js';
-import { MAX_PRIORITY, MIN_PRIORITY, type Durability } from './job/record.js';
+import type { Durability } from './job/record.js';
 import { retentionPolicy, type RetentionPolicy } from './job/retention.js';
 import type { Selection } from './queue/selector.js';
 import { checkCloseOnSignals, type CloseOnSignals, type SignalSettings } from './signals.js';
@@ -140,11 +153,6 @@ export interface Settings {
   readonly closeOnSignals?: SignalSettings;
 }
 
-/** One character of `!` or a space would make two keys of the journal look alike. */
-const NAME = /^[A-Za-z0-9_][\w.:/-]{0,127}$/;
-const NAME_RULE = 'a name of letters, digits, and _ . : / -, at most 128 characters';
-const MAX_ID_LENGTH = 512;
-
 /** @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkDirectory(directory: string): string {
   if (typeof directory === 'string' && directory !== '') return directory;
@@ -177,12 +185,12 @@ export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Se
 }
 
 function checkQueue(name: string, queue: QueueOptions): QueueSettings {
-  if (!NAME.test(name)) throw invalidOption('queues', `${NAME_RULE} for each key`, name);
+  if (!isName(name)) throw invalidOption('queues', `${NAME_RULE} for each key`, name);
   if (typeof queue !== 'object' || queue === null) throw invalidOption(`queues.${name}`, 'an object', queue);
   return {
     name,
     weight: integer(queue.weight ?? 1, `queues.${name}.weight`, 1, 1_000_000),
-    concurrency: concurrency(queue.concurrency, `queues.${name}.concurrency`),
+    concurrency: checkConcurrency(queue.concurrency, `queues.${name}.concurrency`),
   };
 }
 
@@ -191,7 +199,7 @@ function checkJobType(
   type: JobType,
   queues: ReadonlyMap<string, QueueSettings>,
 ): JobTypeSettings {
-  if (!NAME.test(name)) throw invalidOption('jobs', `${NAME_RULE} for each key`, name);
+  if (!isName(name)) throw invalidOption('jobs', `${NAME_RULE} for each key`, name);
   if (type?.kind !== 'thread' && type?.kind !== 'inline') {
     throw invalidOption(`jobs.${name}`, 'what threadJob() or inlineJob() returned', type);
   }
@@ -207,11 +215,11 @@ function checkJobType(
     name,
     kind: type.kind,
     queue: checkQueueName(queue, queues, `jobs.${name}.queue`),
-    priority: priority(options.priority ?? 0, `jobs.${name}.priority`),
+    priority: checkPriority(options.priority ?? 0, `jobs.${name}.priority`),
     maxAttempts: integer(options.maxAttempts ?? 3, `jobs.${name}.maxAttempts`, 1),
     backoff: backoffPolicy(backoff, `jobs.${name}.backoff`),
     graceMs: toMs(options.grace ?? '5s', `jobs.${name}.grace`),
-    concurrency: concurrency(options.concurrency, `jobs.${name}.concurrency`),
+    concurrency: checkConcurrency(options.concurrency, `jobs.${name}.concurrency`),
     retention: retentionPolicy(options.retention ?? {}, `jobs.${name}.retention`),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
   };
@@ -258,7 +266,7 @@ export function checkEnqueue(
   const runAt = checkRunAt(options, now);
   return {
     queue: queue === undefined ? type.queue : checkQueueName(queue, settings.queues, 'queue'),
-    priority: options.priority === undefined ? type.priority : priority(options.priority, 'priority'),
+    priority: options.priority === undefined ? type.priority : checkPriority(options.priority, 'priority'),
     durability: options.durability === undefined ? settings.durability : checkDurability(options.durability),
     ...(runAt !== undefined && { runAt }),
     ...(maxAttempts !== undefined && { maxAttempts: integer(maxAttempts, 'maxAttempts', 1) }),
@@ -285,57 +293,6 @@ function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | und
     return delayMs === 0 ? undefined : now + delayMs;
   }
   if (runAt === undefined) return undefined;
-  const at = runAt instanceof Date ? runAt.getTime() : runAt;
-  if (!Number.isSafeInteger(at) || at < 0)
-    throw invalidOption('runAt', 'epoch milliseconds or a valid Date', runAt);
+  const at = checkInstant(runAt, 'runAt');
   return at <= now ? undefined : at;
-}
-
-/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
-export function checkName(name: unknown, option: string): string {
-  if (typeof name === 'string' && NAME.test(name)) return name;
-  throw invalidOption(option, NAME_RULE, name);
-}
-
-/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
-export function checkId(id: unknown): string {
-  if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH || !id.isWellFormed()) {
-    throw invalidOption('id', `a well-formed string of 1 to ${MAX_ID_LENGTH} characters`, id);
-  }
-  return id;
-}
-
-export function checkQueueName(name: string, queues: ReadonlyMap<string, unknown>, option: string): string {
-  if (queues.has(name)) return name;
-  const known = [...queues.keys()].join(', ');
-  throw new MillraceError(
-    'MILLRACE_QUEUE_UNKNOWN',
-    `Expected \`${option}\` to be one of the queues ${known}, got: ${show(name)}`,
-  );
-}
-
-const checkDurability = (value: Durability): Durability => oneOf(value, 'durability', ['fsync', 'os']);
-const priority = (value: number, option: string): number =>
-  integer(value, option, MIN_PRIORITY, MAX_PRIORITY);
-const concurrency = (value: number | undefined, option: string): number =>
-  value === undefined ? Infinity : integer(value, option, 1);
-
-function integer(value: number, option: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw invalidOption(
-    option,
-    max === Number.MAX_SAFE_INTEGER ? `an integer ≥ ${min}` : `an integer from ${min} to ${max}`,
-    value,
-  );
-}
-
-function positiveMs(value: Duration, option: string): number {
-  const durationMs = toMs(value, option);
-  if (durationMs < 1) throw invalidOption(option, 'at least 1 millisecond', value);
-  return durationMs;
-}
-
-function oneOf<T extends string>(value: T, option: string, allowed: readonly T[]): T {
-  if (allowed.includes(value)) return value;
-  throw invalidOption(option, allowed.map((one) => `'${one}'`).join(' or '), value);
 }

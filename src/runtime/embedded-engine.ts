@@ -2,6 +2,7 @@
  * The embedded engine: what `Millrace` does, without its types. It passes each request to the part whose duty it
  * is, and each part's news to whoever needs it.
  */
+import { checkQueueName } from '../checks.js';
 import type { Clock } from '../clock.js';
 import type { JobSnapshot } from '../engine.js';
 import { MillraceError } from '../errors.js';
@@ -9,7 +10,7 @@ import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record
 import { KEPT_FOR_EVER } from '../job/retention.js';
 import type { Journal } from '../journal/journal.js';
 import type { Transaction } from '../journal/transaction.js';
-import { checkQueueName, type EnqueueOptions, type Settings } from '../options.js';
+import type { EnqueueOptions, Settings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
 import { ArrivingIds } from './arriving-ids.js';

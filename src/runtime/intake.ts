@@ -1,4 +1,5 @@
 /** Takes new jobs: checks, encodes once, journals, and only then acknowledges. */
+import { checkJobName } from '../checks.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
 import type { Draft, JobSpec } from '../job/record.js';
@@ -71,14 +72,7 @@ export class Intake {
 
   #spec(name: string, payload: unknown, options: EnqueueOptions): JobSpec {
     const { settings, clock, journal } = this.#links;
-    const type = settings.types.get(name);
-    if (!type) {
-      const known = [...settings.types.keys()].join(', ');
-      throw new MillraceError(
-        'MILLRACE_JOB_UNKNOWN',
-        `Expected the name of a job type (${known}), got: ${show(name)}`,
-      );
-    }
+    const type = checkJobName(name, settings.types);
     const enqueuedAt = clock.now();
     const checked = checkEnqueue(options, type, settings, enqueuedAt);
     const bytes = encode(payload);

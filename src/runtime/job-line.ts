@@ -3,6 +3,7 @@
  * and other programs can read; anything else is the codec's bytes in base64, in a field whose name ends in `Base64`.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { checkId, checkName } from '../checks.js';
 import { asError, invalidOption, MillraceError } from '../errors.js';
 import { decode, encode } from '../job/codec.js';
 import { isErrorData } from '../job/error-data.js';
@@ -19,7 +20,6 @@ import {
   type JobState,
   type JobStatus,
 } from '../job/record.js';
-import { checkId, checkName } from '../options.js';
 
 /** The states that a line can have: a job that ran waits again. */
 const STATES = ['scheduled', 'available', 'retryable', 'completed', 'failed', 'cancelled'] as const;

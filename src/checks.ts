@@ -1,0 +1,81 @@
+/** How a single option is checked, whatever it is an option of: each check gives the value back, or says what was expected. */
+import { invalidOption, MillraceError, show } from './errors.js';
+import { toMs, type Duration } from './job/duration.js';
+import { MAX_PRIORITY, MIN_PRIORITY, type Durability } from './job/record.js';
+
+/** One character of `!` or a space would make two keys of the journal look alike. */
+const NAME = /^[A-Za-z0-9_][\w.:/-]{0,127}$/;
+const MAX_ID_LENGTH = 512;
+
+export const NAME_RULE = 'a name of letters, digits, and _ . : / -, at most 128 characters';
+
+export const isName = (name: unknown): name is string => typeof name === 'string' && NAME.test(name);
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkName(name: unknown, option: string): string {
+  if (isName(name)) return name;
+  throw invalidOption(option, NAME_RULE, name);
+}
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkId(id: unknown): string {
+  if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH || !id.isWellFormed()) {
+    throw invalidOption('id', `a well-formed string of 1 to ${MAX_ID_LENGTH} characters`, id);
+  }
+  return id;
+}
+
+/** @throws MillraceError `MILLRACE_QUEUE_UNKNOWN` */
+export function checkQueueName(name: string, queues: ReadonlyMap<string, unknown>, option: string): string {
+  if (queues.has(name)) return name;
+  const known = [...queues.keys()].join(', ');
+  throw new MillraceError(
+    'MILLRACE_QUEUE_UNKNOWN',
+    `Expected \`${option}\` to be one of the queues ${known}, got: ${show(name)}`,
+  );
+}
+
+/** @throws MillraceError `MILLRACE_JOB_UNKNOWN` */
+export function checkJobName<Type>(name: string, types: ReadonlyMap<string, Type>): Type {
+  const type = types.get(name);
+  if (type !== undefined) return type;
+  const known = [...types.keys()].join(', ');
+  throw new MillraceError(
+    'MILLRACE_JOB_UNKNOWN',
+    `Expected the name of a job type (${known}), got: ${show(name)}`,
+  );
+}
+
+export const checkDurability = (value: Durability): Durability => oneOf(value, 'durability', ['fsync', 'os']);
+export const checkPriority = (value: number, option: string): number =>
+  integer(value, option, MIN_PRIORITY, MAX_PRIORITY);
+export const checkConcurrency = (value: number | undefined, option: string): number =>
+  value === undefined ? Infinity : integer(value, option, 1);
+
+/** @returns epoch milliseconds. */
+export function checkInstant(value: number | Date, option: string): number {
+  const at = value instanceof Date ? value.getTime() : value;
+  if (!Number.isSafeInteger(at) || at < 0)
+    throw invalidOption(option, 'epoch milliseconds or a valid Date', value);
+  return at;
+}
+
+export function integer(value: number, option: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw invalidOption(
+    option,
+    max === Number.MAX_SAFE_INTEGER ? `an integer ≥ ${min}` : `an integer from ${min} to ${max}`,
+    value,
+  );
+}
+
+export function positiveMs(value: Duration, option: string): number {
+  const durationMs = toMs(value, option);
+  if (durationMs < 1) throw invalidOption(option, 'at least 1 millisecond', value);
+  return durationMs;
+}
+
+export function oneOf<T extends string>(value: T, option: string, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value;
+  throw invalidOption(option, allowed.map((one) => `'${one}'`).join(' or '), value);
+}
