@@ -35,15 +35,19 @@ export function checkQueueName(name: string, queues: ReadonlyMap<string, unknown
   );
 }
 
-/** @throws MillraceError `MILLRACE_JOB_UNKNOWN` */
-export function checkJobName<Type>(name: string, types: ReadonlyMap<string, Type>): Type {
+/**
+ * @param expected What a refusal says was expected.
+ * @throws MillraceError `MILLRACE_JOB_UNKNOWN`
+ */
+export function checkJobName<Type>(
+  name: string,
+  types: ReadonlyMap<string, Type>,
+  expected = 'the name of a job type',
+): Type {
   const type = types.get(name);
   if (type !== undefined) return type;
   const known = [...types.keys()].join(', ');
-  throw new MillraceError(
-    'MILLRACE_JOB_UNKNOWN',
-    `Expected the name of a job type (${known}), got: ${show(name)}`,
-  );
+  throw new MillraceError('MILLRACE_JOB_UNKNOWN', `Expected ${expected} (${known}), got: ${show(name)}`);
 }
 
 export const checkDurability = (value: Durability): Durability => oneOf(value, 'durability', ['fsync', 'os']);

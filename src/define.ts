@@ -5,6 +5,7 @@
 import type { Backoff } from './job/backoff.js';
 import type { JobContext } from './job/context.js';
 import type { Duration } from './job/duration.js';
+import type { Durability } from './job/record.js';
 import type { Retention } from './job/retention.js';
 
 /** Settings of one job type; `enqueue()` can override some of them for one job. */
@@ -28,6 +29,20 @@ export interface JobTypeOptions<Queue extends string = string> {
   concurrency?: number;
   /** How long its jobs are kept once they have ended. Default a day; those that failed a week. */
   retention?: Retention;
+}
+
+/** What one job can have instead of its type's settings. */
+export interface JobOverrides<Queue extends string = string> {
+  /** Default: the job type's. */
+  queue?: Queue;
+  /** Higher runs first; integer from -32,768 to 32,767. Default: the job type's. */
+  priority?: number;
+  /** Default: the job type's. */
+  maxAttempts?: number;
+  /** Default: the job type's. */
+  timeout?: Duration;
+  /** Default: the engine's. */
+  durability?: Durability;
 }
 
 /** The shape of a handler module: a default export that takes the payload and the job's context. */

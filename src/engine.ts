@@ -5,67 +5,10 @@
 import type { JobCatalogue, JobPayload, JobResult } from './define.js';
 import type { Listener, MillraceEvents } from './events.js';
 import type { Duration } from './job/duration.js';
-import type { ErrorData } from './job/error-data.js';
+import type { JobHandle, JobSnapshot } from './job-handle.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { EnqueueOptions } from './options.js';
-
-/** An attempt that errored. */
-export interface AttemptError {
-  /** Counted from 1. */
-  readonly attempt: number;
-  /** Epoch milliseconds. */
-  readonly startedAt: number;
-  readonly endedAt: number;
-  readonly error: ErrorData;
-}
-
-/** A job as it was at one moment. Instants are epoch milliseconds. */
-export interface JobSnapshot {
-  readonly id: string;
-  readonly name: string;
-  readonly queue: string;
-  readonly state: JobState;
-  /** While `running`: it was told to stop (timeout, cancel, close), and its handler has not gone yet. */
-  readonly stopping: boolean;
-  readonly priority: number;
-  /** The running or last attempt, counted from 1; 0 before the first. */
-  readonly attempt: number;
-  readonly enqueuedAt: number;
-  /** When a scheduled or retryable job is due. */
-  readonly runAt?: number;
-  /** When the last attempt started. */
-  readonly startedAt?: number;
-  /** When it completed, failed or was cancelled. */
-  readonly finishedAt?: number;
-  readonly payload: unknown;
-  /** Of a completed job. */
-  readonly result?: unknown;
-  /** Of the last attempt that errored. */
-  readonly error?: ErrorData;
-  /** The attempts that errored, the newest last; at most ten. */
-  readonly errors: readonly AttemptError[];
-}
-
-/** A job that was enqueued, now or by an earlier process. */
-export interface JobHandle<Name extends string = string, Result = unknown> {
-  readonly id: string;
-  readonly name: Name;
-  /**
-   * What the handler returned, once that is committed. While the journal cannot be written, it waits until it can.
-   * @throws JobFailedError `MILLRACE_JOB_FAILED` with the handler's error as its `cause`
-   * @throws JobCancelledError `MILLRACE_JOB_CANCELLED`
-   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept; `MILLRACE_CLOSED`, where the
-   *   engine closes first
-   * @throws the signal's reason; the job itself goes on.
-   */
-  result(options?: { signal?: AbortSignal }): Promise<Result>;
-  /** What the handler reports from now on, until the job has ended. */
-  progress(): AsyncIterable<unknown>;
-  /** @see JobEngine.cancel */
-  cancel(): Promise<JobState>;
-  /** @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept. */
-  snapshot(): Promise<JobSnapshot>;
-}
+import type { Schedules } from './schedules.js';
 
 /** What `enqueue()` takes behind the name: a payload where the handler takes one. */
 export type EnqueueArguments<Payload, Queue extends string> = undefined extends Payload
@@ -97,6 +40,9 @@ export interface ImportCounts {
 
 /** What can be done with jobs, whatever engine runs them. */
 export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue extends string = string> {
+  /** Jobs that are enqueued by the clock. */
+  readonly schedules: Schedules<Jobs, Queue>;
+
   /**
    * Adds a job; resolves once it is journaled with its durability, and from then on it is never lost.
    * @throws MillraceError `MILLRACE_JOB_UNKNOWN`, `MILLRACE_QUEUE_UNKNOWN`, `MILLRACE_OPTION_INVALID`,

@@ -6,22 +6,14 @@ export type {
   HandlerModule,
   InlineJob,
   JobCatalogue,
+  JobOverrides,
   JobPayload,
   JobResult,
   JobType,
   JobTypeOptions,
   ThreadJob,
 } from './define.js';
-export type {
-  AttemptError,
-  EnqueueArguments,
-  EnqueueItem,
-  ImportCounts,
-  JobEngine,
-  JobHandle,
-  JobHandles,
-  JobSnapshot,
-} from './engine.js';
+export type { EnqueueArguments, EnqueueItem, ImportCounts, JobEngine, JobHandles } from './engine.js';
 export {
   ImportError,
   JobCancelledError,
@@ -39,9 +31,13 @@ export type { Duration } from './job/duration.js';
 export type { ErrorData } from './job/error-data.js';
 export type { Durability, JobCounts, JobState } from './job/record.js';
 export type { Retention } from './job/retention.js';
+export type { AttemptError, JobHandle, JobSnapshot } from './job-handle.js';
 export type { BackupReport } from './journal/backup.js';
 export type { JournalDamage, JournalReport, RepairReport, SalvagedJob } from './journal/report.js';
 export { Millrace } from './millrace.js';
 export type { EnqueueOptions, Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';
 export type { Selection } from './queue/selector.js';
+export type { Schedule, ScheduleLimits, ScheduleTiming } from './schedule-options.js';
+export type { Misfire, Overlap, RunOutcome } from './schedule/record.js';
+export type { ScheduleRun, Schedules, ScheduleSnapshot } from './schedules.js';
 export type { CloseOnSignals, CloseSignal } from './signals.js';

@@ -4,18 +4,11 @@
  */
 import { systemClock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
-import type {
-  EnqueueArguments,
-  EnqueueItem,
-  ImportCounts,
-  JobEngine,
-  JobHandle,
-  JobHandles,
-  JobSnapshot,
-} from './engine.js';
+import type { EnqueueArguments, EnqueueItem, ImportCounts, JobEngine, JobHandles } from './engine.js';
 import { asError, MillraceError } from './errors.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
+import type { JobHandle, JobSnapshot } from './job-handle.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { BackupReport } from './journal/backup.js';
 import type { JournalReport, RepairReport } from './journal/report.js';

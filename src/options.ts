@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import type { Clock } from './clock.js';
-import type { JobCatalogue, JobType, JobTypeOptions } from './define.js';
+import type { JobCatalogue, JobOverrides, JobType, JobTypeOptions } from './define.js';
 import {
   checkConcurrency,
   checkDurability,
@@ -93,23 +93,13 @@ export interface MillraceOptions<Jobs extends JobCatalogue, Queue extends string
 }
 
 /** Options of one job. */
-export interface EnqueueOptions<Queue extends string = string> {
+export interface EnqueueOptions<Queue extends string = string> extends JobOverrides<Queue> {
   /** Makes the enqueue idempotent: while a job of this id is kept, it is returned and no new one is made. */
   id?: string;
-  /** Default: the job type's. */
-  queue?: Queue;
-  /** Higher runs first; integer from -32,768 to 32,767. Default: the job type's. */
-  priority?: number;
   /** Not before so long from now. */
   delay?: Duration;
   /** Not before this instant (epoch milliseconds or a Date); instead of `delay`. */
   runAt?: number | Date;
-  /** Default: the job type's. */
-  maxAttempts?: number;
-  /** Default: the job type's. */
-  timeout?: Duration;
-  /** Default: the engine's. */
-  durability?: Durability;
 }
 
 export interface JobTypeSettings {

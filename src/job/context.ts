@@ -14,6 +14,8 @@ export interface JobContext {
   readonly id: string;
   readonly name: string;
   readonly queue: string;
+  /** Of a job that a schedule enqueued: the tick that it is for, in epoch milliseconds. It may run much later. */
+  readonly scheduledFor?: number;
   /** Which attempt this is, counted from 1. */
   readonly attempt: number;
   /** After how many errored attempts the job fails. */

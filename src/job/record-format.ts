@@ -13,7 +13,13 @@ export const CHECKSUM_BYTES = 4;
 /** `null` is what is absent. */
 type Absent<Value> = Value | null | undefined;
 
-type RareSpec = [runAt: Absent<number>, maxAttempts: Absent<number>, timeoutMs: Absent<number>];
+type RareSpec = [
+  runAt: Absent<number>,
+  maxAttempts: Absent<number>,
+  timeoutMs: Absent<number>,
+  schedule?: Absent<string>,
+  scheduledFor?: Absent<number>,
+];
 type RareStatus = [runAt: Absent<number>, cancelRequestedAt: Absent<number>, errors: Absent<AttemptTuple[]>];
 type AttemptTuple = [attempt: number, startedAt: number, endedAt: number, error: Uint8Array];
 
@@ -82,10 +88,13 @@ export function decodeSpec(id: string, record: Uint8Array): JobSpec {
   };
   if (flags & HAS_RARE) {
     // Safe for bytes whose checksum held.
-    const [runAt, maxAttempts, timeoutMs] = readRare(record, rareAt, payloadAt) as RareSpec;
+    const rare = readRare(record, rareAt, payloadAt) as RareSpec;
+    const [runAt, maxAttempts, timeoutMs, schedule, scheduledFor] = rare;
     if (isPresent(runAt)) spec.runAt = runAt;
     if (isPresent(maxAttempts)) spec.maxAttempts = maxAttempts;
     if (isPresent(timeoutMs)) spec.timeoutMs = timeoutMs;
+    if (isPresent(schedule)) spec.schedule = schedule;
+    if (isPresent(scheduledFor)) spec.scheduledFor = scheduledFor;
   }
   return spec;
 }
@@ -129,7 +138,16 @@ export function decodeStatus(record: Uint8Array): JobStatus {
   return status;
 }
 
-function rareOfSpec({ runAt, maxAttempts, timeoutMs }: JobSpec): Uint8Array | undefined {
+function rareOfSpec(spec: JobSpec): Uint8Array | undefined {
+  const { runAt, maxAttempts, timeoutMs, schedule, scheduledFor } = spec;
+  if (schedule !== undefined)
+    return pack([
+      runAt ?? null,
+      maxAttempts ?? null,
+      timeoutMs ?? null,
+      schedule,
+      scheduledFor ?? null,
+    ] satisfies RareSpec);
   if (runAt === undefined && maxAttempts === undefined && timeoutMs === undefined) return undefined;
   return pack([runAt ?? null, maxAttempts ?? null, timeoutMs ?? null] satisfies RareSpec);
 }

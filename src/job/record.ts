@@ -40,6 +40,9 @@ export interface JobSpec {
   /** What `enqueue()` gave instead of the job type's own setting. */
   readonly maxAttempts?: number;
   readonly timeoutMs?: number;
+  /** The schedule whose tick, or `runNow()`, enqueued it, and the instant that it was for. */
+  readonly schedule?: string;
+  readonly scheduledFor?: number;
   readonly payload: Uint8Array;
 }
 

@@ -7,7 +7,9 @@ import { putNumber } from './meta.js';
 import type { Store } from './store.js';
 
 /** The layout that this version writes. */
-export const FORMAT_VERSION = 4;
+export const FORMAT_VERSION = 5;
+/** It has no schedules, and is otherwise the same: whoever opens it makes it the newer one. */
+const WITHOUT_SCHEDULES = 4;
 
 /** Formats 1 and 2 had other checksums, behind the value: the digit comes first. */
 const OLD_FORMATS: ReadonlyMap<number, number> = new Map([
@@ -22,17 +24,16 @@ const OLD_FORMATS: ReadonlyMap<number, number> = new Map([
 export async function checkFormat(store: Store): Promise<void> {
   const format = await readFormat(store);
   if (format !== undefined) assertFormat(format);
-  else {
-    await assertEmpty(store);
-    const batch = store.batch();
-    putNumber(batch, 'format', FORMAT_VERSION);
-    await batch.write(true);
-  }
+  else await assertEmpty(store);
+  if (format === FORMAT_VERSION) return;
+  const batch = store.batch();
+  putNumber(batch, 'format', FORMAT_VERSION);
+  await batch.write(true);
 }
 
 /** @throws MillraceError `MILLRACE_JOURNAL_FORMAT` */
 export function assertFormat(format: number): void {
-  if (format === FORMAT_VERSION) return;
+  if (format === FORMAT_VERSION || format === WITHOUT_SCHEDULES) return;
   const message =
     format > FORMAT_VERSION
       ? `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`

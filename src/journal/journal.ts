@@ -8,7 +8,7 @@ import { dropMarksOfOtherBoots } from './boot.js';
 import { Counters } from './counters.js';
 import { checkFormat } from './format.js';
 import { GroupCommit, type OnCommit } from './group-commit.js';
-import { unsealText } from './integrity.js';
+import { unsealBytes, unsealText } from './integrity.js';
 import { readJobs, type JobRead } from './job-reads.js';
 import {
   claimOf,
@@ -21,6 +21,8 @@ import {
   metaKey,
   readySpan,
   RUNNING_SPAN,
+  scheduleOf,
+  SCHEDULES_SPAN,
   specKey,
   statusKey,
   type Span,
@@ -67,6 +69,12 @@ export interface EndedPage {
 
 export interface RosterPage {
   readonly rosters: readonly Roster[];
+  /** The key to go on behind; absent where the page reached the end. */
+  readonly next?: string;
+}
+
+export interface SchedulePage {
+  readonly schedules: readonly { readonly name: string; readonly record: Uint8Array }[];
   /** The key to go on behind; absent where the page reached the end. */
   readonly next?: string;
 }
@@ -243,6 +251,13 @@ export class Journal {
     const { entries, last } = await this.#read(RUNNING_SPAN, after, limit, unsealRoster);
     const rosters = entries.map(({ key, value }) => ({ key, claim: claimOf(key), ids: value }));
     return last === undefined ? { rosters } : { rosters, next: last };
+  }
+
+  /** Schedules by name, behind the key `after`. */
+  async schedules(after: string | undefined, limit: number): Promise<SchedulePage> {
+    const { entries, last } = await this.#read(SCHEDULES_SPAN, after, limit, unsealBytes);
+    const schedules = entries.map(({ key, value }) => ({ name: scheduleOf(key), record: value }));
+    return last === undefined ? { schedules } : { schedules, next: last };
   }
 
   /** All that is committed, at this moment. To be closed; what it shows stays on the disk until then. */

@@ -11,6 +11,7 @@
  * | `a!claim`                              | claimed together, and not all over yet; a roster        |
  * | `f!state!name!finishedAt sequence`     | of one type, ended together, by time; a roster          |
  * | `c!queue`                              | the queue's counters                                    |
+ * | `h!name`                               | a schedule, and how far it has come                     |
  * | `m!…`                                  | format, sequence, low-water marks                       |
  *
  * A roster is a list of ids: jobs that move together have one key, not one each. Which of them are still where it says
@@ -40,6 +41,7 @@ function numberAt(key: string, at: number): number {
 export const specKey = (id: string): string => `j!${id}`;
 export const statusKey = (id: string): string => `s!${id}`;
 export const countersKey = (queue: string): string => `c!${queue}`;
+export const scheduleKey = (name: string): string => `h!${name}`;
 export const metaKey = (name: string): string => `m!${name}`;
 export const runningKey = (claim: number): string => `a!${number(claim)}`;
 export const dueKey = (runAt: number, sequence: number): string => `t!${number(runAt)}${number(sequence)}`;
@@ -86,9 +88,12 @@ export const queueOf = (readyKey: string): string => readyKey.split('!')[1] ?? '
 export const SPEC_SPAN = span('j');
 export const RUNNING_SPAN = span('a');
 export const COUNTERS_SPAN = span('c');
+export const SCHEDULES_SPAN = span('h');
 export const MARKS_SPAN = span('m!low');
 export const DUE_SPAN = span('t');
 export const markKey = (from: string): string => metaKey(`low!${from}`);
+
+export const scheduleOf = (key: string): string => key.slice(SCHEDULES_SPAN.from.length);
 
 /** The runAt of a due key. */
 export const dueAtOf = (key: string): number => numberAt(key, 2);

@@ -9,8 +9,8 @@ import {
   type JobState,
   type JobStatus,
 } from '../job/record.js';
-import { seal, sealText } from './integrity.js';
-import { endedKey, incomplete, placeOf, runningKey, specKey, statusKey } from './keys.js';
+import { seal, sealBytes, sealText } from './integrity.js';
+import { endedKey, incomplete, placeOf, runningKey, scheduleKey, specKey, statusKey } from './keys.js';
 import { sealRoster } from './roster.js';
 
 /** By how much the number of jobs in each state changes, in the order of {@link JOB_STATES}. */
@@ -144,6 +144,17 @@ export class Transaction {
   /** The jobs of the claim that have not left it, where others have. */
   keepClaim(claim: number, ids: readonly string[]): this {
     return this.keepRoster(runningKey(claim), ids);
+  }
+
+  /** A schedule as it is from here on: in the batch of the jobs that it enqueues. @param record Encoded. */
+  putSchedule(name: string, record: Uint8Array): this {
+    const key = scheduleKey(name);
+    this.#put(key, sealBytes(key, record));
+    return this;
+  }
+
+  removeSchedule(name: string): this {
+    return this.forget(scheduleKey(name));
   }
 
   /** A job that is not to be kept any longer; its roster is the caller's to change. */

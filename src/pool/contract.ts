@@ -12,6 +12,8 @@ export interface Task {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly payload: Uint8Array;
+  /** Of a job that a schedule enqueued: the tick that it is for. */
+  readonly scheduledFor?: number;
   /** From the handler's start; absent where there is no limit. */
   readonly timeoutMs?: number;
   /** How long a task that was told to stop may still take. */

@@ -23,6 +23,7 @@ export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: Conte
     queue: task.queue,
     attempt: task.attempt,
     maxAttempts: task.maxAttempts,
+    ...(task.scheduledFor !== undefined && { scheduledFor: task.scheduledFor }),
     get signal() {
       return links.signal;
     },

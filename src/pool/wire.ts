@@ -1,5 +1,6 @@
 /** Tasks and answers on their way to a thread and back: one buffer for a chunk, handed over instead of copied. */
 import { pack, unpack } from '../job/packer.js';
+import type { Draft } from '../job/record.js';
 import type { Answer } from './answer.js';
 import type { Task } from './contract.js';
 import type { ThreadTask } from './protocol.js';
@@ -13,12 +14,13 @@ type TaskTuple = readonly [
   maxAttempts: number,
   payload: Uint8Array,
   timeoutMs: number | undefined,
+  scheduledFor: number | undefined,
 ];
 
 export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
   return ownBytes(
     pack(
-      tasks.map(({ id, name, queue, attempt, maxAttempts, payload, timeoutMs }): TaskTuple => [
+      tasks.map(({ id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor }): TaskTuple => [
         id,
         name,
         queue,
@@ -26,6 +28,7 @@ export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
         maxAttempts,
         payload,
         timeoutMs,
+        scheduledFor,
       ]),
     ),
   );
@@ -34,9 +37,11 @@ export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
 export function decodeTasks(bytes: Uint8Array): ThreadTask[] {
   // The casts here are safe: both sides are of the same version of this file.
   const tuples = unpack(bytes) as TaskTuple[];
-  return tuples.map(([id, name, queue, attempt, maxAttempts, payload, timeoutMs]) => {
-    const task = { id, name, queue, attempt, maxAttempts, payload };
-    return timeoutMs === undefined ? task : { ...task, timeoutMs };
+  return tuples.map(([id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor]) => {
+    const task: Draft<ThreadTask> = { id, name, queue, attempt, maxAttempts, payload };
+    if (timeoutMs !== undefined) task.timeoutMs = timeoutMs;
+    if (scheduledFor !== undefined) task.scheduledFor = scheduledFor;
+    return task;
   });
 }
 

@@ -1,6 +1,6 @@
 /** One attempt of a job, as the executor carries it from step to step. */
 import type { Outcome } from '../job/outcome.js';
-import type { Job, JobState } from '../job/record.js';
+import type { Draft, Job, JobState } from '../job/record.js';
 import type { JobTypeSettings } from '../options.js';
 import type { Pool, Seat, StopReason, Task } from '../pool/contract.js';
 import type { Choice } from './backlog.js';
@@ -57,7 +57,7 @@ export function attemptOf({ choice, type, pool, seat }: Start): Attempt {
 
 /** What a pool gets of it. */
 export function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
-  const task = {
+  const task: Draft<Task> = {
     id: spec.id,
     name: spec.name,
     queue: spec.queue,
@@ -67,5 +67,7 @@ export function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
     graceMs: type.graceMs,
   };
   const timeoutMs = spec.timeoutMs ?? type.timeoutMs;
-  return timeoutMs === undefined ? task : { ...task, timeoutMs };
+  if (timeoutMs !== undefined) task.timeoutMs = timeoutMs;
+  if (spec.scheduledFor !== undefined) task.scheduledFor = spec.scheduledFor;
+  return task;
 }

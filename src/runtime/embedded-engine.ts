@@ -4,7 +4,7 @@
  */
 import { checkQueueName } from '../checks.js';
 import type { Clock } from '../clock.js';
-import type { JobSnapshot } from '../engine.js';
+import type { JobSnapshot } from '../job-handle.js';
 import { MillraceError } from '../errors.js';
 import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record.js';
 import { KEPT_FOR_EVER } from '../job/retention.js';

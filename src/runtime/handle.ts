@@ -1,5 +1,5 @@
 /** A job that was enqueued, as its caller holds it: everything is asked of the engine, by the job's id. */
-import type { JobHandle, JobSnapshot } from '../engine.js';
+import type { JobHandle, JobSnapshot } from '../job-handle.js';
 import { MillraceError } from '../errors.js';
 import type { JobState } from '../job/record.js';
 

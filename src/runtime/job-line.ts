@@ -32,6 +32,7 @@ type Fields = Record<string, unknown>;
 /** @returns a line's object; JSON leaves out what is `undefined`. */
 export function fieldsOf({ spec, status }: Job): Fields {
   const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
+  const { schedule, scheduledFor } = spec;
   const { state, attempt, runAt, startedAt, finishedAt, result, errors } = status;
   return {
     id,
@@ -43,6 +44,8 @@ export function fieldsOf({ spec, status }: Job): Fields {
     durability,
     maxAttempts,
     timeoutMs,
+    schedule,
+    scheduledFor,
     attempt,
     runAt,
     startedAt,
@@ -80,7 +83,9 @@ function isKeptByJson(value: unknown): boolean {
  * @throws MillraceError that says what was expected, and what came.
  */
 export function jobOf(line: Fields, sequence: number): Job {
-  const { id, name, queue, state, priority, enqueuedAt, durability, maxAttempts, timeoutMs, ...rest } = line;
+  const { id, name, queue, state, priority, enqueuedAt, durability, maxAttempts, timeoutMs, ...others } =
+    line;
+  const { schedule, scheduledFor, ...rest } = others;
   const spec: Draft<JobSpec> = {
     id: checkId(id),
     name: checkName(name, 'name'),
@@ -93,6 +98,8 @@ export function jobOf(line: Fields, sequence: number): Job {
   };
   if (maxAttempts !== undefined) spec.maxAttempts = integer(maxAttempts, 'maxAttempts', 1);
   if (timeoutMs !== undefined) spec.timeoutMs = integer(timeoutMs, 'timeoutMs', 1);
+  if (schedule !== undefined) spec.schedule = checkName(schedule, 'schedule');
+  if (scheduledFor !== undefined) spec.scheduledFor = integer(scheduledFor, 'scheduledFor', 0);
   return { spec, status: statusOf(rest, oneOf(state, 'state', STATES)) };
 }
 

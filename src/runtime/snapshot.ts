@@ -1,5 +1,5 @@
 /** A job as a caller sees it: decoded, and detached from everything. */
-import type { AttemptError, JobSnapshot } from '../engine.js';
+import type { AttemptError, JobSnapshot } from '../job-handle.js';
 import { decode } from '../job/codec.js';
 import { decodeError } from '../job/error-data.js';
 import type { Job } from '../job/record.js';
@@ -20,6 +20,8 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     priority: spec.priority,
     attempt: status.attempt,
     enqueuedAt: spec.enqueuedAt,
+    ...(spec.schedule !== undefined && { schedule: spec.schedule }),
+    ...(spec.scheduledFor !== undefined && { scheduledFor: spec.scheduledFor }),
     ...(runAt !== undefined && { runAt }),
     ...(startedAt !== undefined && { startedAt }),
     ...(finishedAt !== undefined && { finishedAt }),

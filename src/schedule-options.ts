@@ -1,0 +1,217 @@
+/** How an app describes a schedule: declared and documented here, and checked here, once. */
+import {
+  checkDurability,
+  checkInstant,
+  checkJobName,
+  checkName,
+  checkPriority,
+  checkQueueName,
+  integer,
+  oneOf,
+  positiveMs,
+} from './checks.js';
+import type { JobCatalogue, JobOverrides, JobPayload } from './define.js';
+import { invalidOption } from './errors.js';
+import { encode } from './job/codec.js';
+import { toMs, type Duration } from './job/duration.js';
+import {
+  MISFIRES,
+  OVERLAPS,
+  type Definition,
+  type Misfire,
+  type Overlap,
+  type RunOptions,
+} from './schedule/record.js';
+import { checkInterval, checkPattern, checkTimezone, localTimezone, type Timing } from './schedule/rhythm.js';
+
+/** When a schedule ticks. */
+export type ScheduleTiming =
+  | {
+      /**
+       * A cron pattern: `minute hour day-of-month month day-of-week`, with a field for seconds before them where there
+       * are six. Lists, ranges, steps, names (`JAN`, `MON`), `L` (the last day of the month; `5L`: its last Friday), `#`
+       * (`5#2`: its second Friday) and `W` (`15W`: the weekday nearest the 15th); where both day fields are given, either
+       * is enough. Or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`; or `@every 15m`, which is `every: '15m'`.
+       */
+      pattern: string;
+      /** The zone whose clocks the pattern speaks of, such as `'Europe/Berlin'`. Default: this machine's. */
+      timezone?: string;
+      every?: never;
+    }
+  | {
+      /** Ticks so long after the schedule was first stored, or at `startAt` where that is given, and then again and again. */
+      every: Duration;
+      pattern?: never;
+      timezone?: never;
+    };
+
+/** How long a schedule goes on, and what becomes of ticks that cannot be as they should. */
+export interface ScheduleLimits {
+  /** No tick before this instant (epoch milliseconds or a Date). */
+  startAt?: number | Date;
+  /** No tick at this instant or later. */
+  endAt?: number | Date;
+  /** The schedule is over after so many ticks that enqueued a job; integer ≥ 1. Default: no limit. */
+  maxRuns?: number;
+  /**
+   * Its jobs are due up to so long after their ticks, so that not all apps do the same thing in the same second. How
+   * long follows from the schedule's name and the tick. Default 0.
+   */
+  jitter?: Duration;
+  /**
+   * What becomes of ticks that were missed while the app was down, or because the clock was set forward: those that are
+   * over a minute late, and all but the last of those that are due at once. `'once'` (default): one job makes up for all of
+   * them, that of the last tick. `'all'`: each has its job, the oldest first. `'skip'`: none has.
+   */
+  misfire?: Misfire;
+  /** How many ticks `misfire: 'all'` makes up for at most, the last ones; integer from 1 to 10,000. Default 100. */
+  maxCatchUp?: number;
+  /** Ticks that are older than this are not made up for. Default: no limit; with `misfire: 'skip'` a minute. */
+  maxAge?: Duration;
+  /**
+   * What becomes of a tick while a job of an earlier one has not ended (it may still wait). `'allow'` (default): it has its
+   * job. `'skip'`: it has none. `'queue'`: it has its job when that one has ended; of several that wait so, the last
+   * does. `'cancelPrevious'`: that one is cancelled, and when it has ended the tick has its job.
+   */
+  overlap?: Overlap;
+}
+
+/** What is enqueued at each tick. */
+type ScheduledJob<Jobs extends JobCatalogue, Queue extends string> = {
+  [Name in keyof Jobs & string]: {
+    /** The job type. */
+    job: Name;
+    /** What its jobs have instead of their type's settings. */
+    options?: JobOverrides<Queue>;
+  } & (undefined extends JobPayload<Jobs[Name]>
+    ? { payload?: ScheduledPayload<JobPayload<Jobs[Name]>> }
+    : { payload: ScheduledPayload<JobPayload<Jobs[Name]>> });
+}[keyof Jobs & string];
+
+/**
+ * The payload, or a function that makes it for a tick (epoch milliseconds). A function is not stored: its schedule ticks
+ * while the code gives it, at `open()` or by `upsert()`.
+ */
+type ScheduledPayload<Payload> = Payload | ((scheduledFor: number) => Payload);
+
+/** A schedule: when it ticks, what is enqueued then, and how it copes with what gets in its way. */
+export type Schedule<
+  Jobs extends JobCatalogue = JobCatalogue,
+  Queue extends string = string,
+> = ScheduleTiming & ScheduleLimits & ScheduledJob<Jobs, Queue>;
+
+export interface ScheduleSettings {
+  readonly name: string;
+  readonly definition: Definition;
+  /** Where code makes the payload of each tick. */
+  readonly makePayload?: MakePayload;
+}
+
+export type MakePayload = (scheduledFor: number) => unknown;
+
+/** What a schedule can name. */
+export interface Known {
+  readonly types: ReadonlyMap<string, unknown>;
+  readonly queues: ReadonlyMap<string, unknown>;
+}
+
+/** Any schedule, whatever its types say: JavaScript may have passed it. */
+export type AnySchedule = Schedule<JobCatalogue, string>;
+
+const MAX_CATCH_UP = 10_000;
+const FIELDS: ReadonlySet<string> = new Set([
+  ...['job', 'payload', 'options', 'pattern', 'timezone', 'every', 'startAt', 'endAt'],
+  ...['maxRuns', 'jitter', 'misfire', 'maxCatchUp', 'maxAge', 'overlap'],
+]);
+
+/**
+ * @param option What a refusal calls it.
+ * @param now Epoch milliseconds.
+ * @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_JOB_UNKNOWN`, `MILLRACE_QUEUE_UNKNOWN`,
+ *   `MILLRACE_PAYLOAD_INVALID`
+ */
+export function checkSchedule(
+  name: string,
+  schedule: AnySchedule,
+  { types, queues }: Known,
+  { option, isDeclared, now }: { option: string; isDeclared: boolean; now: number },
+): ScheduleSettings {
+  checkName(name, 'the name of a schedule');
+  if (typeof schedule !== 'object' || schedule === null) throw invalidOption(option, 'an object', schedule);
+  const unknown = Object.keys(schedule).find((field) => !FIELDS.has(field));
+  if (unknown !== undefined)
+    throw invalidOption(`${option}.${unknown}`, `absent: a schedule has ${[...FIELDS].join(', ')}`, unknown);
+  const {
+    job,
+    misfire = 'once',
+    maxCatchUp = 100,
+    overlap = 'allow',
+    jitter = 0,
+    maxRuns,
+    maxAge,
+  } = schedule;
+  checkJobName(job, types, `\`${option}.job\` to be the name of a job type`);
+  const bounds = checkBounds(schedule, option);
+  // Safe: a payload that is a function could not be stored.
+  const payload = schedule.payload as unknown;
+  const isMade = typeof payload === 'function';
+  const definition: Definition = {
+    job,
+    ...(!isMade && { payload: encode(payload, `${option}.payload`) }),
+    timing: checkTiming(schedule, option, now),
+    ...bounds,
+    ...(maxRuns !== undefined && { maxRuns: integer(maxRuns, `${option}.maxRuns`, 1) }),
+    jitterMs: toMs(jitter, `${option}.jitter`),
+    misfire: oneOf(misfire, `${option}.misfire`, MISFIRES),
+    maxCatchUp: integer(maxCatchUp, `${option}.maxCatchUp`, 1, MAX_CATCH_UP),
+    ...(maxAge !== undefined && { maxAgeMs: positiveMs(maxAge, `${option}.maxAge`) }),
+    overlap: oneOf(overlap, `${option}.overlap`, OVERLAPS),
+    options: checkOverrides(schedule.options ?? {}, queues, `${option}.options`),
+    isDeclared,
+  };
+  return { name, definition, ...(isMade && { makePayload: payload as MakePayload }) };
+}
+
+function checkTiming({ pattern, timezone, every }: ScheduleTiming, option: string, now: number): Timing {
+  if (every !== undefined) {
+    if (pattern !== undefined)
+      throw invalidOption(`${option}.pattern`, 'absent where `every` is given', pattern);
+    if (timezone !== undefined)
+      throw invalidOption(
+        `${option}.timezone`,
+        'absent where `every` is given: an interval has none',
+        timezone,
+      );
+    return checkInterval(every, `${option}.every`);
+  }
+  const zone = timezone === undefined ? localTimezone() : checkTimezone(timezone, `${option}.timezone`);
+  return checkPattern(pattern, zone, `${option}.pattern`, now);
+}
+
+function checkBounds(
+  { startAt, endAt }: ScheduleLimits,
+  option: string,
+): Pick<Definition, 'startAt' | 'endAt'> {
+  const from = startAt === undefined ? undefined : checkInstant(startAt, `${option}.startAt`);
+  const to = endAt === undefined ? undefined : checkInstant(endAt, `${option}.endAt`);
+  if (from !== undefined && to !== undefined && to <= from)
+    throw invalidOption(`${option}.endAt`, 'later than `startAt`', endAt);
+  return { ...(from !== undefined && { startAt: from }), ...(to !== undefined && { endAt: to }) };
+}
+
+function checkOverrides(
+  { queue, priority, maxAttempts, timeout, durability, ...rest }: JobOverrides,
+  queues: ReadonlyMap<string, unknown>,
+  option: string,
+): RunOptions {
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined)
+    throw invalidOption(`${option}.${unknown}`, 'absent: jobs of a schedule have no such option', unknown);
+  return {
+    ...(queue !== undefined && { queue: checkQueueName(queue, queues, `${option}.queue`) }),
+    ...(priority !== undefined && { priority: checkPriority(priority, `${option}.priority`) }),
+    ...(maxAttempts !== undefined && { maxAttempts: integer(maxAttempts, `${option}.maxAttempts`, 1) }),
+    ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `${option}.timeout`) }),
+    ...(durability !== undefined && { durability: checkDurability(durability) }),
+  };
+}
