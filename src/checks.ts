@@ -83,3 +83,8 @@ export function oneOf<T extends string>(value: T, option: string, allowed: reado
   if (allowed.includes(value)) return value;
   throw invalidOption(option, allowed.map((one) => `'${one}'`).join(' or '), value);
 }
+
+export function boolean(value: boolean, option: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalidOption(option, 'true or false', value);
+}

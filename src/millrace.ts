@@ -17,6 +17,7 @@ import type { Announcer } from './runtime/announcer.js';
 import type { Assembly } from './runtime/assembly.js';
 import type { EmbeddedEngine } from './runtime/embedded-engine.js';
 import type { Transfer } from './runtime/transfer.js';
+import type { Schedules } from './schedules.js';
 import { closeOnSignals, type SignalSettings } from './signals.js';
 
 /** The queues of an app: those that `queues` names, or `default` alone. */
@@ -36,11 +37,14 @@ export class Millrace<
   readonly #engine: EmbeddedEngine;
   readonly #announcer: Announcer;
   readonly #transfer: Transfer;
+  readonly schedules: Schedules<Jobs, Queue>;
   /** Once closed, it has no use for signals. */
   #stopListening = (): void => {};
 
   private constructor({ engine, announcer, transfer }: Assembly) {
     this.#engine = engine;
+    // The engine's schedules know no types: what they enqueue was checked against the catalogue.
+    this.schedules = engine.schedules;
     this.#announcer = announcer;
     this.#transfer = transfer;
   }

@@ -3,7 +3,7 @@
  * comes out is settings: defaults filled in, durations in milliseconds.
  */
 import { availableParallelism } from 'node:os';
-import type { Clock } from './clock.js';
+import { systemClock, type Clock } from './clock.js';
 import type { JobCatalogue, JobOverrides, JobType, JobTypeOptions } from './define.js';
 import {
   checkConcurrency,
@@ -17,6 +17,7 @@ import {
   NAME_RULE,
   oneOf,
   positiveMs,
+  boolean,
 } from './checks.js';
 import { invalidOption } from './errors.js';
 import { backoffPolicy, type BackoffPolicy } from './job/backoff.js';
@@ -24,6 +25,7 @@ import { toMs, type Duration } from './job/duration.js';
 import type { Durability } from './job/record.js';
 import { retentionPolicy, type RetentionPolicy } from './job/retention.js';
 import type { Selection } from './queue/selector.js';
+import { checkSchedule, type Schedule, type ScheduleSettings } from './schedule-options.js';
 import { checkCloseOnSignals, type CloseOnSignals, type SignalSettings } from './signals.js';
 
 /** What the engine logs to; pino's loggers, `console` and most others fit. */
@@ -76,6 +78,14 @@ export interface MillraceOptions<Jobs extends JobCatalogue, Queue extends string
   threads?: ThreadOptions;
   /** What an acknowledged job survives: `'fsync'` (default) a power cut, `'os'` the death of the process. */
   durability?: Durability;
+  /**
+   * Schedules by name, stored when the engine is opened. What they were before goes on: see {@link Schedules.upsert}.
+   */
+  schedules?: { readonly [name: string]: Schedule<NoInfer<Jobs>, NoInfer<Queue>> };
+  /**
+   * Removes schedules that an earlier `open()` was given and this one is not. Default false: they go on, with a `warning`.
+   */
+  pruneSchedules?: boolean;
   /** How long `open()` waits for a previous owner of the directory. Default 0: it fails at once. */
   lockTimeout?: Duration;
   /**
@@ -139,6 +149,8 @@ export interface Settings {
   readonly threads: ThreadsSettings;
   readonly durability: Durability;
   readonly lockTimeoutMs: number;
+  readonly schedules: ReadonlyMap<string, ScheduleSettings>;
+  readonly pruneSchedules: boolean;
   /** Absent where signals are the app's affair. */
   readonly closeOnSignals?: SignalSettings;
 }
@@ -160,18 +172,36 @@ export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Se
   );
   if (queueSettings.size === 0) throw invalidOption('queues', 'at least one queue', queues);
   const signals = checkCloseOnSignals(options.closeOnSignals ?? false);
+  const types = new Map(
+    Object.entries(jobs).map(([name, type]) => [name, checkJobType(name, type, queueSettings)]),
+  );
   return {
     directory: checkDirectory(directory),
-    types: new Map(
-      Object.entries(jobs).map(([name, type]) => [name, checkJobType(name, type, queueSettings)]),
-    ),
+    types,
     queues: queueSettings,
     selection: oneOf(selection, 'selection', ['weighted', 'strict']),
     threads: checkThreads(threads),
     durability: checkDurability(options.durability ?? 'fsync'),
     lockTimeoutMs: toMs(options.lockTimeout ?? 0, 'lockTimeout'),
+    schedules: checkSchedules(options, { types, queues: queueSettings }),
+    pruneSchedules: boolean(options.pruneSchedules ?? false, 'pruneSchedules'),
     ...(signals && { closeOnSignals: signals }),
   };
+}
+
+function checkSchedules(
+  { schedules = {}, clock = systemClock }: MillraceOptions<JobCatalogue, string>,
+  known: Pick<Settings, 'types' | 'queues'>,
+): Settings['schedules'] {
+  if (typeof schedules !== 'object' || schedules === null)
+    throw invalidOption('schedules', 'an object with a schedule for each name', schedules);
+  const own = { isDeclared: true, now: clock.now() };
+  return new Map(
+    Object.entries(schedules).map(([name, schedule]) => [
+      name,
+      checkSchedule(name, schedule, known, { option: `schedules.${name}`, ...own }),
+    ]),
+  );
 }
 
 function checkQueue(name: string, queue: QueueOptions): QueueSettings {

@@ -76,29 +76,30 @@ export interface ScheduleLimits {
   overlap?: Overlap;
 }
 
-/** What is enqueued at each tick. */
-type ScheduledJob<Jobs extends JobCatalogue, Queue extends string> = {
-  [Name in keyof Jobs & string]: {
-    /** The job type. */
-    job: Name;
-    /** What its jobs have instead of their type's settings. */
-    options?: JobOverrides<Queue>;
-  } & (undefined extends JobPayload<Jobs[Name]>
-    ? { payload?: ScheduledPayload<JobPayload<Jobs[Name]>> }
-    : { payload: ScheduledPayload<JobPayload<Jobs[Name]>> });
-}[keyof Jobs & string];
-
 /**
  * The payload, or a function that makes it for a tick (epoch milliseconds). A function is not stored: its schedule ticks
  * while the code gives it, at `open()` or by `upsert()`.
  */
 type ScheduledPayload<Payload> = Payload | ((scheduledFor: number) => Payload);
 
-/** A schedule: when it ticks, what is enqueued then, and how it copes with what gets in its way. */
-export type Schedule<
-  Jobs extends JobCatalogue = JobCatalogue,
-  Queue extends string = string,
-> = ScheduleTiming & ScheduleLimits & ScheduledJob<Jobs, Queue>;
+/** When it ticks, which job is enqueued then, and how it copes with what gets in its way. */
+type Scheduled<Name extends string, Queue extends string> = ScheduleTiming &
+  ScheduleLimits & {
+    /** The job type. */
+    job: Name;
+    /** What its jobs have instead of their type's settings. */
+    options?: JobOverrides<Queue>;
+  };
+
+/** What `upsert()` takes behind the name: a schedule, with a payload where the job's handler takes one. */
+export type UpsertArguments<Name extends string, Payload, Queue extends string> = undefined extends Payload
+  ? [schedule: Scheduled<Name, Queue> & { payload?: ScheduledPayload<Payload> }]
+  : [schedule: Scheduled<Name, Queue> & { payload: ScheduledPayload<Payload> }];
+
+/** A schedule of any of an app's job types. */
+export type Schedule<Jobs extends JobCatalogue = JobCatalogue, Queue extends string = string> = {
+  [Name in keyof Jobs & string]: UpsertArguments<Name, JobPayload<Jobs[Name]>, Queue>[0];
+}[keyof Jobs & string];
 
 export interface ScheduleSettings {
   readonly name: string;
@@ -116,13 +117,13 @@ export interface Known {
 }
 
 /** Any schedule, whatever its types say: JavaScript may have passed it. */
-export type AnySchedule = Schedule<JobCatalogue, string>;
+export type AnySchedule = Schedule;
 
 const MAX_CATCH_UP = 10_000;
-const FIELDS: ReadonlySet<string> = new Set([
-  ...['job', 'payload', 'options', 'pattern', 'timezone', 'every', 'startAt', 'endAt'],
-  ...['maxRuns', 'jitter', 'misfire', 'maxCatchUp', 'maxAge', 'overlap'],
-]);
+const FIELDS =
+  'job payload options pattern timezone every startAt endAt maxRuns jitter misfire maxCatchUp maxAge overlap'.split(
+    ' ',
+  );
 
 /**
  * @param option What a refusal calls it.
@@ -138,9 +139,9 @@ export function checkSchedule(
 ): ScheduleSettings {
   checkName(name, 'the name of a schedule');
   if (typeof schedule !== 'object' || schedule === null) throw invalidOption(option, 'an object', schedule);
-  const unknown = Object.keys(schedule).find((field) => !FIELDS.has(field));
+  const unknown = Object.keys(schedule).find((field) => !FIELDS.includes(field));
   if (unknown !== undefined)
-    throw invalidOption(`${option}.${unknown}`, `absent: a schedule has ${[...FIELDS].join(', ')}`, unknown);
+    throw invalidOption(`${option}.${unknown}`, `absent: a schedule has ${FIELDS.join(', ')}`, unknown);
   const {
     job,
     misfire = 'once',
@@ -153,7 +154,7 @@ export function checkSchedule(
   checkJobName(job, types, `\`${option}.job\` to be the name of a job type`);
   const bounds = checkBounds(schedule, option);
   // Safe: a payload that is a function could not be stored.
-  const payload = schedule.payload as unknown;
+  const payload = schedule.payload;
   const isMade = typeof payload === 'function';
   const definition: Definition = {
     job,

@@ -1,8 +1,8 @@
 /** What can be asked of an engine's schedules, and what is told of one. */
-import type { JobCatalogue, JobResult } from './define.js';
+import type { JobCatalogue, JobPayload } from './define.js';
 import type { JobHandle } from './job-handle.js';
-import type { RunOutcome } from './schedule/record.js';
-import type { Schedule } from './schedule-options.js';
+import type { Misfire, Overlap, RunOutcome } from './schedule/record.js';
+import type { UpsertArguments } from './schedule-options.js';
 
 /** A job that a schedule has enqueued. */
 export interface ScheduleRun {
@@ -27,6 +27,11 @@ export interface ScheduleSnapshot {
   readonly pattern?: string;
   readonly timezone?: string;
   readonly everyMs?: number;
+  readonly startAt?: number;
+  readonly endAt?: number;
+  readonly maxRuns?: number;
+  readonly misfire: Misfire;
+  readonly overlap: Overlap;
   /** Its next ticks, the first one first; none while it is paused. */
   readonly upcoming: readonly number[];
   /** How many ticks have enqueued a job. */
@@ -46,7 +51,10 @@ export interface Schedules<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_JOB_UNKNOWN`, `MILLRACE_QUEUE_UNKNOWN`,
    *   `MILLRACE_PAYLOAD_INVALID`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
    */
-  upsert(name: string, schedule: Schedule<Jobs, Queue>): Promise<void>;
+  upsert<Name extends keyof Jobs & string>(
+    name: string,
+    ...rest: UpsertArguments<Name, JobPayload<Jobs[Name]>, Queue>
+  ): Promise<void>;
 
   /** All schedules by name. @param options `upcoming`: how many ticks to tell of each; integer from 0 to 1,000. Default 1. */
   list(options?: { upcoming?: number }): Promise<ScheduleSnapshot[]>;
@@ -65,5 +73,5 @@ export interface Schedules<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * for it, and `maxRuns` does not count it. Later ticks regard it as one that may overlap.
    * @throws MillraceError `MILLRACE_SCHEDULE_NOT_FOUND`, what `enqueue()` throws, and what a payload function throws
    */
-  runNow(name: string): Promise<JobHandle<keyof Jobs & string, JobResult<Jobs[keyof Jobs & string]>>>;
+  runNow(name: string): Promise<JobHandle>;
 }

@@ -44,6 +44,11 @@ interface Batch {
   readonly arrivals: Arrival[];
 }
 
+interface AddAllOptions {
+  readonly transaction?: Transaction;
+  readonly named?: ReadonlySet<JobSpec>;
+}
+
 export class Arrivals {
   readonly #links: ArrivalsLinks;
   #batch: Batch | undefined;
@@ -76,18 +81,15 @@ export class Arrivals {
 
   /**
    * All of them or none, in one write of their own.
-   * @param generation The journal's, where that ids are new was read from it.
+   * @param transaction What changes with them; bound to the journal's generation, where that ids are new was read from it.
    * @param named Those whose ids their caller chose.
    * @throws MillraceError where they are not committed.
    */
   async addAll(
     specs: readonly JobSpec[],
-    generation?: number,
-    named?: ReadonlySet<JobSpec>,
+    { transaction = new Transaction(), named }: AddAllOptions = {},
   ): Promise<Handle[]> {
     const { journal, clock, results, onAccepted, handleOf } = this.#links;
-    const transaction = new Transaction();
-    if (generation !== undefined) transaction.readIn(generation);
     const jobs: { readonly job: Job; readonly place: string | undefined }[] = [];
     const slices = new Slices(clock);
     for (const spec of specs) {

@@ -13,6 +13,8 @@ import type { Transaction } from '../journal/transaction.js';
 import type { EnqueueOptions, Settings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
+import { Alarm } from './alarm.js';
+import { Arrivals } from './arrivals.js';
 import { ArrivingIds } from './arriving-ids.js';
 import { Backlog } from './backlog.js';
 import { Compactor } from './compactor.js';
@@ -28,6 +30,8 @@ import { tellMissedEnds } from './missed-ends.js';
 import { Outage } from './outage.js';
 import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
+import type { ScheduleControl } from './schedule-control.js';
+import { Scheduling } from './scheduling.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
 import { strayQueues, strayTypes } from './strays.js';
@@ -58,6 +62,7 @@ export class EmbeddedEngine implements JobAccess {
   readonly #backlog: Backlog;
   readonly #dispatcher: Dispatcher;
   readonly #stager: Stager;
+  readonly #scheduling: Scheduling;
   readonly #pruner: Pruner;
   readonly #compactor: Compactor;
   readonly #control: Control;
@@ -98,9 +103,11 @@ export class EmbeddedEngine implements JobAccess {
       backlog: this.#backlog,
       onSettled: placed,
     });
+    const alarm = new Alarm(clock);
     this.#stager = new Stager({
       journal,
       clock,
+      alarm,
       // After a power cut a job may be listed as available as well, and be about to be claimed for that.
       isHeld: (id) => isHeld(id) || this.executor.has(id),
       onPromoted: placed,
@@ -132,16 +139,8 @@ export class EmbeddedEngine implements JobAccess {
       return start && this.executor.claimNew(start, job, record, change);
     };
     const arriving = new ArrivingIds();
-    this.#intake = new Intake({
-      journal,
-      clock,
-      settings,
-      arriving,
-      onAccepted,
-      claimNew,
-      results,
-      handleOf,
-    });
+    const arrivals = new Arrivals({ journal, clock, results, onAccepted, claimNew, handleOf });
+    this.#intake = new Intake({ journal, clock, settings, arriving, arrivals, handleOf });
     const onImported = (job: Job, place: string | undefined): void => {
       if (!hasEnded(job.status)) onAccepted(job, place);
     };
@@ -158,6 +157,18 @@ export class EmbeddedEngine implements JobAccess {
       stager: this.#stager,
       holds: this.#holds,
     });
+    this.#scheduling = new Scheduling({
+      settings,
+      journal,
+      clock,
+      alarm,
+      arrivals,
+      arriving,
+      onWarning,
+      cancel: (id) => this.cancel(id),
+      assertWritable: () => this.#assertWritable(),
+      assertOpen: () => this.#assertOpen(),
+    });
     this.#outage = new Outage({
       clock,
       suspend: async () =>
@@ -171,7 +182,7 @@ export class EmbeddedEngine implements JobAccess {
     journal.onFailure = (error) => this.#outage.begin(error);
   }
 
-  /** Makes orphans available again. */
+  /** Makes orphans available again, and stores the schedules that the code declares. */
   async recover(): Promise<void> {
     const { journal, clock, announcer, settings } = this.#parts;
     const { jobs, damaged } = await recover(journal, clock.now());
@@ -179,6 +190,7 @@ export class EmbeddedEngine implements JobAccess {
     for (const job of jobs) {
       this.#news.push(() => (hasEnded(job.status) ? announcer.cancelled(job) : announcer.rescued(job)));
     }
+    await this.#scheduling.declare();
     this.#drain.notice();
   }
 
@@ -189,6 +201,10 @@ export class EmbeddedEngine implements JobAccess {
     for (const tell of this.#news.splice(0)) tell();
     if (!this.#outage.error) this.#startLoops();
     this.#reporting = this.#reportStrays();
+  }
+
+  get schedules(): ScheduleControl {
+    return this.#scheduling.control;
   }
 
   /** There may be room or jobs that were not there before. */
@@ -307,7 +323,10 @@ export class EmbeddedEngine implements JobAccess {
     if (state === 'available' || state === 'running') this.#drain.notice(true);
     if (state === 'available') this.#backlog.add(job, place);
     else if (runAt !== undefined) this.#stager.notice(runAt);
-    else this.#pruner.notice(job);
+    else {
+      this.#pruner.notice(job);
+      this.#scheduling.notice(job);
+    }
     this.wake();
   }
 
@@ -343,6 +362,7 @@ export class EmbeddedEngine implements JobAccess {
     await this.#control.settleDoubts();
     await tellMissedEnds(journal, announcer.results, (id) => executor.has(id));
     await executor.resume(claims, error);
+    await this.#scheduling.reload();
   }
 
   #resume(): void {
@@ -351,7 +371,8 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async #stopLoops(): Promise<void> {
-    await Promise.all([this.#stager.stop(), this.#pruner.stop(), this.#compactor.stop()]);
+    const loops = [this.#scheduling, this.#stager, this.#pruner, this.#compactor];
+    await Promise.all(loops.map((loop) => loop.stop()));
   }
 
   /** By what the journal holds now. */
@@ -359,6 +380,7 @@ export class EmbeddedEngine implements JobAccess {
     // Not awaited by open(): a long backlog must not make it slow. It never rejects.
     void this.#backlog.load();
     this.#stager.start();
+    this.#scheduling.start();
     this.#compactor.start();
     this.#pruner.start();
     this.wake();

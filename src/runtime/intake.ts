@@ -1,19 +1,25 @@
 /** Takes new jobs: checks, encodes once, journals, and only then acknowledges. */
 import { checkJobName } from '../checks.js';
+import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
 import type { Draft, JobSpec } from '../job/record.js';
 import type { JobRead } from '../journal/job-reads.js';
+import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
-import { Arrivals, type ArrivalsLinks } from './arrivals.js';
+import type { Arrivals, ArrivalsLinks } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
 import type { Handle } from './handle.js';
 import { JobIds } from './job-ids.js';
 import { Slices } from './slices.js';
 
-export interface IntakeLinks extends ArrivalsLinks {
+export interface IntakeLinks {
+  readonly journal: Journal;
+  readonly clock: Clock;
   readonly settings: Settings;
+  readonly arrivals: Arrivals;
+  readonly handleOf: ArrivalsLinks['handleOf'];
   readonly arriving: ArrivingIds;
 }
 
@@ -28,12 +34,10 @@ export interface EnqueueItem {
 
 export class Intake {
   readonly #links: IntakeLinks;
-  readonly #arrivals: Arrivals;
   readonly #ids = new JobIds();
 
   constructor(links: IntakeLinks) {
     this.#links = links;
-    this.#arrivals = new Arrivals(links);
   }
 
   /** Resolves once the job is committed. @throws MillraceError where the job is refused. */
@@ -41,7 +45,7 @@ export class Intake {
     // What is thrown in here rejects it.
     return new Promise((resolve, reject) => {
       const spec = this.#spec(name, payload, options);
-      if (options.id === undefined) this.#arrivals.add(spec, resolve, reject);
+      if (options.id === undefined) this.#links.arrivals.add(spec, resolve, reject);
       else resolve(this.#commitOnce(spec));
     });
   }
@@ -58,7 +62,7 @@ export class Intake {
       if (slices.isOver) await slices.next();
     }
     const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
-    return named.size === 0 ? this.#arrivals.addAll(specs) : this.#commitAllOnce(specs, named);
+    return named.size === 0 ? this.#links.arrivals.addAll(specs) : this.#commitAllOnce(specs, named);
   }
 
   #specOf({ name, payload, options = NO_OPTIONS }: EnqueueItem, i: number): JobSpec {
@@ -118,7 +122,7 @@ export class Intake {
     named: ReadonlySet<JobSpec>,
     ids: readonly string[],
   ): Promise<Handle[]> {
-    const { journal } = this.#links;
+    const { journal, arrivals } = this.#links;
     const { generation } = journal;
     const reads = await journal.jobs(ids);
     const existing = new Map(ids.map((id, i) => [id, reads[i]]));
@@ -133,7 +137,8 @@ export class Intake {
     // Whoever asks for it hears that it outlives a power cut, whatever was asked for when it was made.
     if (specs.some(({ id, durability }) => durability === 'fsync' && isUnsynced(existing.get(id))))
       await journal.commit(new Transaction().withSync().readIn(generation));
-    return fresh.length > 0 ? this.#arrivals.addAll(fresh, generation, named) : [];
+    const transaction = new Transaction().readIn(generation);
+    return fresh.length > 0 ? arrivals.addAll(fresh, { transaction, named }) : [];
   }
 }
 

@@ -1,15 +1,17 @@
-/** Makes scheduled and retryable jobs available when they are due. One timer, for the first of them. */
-import type { Clock, Timer } from '../clock.js';
+/** Makes scheduled and retryable jobs available when they are due. */
+import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import type { Job } from '../job/record.js';
 import { promoted } from '../job/transitions.js';
 import type { IndexEntry, Journal } from '../journal/journal.js';
 import { DUE_SPAN, dueAtOf, dueKey, placeOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
+import type { Alarm, Bell } from './alarm.js';
 
 export interface StagerLinks {
   readonly journal: Journal;
   readonly clock: Clock;
+  readonly alarm: Alarm;
   /** Whether somebody is changing the job's state at this moment. */
   readonly isHeld: (id: string) => boolean;
   /** A job became available. */
@@ -18,8 +20,6 @@ export interface StagerLinks {
 }
 
 const PAGE = 500;
-/** While jobs are scheduled the clock is looked at this often, for it may be set forward. */
-const LOOK_EVERY_MS = 60_000;
 /** Before due jobs that could not be promoted are tried again. */
 const RETRY_MS = 1_000;
 
@@ -28,7 +28,7 @@ export class Stager {
   readonly #promoting = new Set<string>();
   /** Due entries whose job cannot be read: reported once, and left in the journal. */
   readonly #damaged = new Set<string>();
-  #timer: Timer | undefined;
+  readonly #bell: Bell;
   /** When the next job is due, as far as is known. */
   #nextAt = Infinity;
   #pass: Promise<void> | undefined;
@@ -36,6 +36,7 @@ export class Stager {
 
   constructor(links: StagerLinks) {
     this.#links = links;
+    this.#bell = links.alarm.bell(() => this.#begin());
   }
 
   start(): void {
@@ -46,7 +47,7 @@ export class Stager {
   /** Waits for a pass that is under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#timer?.cancel();
+    this.#bell.set(Infinity);
     await this.#pass;
   }
 
@@ -67,10 +68,8 @@ export class Stager {
   }
 
   #arm(): void {
-    this.#timer?.cancel();
-    if (this.#isStopped || this.#pass || this.#nextAt === Infinity) return;
-    const delayMs = Math.min(this.#nextAt - this.#links.clock.now(), LOOK_EVERY_MS);
-    this.#timer = this.#links.clock.setTimer(() => this.#begin(), delayMs);
+    const isIdle = !this.#isStopped && !this.#pass;
+    this.#bell.set(isIdle ? this.#nextAt : Infinity);
   }
 
   #begin(): void {

@@ -4,7 +4,7 @@
  */
 import type { Draft } from '../job/record.js';
 import type { Definition, Progress, Run, Schedule } from './record.js';
-import { rhythmOf } from './rhythm.js';
+import { rhythmOf, type Rhythm } from './rhythm.js';
 
 /** What is done so soon after its time was not missed: a restart, or an event loop that was busy, skips nothing. */
 export const ON_TIME_MS = 60_000;
@@ -157,11 +157,12 @@ export function setBack({ definition, progress }: Schedule, now: number): Progre
 /** The ticks that follow, the first of them the next; at most so many. */
 export function* upcoming({ definition, progress }: Schedule): Generator<number, undefined> {
   const { maxRuns = Infinity, timing, endAt } = definition;
-  const rhythm = rhythmOf(timing, progress.anchorAt);
   const left = maxRuns - countOf(progress);
+  let rhythm: Rhythm | undefined;
   let tick = progress.nextAt;
   for (let n = 0; n < left && tick !== undefined && isBefore(tick, endAt); n++) {
     yield tick;
+    rhythm ??= rhythmOf(timing, progress.anchorAt);
     tick = rhythm.after(tick);
   }
 }

@@ -96,8 +96,8 @@ export function checkInterval(every: Duration, option: string): Timing {
 export function checkTimezone(timezone: string, option: string): string {
   try {
     // A croner that is given a zone that does not exist says so when it is first asked.
-    new Intl.DateTimeFormat('en', { timeZone: timezone });
-    if (typeof timezone === 'string' && !/^[+-]/.test(timezone)) return timezone;
+    const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: timezone }).resolvedOptions();
+    if (typeof timezone === 'string' && !/^[+-]/.test(timeZone)) return timezone;
   } catch {
     // What it says does not say more.
   }

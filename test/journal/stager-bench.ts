@@ -6,6 +6,7 @@ import { enqueued } from '../../src/job/transitions.js';
 import { Journal } from '../../src/journal/journal.js';
 import type { Entry, KeyRange } from '../../src/journal/store.js';
 import { Transaction } from '../../src/journal/transaction.js';
+import { Alarm } from '../../src/runtime/alarm.js';
 import { Stager } from '../../src/runtime/stager.js';
 import { memoryDisk, type Disk } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
@@ -48,6 +49,7 @@ export class StagerBench {
     this.stager = new Stager({
       journal,
       clock: this.clock,
+      alarm: new Alarm(this.clock),
       isHeld: (id) => this.held.has(id),
       onPromoted: (job) => {
         this.jobs.set(job.spec.id, job);

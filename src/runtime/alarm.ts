@@ -1,0 +1,75 @@
+/**
+ * One timer for everybody who waits for an instant of the wall clock. It looks at the clock once a minute at least: a
+ * timer knows nothing of a clock that was set, and of a machine that slept.
+ */
+import type { Clock, Timer } from '../clock.js';
+
+/** While anybody waits. */
+const LOOK_EVERY_MS = 60_000;
+/** Less than this is how clocks are kept right. */
+const SET_BACK_MS = 1_000;
+
+/** What one of those who wait has of it. */
+export interface Bell {
+  /** When to ring next, once; `Infinity`: not at all. */
+  set(at: number): void;
+}
+
+interface Waiting {
+  at: number;
+  readonly ring: () => void;
+  readonly onSetBack: (() => void) | undefined;
+}
+
+export class Alarm {
+  readonly #clock: Clock;
+  readonly #waiting: Waiting[] = [];
+  #timer: Timer | undefined;
+  /** When it is for. */
+  #armedFor = Infinity;
+  #seenAt = -Infinity;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @param onSetBack Called where the clock is found to have been set back, while anybody waits. */
+  bell(ring: () => void, onSetBack?: () => void): Bell {
+    const waiting: Waiting = { at: Infinity, ring, onSetBack };
+    this.#waiting.push(waiting);
+    return {
+      set: (at) => {
+        waiting.at = at;
+        this.#arm();
+      },
+    };
+  }
+
+  #arm(): void {
+    const first = Math.min(...this.#waiting.map(({ at }) => at));
+    if (first === this.#armedFor) return;
+    this.#timer?.cancel();
+    this.#armedFor = first;
+    if (first === Infinity) return;
+    const now = this.#look();
+    this.#timer = this.#clock.setTimer(() => this.#fire(), Math.max(0, Math.min(first - now, LOOK_EVERY_MS)));
+  }
+
+  #fire(): void {
+    const now = this.#look();
+    this.#armedFor = Infinity;
+    const due = this.#waiting.filter(({ at }) => at <= now);
+    for (const waiting of due) waiting.at = Infinity;
+    for (const { ring } of due) ring();
+    this.#arm();
+  }
+
+  #look(): number {
+    const now = this.#clock.now();
+    const isSetBack = now < this.#seenAt - SET_BACK_MS;
+    this.#seenAt = now;
+    // In a step of its own, for whoever is told may set a bell.
+    if (isSetBack) queueMicrotask(() => this.#waiting.forEach(({ onSetBack }) => onSetBack?.()));
+    return now;
+  }
+}
