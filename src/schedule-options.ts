@@ -185,6 +185,8 @@ function checkTiming({ pattern, timezone, every }: ScheduleTiming, option: strin
       );
     return checkInterval(every, `${option}.every`);
   }
+  if (pattern === undefined)
+    throw invalidOption(option, "a schedule with a `pattern` such as '30 2 * * *', or `every`", pattern);
   const zone = timezone === undefined ? localTimezone() : checkTimezone(timezone, `${option}.timezone`);
   return checkPattern(pattern, zone, `${option}.pattern`, now);
 }

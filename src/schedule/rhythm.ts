@@ -1,6 +1,6 @@
 /** When a schedule ticks: a cron pattern in a time zone, which croner reads, or an interval. Pure but for croner. */
 import { Cron, type CronOptions } from 'croner';
-import { invalidOption, show } from '../errors.js';
+import { invalidOption, MillraceError, show } from '../errors.js';
 import { toMs, type Duration } from '../job/duration.js';
 
 /** A pattern in the zone whose clocks it speaks of, or a plain interval. */
@@ -79,9 +79,9 @@ export function checkPattern(pattern: string, timezone: string, option: string, 
   if (every !== undefined) return checkInterval(every as Duration, option);
   const timing = { pattern: text.replaceAll(/\s+/g, ' '), timezone };
   const problem = problemOf(timing.pattern);
-  if (problem !== undefined) throw invalidOption(option, PATTERN_RULE, `${pattern}: ${problem}`);
+  if (problem !== undefined) throw badPattern(option, pattern, problem);
   if (rhythmOf(timing, now).after(now) === undefined)
-    throw invalidOption(option, `${PATTERN_RULE}, that matches some day`, `${pattern}: it never does`);
+    throw badPattern(option, pattern, 'there is no such day');
   return timing;
 }
 
@@ -106,6 +106,11 @@ export function checkTimezone(timezone: string, option: string): string {
 
 /** The zone that this machine's clock is in. */
 export const localTimezone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+function badPattern(option: string, pattern: string, problem: string): MillraceError {
+  const message = `Expected \`${option}\` to be ${PATTERN_RULE}, got: ${show(pattern)}, and ${problem}`;
+  return new MillraceError('MILLRACE_OPTION_INVALID', message);
+}
 
 /** What is wrong with a pattern: croner does not say where, and counts days and months from 0. */
 function problemOf(pattern: string): string | undefined {
