@@ -8,8 +8,8 @@ import { rhythmOf, type Rhythm } from './rhythm.js';
 
 /** What is done so soon after its time was not missed: a restart, or an event loop that was busy, skips nothing. */
 export const ON_TIME_MS = 60_000;
-/** A pattern that was set back by more than this does not wait until the clock is again where it was. */
-const MAX_REST_MS = 86_400_000;
+/** A clock that is set back by more was wrong, and its new time counts at once: Vixie cron's rule, and its three hours. */
+const MAX_REST_MS = 10_800_000;
 /** How many ticks are looked for at once: a few milliseconds of work. */
 const CHUNK = 32;
 
@@ -141,7 +141,7 @@ export function resumed({ definition, progress }: Schedule, now: number): Progre
 
 /**
  * The clock was set back. What has ticked does not tick again, so a schedule rests until the clock is where it was; but
- * an interval not longer than itself, and a pattern not if it was set back by more than a day, for then it was wrong.
+ * an interval not longer than itself, and a pattern not where the clock was set back by hours.
  * @returns nothing where it just goes on.
  */
 export function setBack({ definition, progress }: Schedule, now: number): Progress | undefined {
