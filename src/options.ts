@@ -26,6 +26,7 @@ import type { Durability } from './job/record.js';
 import { retentionPolicy, type RetentionPolicy } from './job/retention.js';
 import type { Selection } from './queue/selector.js';
 import { checkSchedule, type Schedule, type ScheduleSettings } from './schedule-options.js';
+import type { Timing } from './schedule/rhythm.js';
 import { checkCloseOnSignals, type CloseOnSignals, type SignalSettings } from './signals.js';
 
 /** What the engine logs to; pino's loggers, `console` and most others fit. */
@@ -195,7 +196,7 @@ function checkSchedules(
 ): Settings['schedules'] {
   if (typeof schedules !== 'object' || schedules === null)
     throw invalidOption('schedules', 'an object with a schedule for each name', schedules);
-  const own = { isDeclared: true, now: clock.now() };
+  const own = { isDeclared: true, now: clock.now(), timings: new Map<string, Timing>() };
   return new Map(
     Object.entries(schedules).map(([name, schedule]) => [
       name,

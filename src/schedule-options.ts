@@ -125,9 +125,17 @@ const FIELDS =
     ' ',
   );
 
+export interface CheckContext {
+  /** What a refusal calls the schedule. */
+  readonly option: string;
+  readonly isDeclared: boolean;
+  /** Epoch milliseconds. */
+  readonly now: number;
+  /** Timings that are known to be right: to check one takes longer than all the rest, and thousands may share one. */
+  readonly timings?: Map<string, Timing>;
+}
+
 /**
- * @param option What a refusal calls it.
- * @param now Epoch milliseconds.
  * @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_JOB_UNKNOWN`, `MILLRACE_QUEUE_UNKNOWN`,
  *   `MILLRACE_PAYLOAD_INVALID`
  */
@@ -135,9 +143,10 @@ export function checkSchedule(
   name: string,
   schedule: AnySchedule,
   { types, queues }: Known,
-  { option, isDeclared, now }: { option: string; isDeclared: boolean; now: number },
+  context: CheckContext,
 ): ScheduleSettings {
   checkName(name, 'the name of a schedule');
+  const { option, isDeclared } = context;
   if (typeof schedule !== 'object' || schedule === null) throw invalidOption(option, 'an object', schedule);
   const unknown = Object.keys(schedule).find((field) => !FIELDS.includes(field));
   if (unknown !== undefined)
@@ -159,7 +168,7 @@ export function checkSchedule(
   const definition: Definition = {
     job,
     ...(!isMade && { payload: encode(payload, `${option}.payload`) }),
-    timing: checkTiming(schedule, option, now),
+    timing: checkTimingOnce(schedule, context),
     ...bounds,
     ...(maxRuns !== undefined && { maxRuns: integer(maxRuns, `${option}.maxRuns`, 1) }),
     jitterMs: toMs(jitter, `${option}.jitter`),
@@ -171,6 +180,14 @@ export function checkSchedule(
     isDeclared,
   };
   return { name, definition, ...(isMade && { makePayload: payload as MakePayload }) };
+}
+
+function checkTimingOnce(schedule: ScheduleTiming, { option, now, timings }: CheckContext): Timing {
+  const { pattern, timezone, every } = schedule;
+  const key = JSON.stringify([pattern, timezone, every]);
+  const timing = timings?.get(key) ?? checkTiming(schedule, option, now);
+  timings?.set(key, timing);
+  return timing;
 }
 
 function checkTiming({ pattern, timezone, every }: ScheduleTiming, option: string, now: number): Timing {

@@ -26,7 +26,7 @@ export class Scheduling {
   /** Takes what the journal holds, and stores what the code declares. */
   async declare(): Promise<void> {
     const { settings, journal, clock, onWarning } = this.#links;
-    const how = { prune: settings.pruneSchedules, now: clock.now() };
+    const how = { prune: settings.pruneSchedules, clock };
     const stored = await readSchedules(journal, onWarning);
     const { schedules, vanished } = await declareSchedules(journal, stored, settings.schedules, how);
     if (vanished.length > 0) onWarning(undeclared(vanished));

@@ -1,4 +1,5 @@
 /** The schedules that the journal holds when it is opened, brought together with those that the code declares. */
+import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { hasEnded } from '../job/record.js';
 import { pack } from '../job/packer.js';
@@ -8,6 +9,7 @@ import type { ScheduleSettings } from '../schedule-options.js';
 import { begun, redefined } from '../schedule/progress.js';
 import type { Definition, Schedule } from '../schedule/record.js';
 import { decodeSchedule, encodeSchedule } from '../schedule/record-format.js';
+import { Slices } from './slices.js';
 import type { EndedRun } from './ticker.js';
 
 /** How many are read, or written, at once. */
@@ -77,10 +79,12 @@ export async function declareSchedules(
   journal: Journal,
   stored: readonly Schedule[],
   declared: ReadonlyMap<string, ScheduleSettings>,
-  { prune, now }: { prune: boolean; now: number },
+  { prune, clock }: { prune: boolean; clock: Clock },
 ): Promise<Declared> {
   const known = new Map(stored.map((schedule) => [schedule.name, schedule]));
   const changed: Schedule[] = [];
+  const slices = new Slices(clock);
+  const now = clock.now();
   for (const { name, definition } of declared.values()) {
     const before = known.get(name);
     if (before && isSame(before.definition, definition)) continue;
@@ -88,6 +92,7 @@ export async function declareSchedules(
     const next = { name, definition, progress };
     known.set(name, next);
     changed.push(next);
+    if (slices.isOver) await slices.next();
   }
   const vanished = stored.filter(({ name, definition }) => definition.isDeclared && !declared.has(name));
   const removed = prune ? vanished : [];

@@ -78,10 +78,9 @@ export function checkPattern(pattern: string, timezone: string, option: string, 
   const every = EVERY.exec(text)?.[1];
   if (every !== undefined) return checkInterval(every as Duration, option);
   const timing = { pattern: text.replaceAll(/\s+/g, ' '), timezone };
-  const problem = problemOf(timing.pattern);
-  if (problem !== undefined) throw badPattern(option, pattern, problem);
-  if (rhythmOf(timing, now).after(now) === undefined)
-    throw badPattern(option, pattern, 'there is no such day');
+  const rhythm = readRhythm(timing);
+  if (!rhythm) throw badPattern(option, pattern, problemOf(timing.pattern));
+  if (rhythm.after(now) === undefined) throw badPattern(option, pattern, 'there is no such day');
   return timing;
 }
 
@@ -113,8 +112,7 @@ function badPattern(option: string, pattern: string, problem: string): MillraceE
 }
 
 /** What is wrong with a pattern: croner does not say where, and counts days and months from 0. */
-function problemOf(pattern: string): string | undefined {
-  if (isReadable(pattern)) return undefined;
+function problemOf(pattern: string): string {
   if (pattern.startsWith('@')) return 'there is no such name';
   const fields = pattern.split(' ');
   if (fields.length !== 5 && fields.length !== 6)
@@ -126,12 +124,16 @@ function problemOf(pattern: string): string | undefined {
   return at < 0 ? 'its fields do not go together' : `${show(fields[at])} is no ${names[at]}`;
 }
 
-function isReadable(pattern: string): boolean {
+const isReadable = (pattern: string): boolean => readRhythm({ pattern, timezone: 'UTC' }) !== undefined;
+
+/** Its rhythm, where the pattern can be read. */
+function readRhythm(timing: CronTiming): Rhythm | undefined {
   // To croner a text with a colon is a date.
-  if (pattern.includes(':')) return false;
+  if (timing.pattern.includes(':')) return undefined;
   try {
-    return new Cron(pattern, RULES) instanceof Cron;
+    return cronRhythm(timing);
   } catch {
-    return false;
+    // What croner says would not help: see problemOf().
+    return undefined;
   }
 }

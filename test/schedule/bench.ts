@@ -116,7 +116,7 @@ export class ScheduleBench {
 
   async #open(store: KillableStore, schedules: Schedules): Promise<void> {
     const hold = inlineJob((_payload: unknown, job: JobContext) => this.#hold(job), { grace: 1 });
-    const quick = inlineJob((_payload: unknown, job: JobContext) => void this.#tell(job));
+    const quick = inlineJob((_payload: unknown, job: JobContext) => this.#tell(job));
     const jobs = { work: hold, quick };
     const announcer = new Announcer(recordingLogger());
     announcer.emitter.on('warning', (error) => void this.warnings.push(error));
