@@ -69,10 +69,9 @@ export class Scheduler {
 
   /** Begins with what the journal holds: nothing else is known of any schedule. */
   load(schedules: readonly Schedule[]): void {
-    this.timetable.clear();
     this.#endedRuns.clear();
     this.#reasons.clear();
-    for (const schedule of schedules) this.committed(schedule);
+    this.timetable.fill(schedules.map((schedule) => ({ schedule, at: timeOf(schedule) })));
   }
 
   start(): void {
@@ -137,7 +136,10 @@ export class Scheduler {
 
   #arm(): void {
     if (this.#isStopped) return;
-    const nextAt = this.#isAwake ? -Infinity : this.timetable.nextAt;
+    const due = this.timetable.due(this.#links.clock.now(), PAGE);
+    // Whoever holds what is due wakes this loop.
+    const isLeft = due.length > 0 && due.every((name) => this.holds.has(name));
+    const nextAt = this.#isAwake ? -Infinity : isLeft ? Infinity : this.timetable.nextAt;
     this.#bell.set(Math.max(nextAt, this.#retryAt));
   }
 
@@ -256,8 +258,8 @@ export class Scheduler {
     const schedules = this.timetable.all();
     const left = schedules.filter((schedule) => setBack(schedule, now)).map(({ name }) => name);
     this.#leftBehind = new Set(left);
-    const behindMs = Math.max(0, ...schedules.map(({ progress }) => progress.decidedAt - now));
-    const warning = clockSetBack(behindMs, left);
+    const decidedAt = schedules.reduce((latest, { progress }) => Math.max(latest, progress.decidedAt), 0);
+    const warning = clockSetBack(decidedAt - now, left);
     if (warning) this.#links.onWarning(warning);
     this.wake();
   }

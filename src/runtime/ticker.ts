@@ -43,15 +43,20 @@ export async function tick(
   slices: Slices,
 ): Promise<Step> {
   const specs: JobSpec[] = [];
-  const enqueue = (next: Schedule, ticks: readonly number[]): Schedule => {
-    const own = ticks.map((at) => jobs.specOf(next, at, { id: tickId(next.name, at) }));
-    specs.push(...own);
-    return { ...next, progress: started(next, own.map(runOf)) };
+  const enqueue = async (next: Schedule, ticks: readonly number[]): Promise<Schedule> => {
+    const runs: Run[] = [];
+    for (const at of ticks) {
+      const id = tickId(next.name, at);
+      specs.push(jobs.specOf(next, at, { id }));
+      runs.push({ jobId: id, scheduledFor: at });
+      if (slices.isOver) await slices.next();
+    }
+    return { ...next, progress: started(next, runs) };
   };
   let next = schedule;
   let hasMissed = false;
   const ready = readyTick(next);
-  if (ready !== undefined) next = enqueue({ ...next, progress: dequeued(next.progress) }, [ready]);
+  if (ready !== undefined) next = await enqueue({ ...next, progress: dequeued(next.progress) }, [ready]);
   const fresh = setBack(next, now);
   if (fresh) next = { ...next, progress: fresh };
   const { nextAt = Infinity } = next.progress;
@@ -59,7 +64,7 @@ export async function tick(
     const due = await dueOf(next, now, slices);
     const { ticks, progress } = planned(next, due, now);
     hasMissed = due[0] !== nextAt && now - nextAt > ON_TIME_MS;
-    next = enqueue({ ...next, progress }, ticks);
+    next = await enqueue({ ...next, progress }, ticks);
   }
   return { before, schedule: next, specs, hasMissed };
 }
@@ -81,8 +86,6 @@ export function renamed(step: Step, taken: ReadonlySet<string>, newId: () => str
   const own = specs.map((spec) => ({ ...spec, id: nameOf(spec.id) }));
   return { ...step, specs: own, schedule: schedule === before ? schedule : { ...schedule, progress } };
 }
-
-const runOf = ({ id, scheduledFor = 0 }: JobSpec): Run => ({ jobId: id, scheduledFor });
 
 /** The oldest first. */
 async function dueOf(schedule: Schedule, now: number, slices: Slices): Promise<number[]> {

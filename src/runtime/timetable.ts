@@ -3,11 +3,12 @@ import type { Schedule } from '../schedule/record.js';
 
 interface Entry {
   readonly schedule: Schedule;
+  /** When it is to be looked after next; `Infinity`: not at all. */
   readonly at: number;
 }
 
 export class Timetable {
-  readonly #entries = new Map<string, Entry>();
+  #entries = new Map<string, Entry>();
   /** Those with a time, the first one first. */
   #agenda: Entry[] = [];
 
@@ -21,7 +22,6 @@ export class Timetable {
     return schedules.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** @param at When it is to be looked after next; `Infinity`: not at all. */
   put(schedule: Schedule, at: number): void {
     this.remove(schedule.name);
     const entry = { schedule, at };
@@ -36,9 +36,10 @@ export class Timetable {
     if (entry.at < Infinity) this.#agenda.splice(this.#placeOf(entry), 1);
   }
 
-  clear(): void {
-    this.#entries.clear();
-    this.#agenda = [];
+  /** These, and no others. */
+  fill(entries: readonly Entry[]): void {
+    this.#entries = new Map(entries.map((entry) => [entry.schedule.name, entry]));
+    this.#agenda = entries.filter(({ at }) => at < Infinity).sort((a, b) => (isBefore(a, b) ? -1 : 1));
   }
 
   /** When the first is to be looked after. */
