@@ -7,6 +7,7 @@ import { latency } from './latency.js';
 import { mixed } from './mixed.js';
 import { native } from './native.js';
 import { payload } from './payload.js';
+import { schedules } from './schedules.js';
 import type { Scenario } from './stage.js';
 import { throughput } from './throughput.js';
 
@@ -20,4 +21,5 @@ export const SCENARIOS: readonly Scenario[] = [
   native,
   backlog,
   payload,
+  schedules,
 ];
