@@ -19,7 +19,6 @@ export interface SchedulesTurn {
 export interface SchedulesAnswer {
   /** CPU time per second of wall time. */
   readonly cpuMsPerSec: number;
-  readonly heapMb: number;
   readonly latenessMs: readonly number[];
 }
 
@@ -48,8 +47,7 @@ serve(async ({ engine, directory, idle, ticks }: SchedulesSetup) => {
     await sleep(forMs);
     const { user, system } = process.cpuUsage(used);
     const seconds = (performance.now() - startedAt) / 1_000;
-    const heapMb = process.memoryUsage().heapUsed / 1e6;
-    return { cpuMsPerSec: (user + system) / 1_000 / seconds, heapMb, latenessMs };
+    return { cpuMsPerSec: (user + system) / 1_000 / seconds, latenessMs };
   }
   return { turn, stop: () => mill.close({ timeout: 0 }) };
 });

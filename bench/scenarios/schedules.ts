@@ -34,7 +34,6 @@ export const schedules: Scenario = {
         const lateness = answers.flatMap(({ latenessMs }) => latenessMs);
         return {
           cpuMsPerSec: round(median(answers.map(({ cpuMsPerSec }) => cpuMsPerSec))),
-          heapMb: round(median(answers.map(({ heapMb }) => heapMb))),
           ...(lateness.length > 0 && {
             ticks: lateness.length,
             lateP50Ms: round(quantile(lateness, 0.5)),
