@@ -169,7 +169,8 @@ export class Scheduler {
     // Who holds one wakes this loop afterwards.
     const free = [...names].filter((name) => !this.holds.has(name)).slice(0, PAGE);
     if (free.length === 0) return false;
-    const advance = this.#advance(free, now, missed);
+    // Not before they are held: a payload function may call for a change of its own schedule.
+    const advance = Promise.resolve().then(() => this.#advance(free, now, missed));
     await Promise.all(free.map((name) => this.holds.hold(name, () => advance)));
     return true;
   }
