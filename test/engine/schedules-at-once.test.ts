@@ -9,7 +9,10 @@ const hourly = { job: 'work', payload: 'one', every: '1h' } as const;
 
 /** All that is known of the engine's schedules but what became of their jobs, which may be on its way. */
 async function listed({ schedules }: Pick<Millrace, 'schedules'>) {
-  return (await schedules.list({ upcoming: 2 })).map(({ lastRun: _, ...schedule }) => schedule);
+  return (await schedules.list({ upcoming: 2 })).map((schedule) => {
+    const { lastRun: _, ...others } = schedule;
+    return others;
+  });
 }
 
 /** The schedules, which the journal has as the engine had them in memory. */
@@ -114,7 +117,7 @@ describe.each(['pause', 'remove'] as const)('a payload function can %s its own s
     const { options, clock, runs, closing } = own;
     const { promise: begun, resolve: begin } = deferred();
     const { promise: ended, resolve: end } = deferred();
-    const slow = inlineJob((_: unknown) => {
+    const slow = inlineJob(() => {
       begin();
       return ended;
     });
