@@ -125,7 +125,7 @@ export class Scheduler {
     this.timetable.put(schedule, isHeld ? this.#links.clock.now() + RETRY_MS : timeOf(schedule));
   }
 
-  /** It may be able to tick, whatever kept it from that. */
+  /** It may be able to tick, whatever kept it from that. To be called before {@link committed}. */
   release(name: string): void {
     this.#reasons.delete(name);
   }
