@@ -50,7 +50,8 @@ export function checkJobName<Type>(
   throw new MillraceError('MILLRACE_JOB_UNKNOWN', `Expected ${expected} (${known}), got: ${show(name)}`);
 }
 
-export const checkDurability = (value: Durability): Durability => oneOf(value, 'durability', ['fsync', 'os']);
+export const checkDurability = (value: Durability, option = 'durability'): Durability =>
+  oneOf(value, option, ['fsync', 'os']);
 export const checkPriority = (value: number, option: string): number =>
   integer(value, option, MIN_PRIORITY, MAX_PRIORITY);
 export const checkConcurrency = (value: number | undefined, option: string): number =>

@@ -12,16 +12,13 @@ import type { JobHandle, JobSnapshot } from './job-handle.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { BackupReport } from './journal/backup.js';
 import type { JournalReport, RepairReport } from './journal/report.js';
-import { checkDirectory, checkMany, checkOptions, type MillraceOptions } from './options.js';
+import { checkDirectory, checkMany, checkOptions, type MillraceOptions, type QueueNames } from './options.js';
 import type { Announcer } from './runtime/announcer.js';
 import type { Assembly } from './runtime/assembly.js';
 import type { EmbeddedEngine } from './runtime/embedded-engine.js';
 import type { Transfer } from './runtime/transfer.js';
 import type { Schedules } from './schedules.js';
 import { closeOnSignals, type SignalSettings } from './signals.js';
-
-/** The queues of an app: those that `queues` names, or `default` alone. */
-type QueueNames<Queue extends string> = [Queue] extends [never] ? 'default' : Queue;
 
 /** The engine's handles know no types: a job's result was encoded by the handler of its name, whose result this is. */
 type HandleOf<Jobs extends JobCatalogue, Name extends keyof Jobs & string> = JobHandle<

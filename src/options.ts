@@ -63,6 +63,9 @@ export interface ThreadOptions {
   execArgv?: readonly string[];
 }
 
+/** The queues of an app: those that `queues` names, or `default` alone. */
+export type QueueNames<Queue extends string> = [Queue] extends [never] ? 'default' : Queue;
+
 /** What `Millrace.open()` takes. */
 export interface MillraceOptions<Jobs extends JobCatalogue, Queue extends string> {
   /** The journal's directory; made with mode 0700 where it does not exist. A local disk, one engine at a time. */
@@ -82,7 +85,7 @@ export interface MillraceOptions<Jobs extends JobCatalogue, Queue extends string
   /**
    * Schedules by name, stored when the engine is opened. What they were before goes on: see {@link Schedules.upsert}.
    */
-  schedules?: { readonly [name: string]: Schedule<NoInfer<Jobs>, NoInfer<Queue>> };
+  schedules?: { readonly [name: string]: Schedule<NoInfer<Jobs>, QueueNames<NoInfer<Queue>>> };
   /**
    * Removes schedules that an earlier `open()` was given and this one is not. Default false: they go on, with a `warning`.
    */

@@ -120,6 +120,8 @@ export interface Known {
 export type AnySchedule = Schedule;
 
 const MAX_CATCH_UP = 10_000;
+/** From then on croner finds no tick any more. */
+const YEAR_10000 = Date.UTC(10_000, 0);
 const FIELDS =
   'job payload options pattern timezone every startAt endAt maxRuns jitter misfire maxCatchUp maxAge overlap'.split(
     ' ',
@@ -148,11 +150,12 @@ export function checkSchedule(
   checkName(name, 'the name of a schedule');
   const { option, isDeclared } = context;
   if (typeof schedule !== 'object' || schedule === null) throw invalidOption(option, 'an object', schedule);
-  const unknown = Object.keys(schedule).find((field) => !FIELDS.includes(field));
-  if (unknown !== undefined)
-    throw invalidOption(`${option}.${unknown}`, `absent: a schedule has ${FIELDS.join(', ')}`, unknown);
+  const unknown = Object.entries(schedule).find(([field]) => !FIELDS.includes(field));
+  if (unknown)
+    throw invalidOption(`${option}.${unknown[0]}`, `absent: a schedule has ${FIELDS.join(', ')}`, unknown[1]);
   const {
     job,
+    options = {},
     misfire = 'once',
     maxCatchUp = 100,
     overlap = 'allow',
@@ -176,7 +179,7 @@ export function checkSchedule(
     maxCatchUp: integer(maxCatchUp, `${option}.maxCatchUp`, 1, MAX_CATCH_UP),
     ...(maxAge !== undefined && { maxAgeMs: positiveMs(maxAge, `${option}.maxAge`) }),
     overlap: oneOf(overlap, `${option}.overlap`, OVERLAPS),
-    options: checkOverrides(schedule.options ?? {}, queues, `${option}.options`),
+    options: checkOverrides(options, queues, `${option}.options`),
     isDeclared,
   };
   return { name, definition, ...(isMade && { makePayload: payload as MakePayload }) };
@@ -213,6 +216,8 @@ function checkBounds(
   option: string,
 ): Pick<Definition, 'startAt' | 'endAt'> {
   const from = startAt === undefined ? undefined : checkInstant(startAt, `${option}.startAt`);
+  if (from !== undefined && from >= YEAR_10000)
+    throw invalidOption(`${option}.startAt`, 'before the year 10000', startAt);
   const to = endAt === undefined ? undefined : checkInstant(endAt, `${option}.endAt`);
   if (from !== undefined && to !== undefined && to <= from)
     throw invalidOption(`${option}.endAt`, 'later than `startAt`', endAt);
@@ -220,18 +225,25 @@ function checkBounds(
 }
 
 function checkOverrides(
-  { queue, priority, maxAttempts, timeout, durability, ...rest }: JobOverrides,
+  overrides: JobOverrides,
   queues: ReadonlyMap<string, unknown>,
   option: string,
 ): RunOptions {
-  const [unknown] = Object.keys(rest);
-  if (unknown !== undefined)
-    throw invalidOption(`${option}.${unknown}`, 'absent: jobs of a schedule have no such option', unknown);
+  if (typeof overrides !== 'object' || overrides === null)
+    throw invalidOption(option, 'an object', overrides);
+  const { queue, priority, maxAttempts, timeout, durability, ...rest } = overrides;
+  const [unknown] = Object.entries(rest);
+  if (unknown)
+    throw invalidOption(
+      `${option}.${unknown[0]}`,
+      'absent: jobs of a schedule have no such option',
+      unknown[1],
+    );
   return {
     ...(queue !== undefined && { queue: checkQueueName(queue, queues, `${option}.queue`) }),
     ...(priority !== undefined && { priority: checkPriority(priority, `${option}.priority`) }),
     ...(maxAttempts !== undefined && { maxAttempts: integer(maxAttempts, `${option}.maxAttempts`, 1) }),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `${option}.timeout`) }),
-    ...(durability !== undefined && { durability: checkDurability(durability) }),
+    ...(durability !== undefined && { durability: checkDurability(durability, `${option}.durability`) }),
   };
 }

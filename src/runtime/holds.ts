@@ -3,7 +3,7 @@
  * else may claim or promote the job in between.
  */
 export class Holds {
-  readonly #held = new Map<string, Promise<unknown>>();
+  readonly #held = new Map<string, Promise<void>>();
 
   has(id: string): boolean {
     return this.#held.size > 0 && this.#held.has(id);
@@ -11,18 +11,19 @@ export class Holds {
 
   /** Resolves once nobody holds the job. */
   async free(id: string): Promise<void> {
-    // What the holder came to is the holder's to tell.
-    while (this.#held.has(id)) await this.#held.get(id)?.catch(() => {});
+    while (this.#held.has(id)) await this.#held.get(id);
   }
 
   /** To be called while nobody holds the job. */
   async hold<Value>(id: string, work: () => Promise<Value>): Promise<Value> {
-    const held = work();
-    this.#held.set(id, held);
+    let release = (): void => {};
+    // Before the work begins, which may call somebody who wants to hold it, too.
+    this.#held.set(id, new Promise((resolve) => (release = resolve)));
     try {
-      return await held;
+      return await work();
     } finally {
       this.#held.delete(id);
+      release();
     }
   }
 }

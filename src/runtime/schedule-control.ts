@@ -47,10 +47,7 @@ export class ScheduleControl {
       const before = scheduler.timetable.get(name);
       const progress = before ? redefined(before, definition, now) : begun(definition, now);
       const next = { name, definition, progress };
-      await this.#put(next, () => {
-        jobs.setMaker(name, makePayload);
-        scheduler.release(name);
-      });
+      await this.#put(next, () => jobs.setMaker(name, makePayload));
     });
   }
 
@@ -103,6 +100,8 @@ export class ScheduleControl {
       const next = { ...schedule, progress: started(schedule, [{ jobId: spec.id, scheduledFor }]) };
       const transaction = this.#transaction().putSchedule(name, encodeSchedule(next));
       const [handle] = await arrivals.addAll([spec], { transaction });
+      // What makes a job now can make that of a tick.
+      scheduler.release(name);
       scheduler.committed(next);
       // Safe: there is one for each.
       return handle as Handle;
@@ -121,6 +120,7 @@ export class ScheduleControl {
     const { journal, scheduler } = this.#links;
     await journal.commit(this.#transaction().putSchedule(schedule.name, encodeSchedule(schedule)));
     onCommit();
+    scheduler.release(schedule.name);
     scheduler.committed(schedule);
   }
 

@@ -124,7 +124,7 @@ export class Scheduler {
     this.timetable.put(schedule, isHeld ? this.#links.clock.now() + RETRY_MS : timeOf(schedule));
   }
 
-  /** It may be able to tick, whatever kept it from that. */
+  /** It may be able to tick, whatever kept it from that. To be called before {@link committed}. */
   release(name: string): void {
     this.#reasons.delete(name);
   }
@@ -171,7 +171,8 @@ export class Scheduler {
     // Who holds one wakes this loop afterwards.
     const free = [...names].filter((name) => !this.holds.has(name)).slice(0, PAGE);
     if (free.length === 0) return false;
-    const advance = this.#advance(free, now, missed);
+    // Not before they are held: a payload function may call for a change of its own schedule.
+    const advance = Promise.resolve().then(() => this.#advance(free, now, missed));
     await Promise.all(free.map((name) => this.holds.hold(name, () => advance)));
     return true;
   }

@@ -7,6 +7,7 @@ import { sealBytes, sealText } from '../../src/journal/integrity.js';
 import { FORMAT_VERSION } from '../../src/journal/format.js';
 import type { Journal } from '../../src/journal/journal.js';
 import { metaKey, statusKey } from '../../src/journal/keys.js';
+import { Transaction } from '../../src/journal/transaction.js';
 import type { Disk, DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 import {
@@ -23,9 +24,9 @@ import {
 } from './harness.js';
 
 const CORRUPT = { code: 'MILLRACE_JOURNAL_CORRUPT' };
-const isIndex = (key: string): boolean => /^[rtaf]!/.test(key);
+const isIndex = (key: string): boolean => /^[rtafh]!/.test(key);
 
-/** A journal with a job in every place, closed. */
+/** A journal with a job in every place, and a schedule, closed. */
 async function fill(disk: Disk): Promise<void> {
   const { journal } = await openOn(disk);
   const [, , job = jobOf(3), other = jobOf(4)] = await enqueue(
@@ -35,6 +36,7 @@ async function fill(disk: Disk): Promise<void> {
   );
   await claim(journal, job);
   await move(journal, other, cancelled(other.status, NOW));
+  await journal.commit(new Transaction().putSchedule('nightly', Uint8Array.of(1, 2, 3)));
   await journal.close();
 }
 
@@ -59,6 +61,7 @@ async function readAll(
     await dueIds(journal),
     await runningIds(journal),
     await endedIds(journal, 'cancelled'),
+    (await journal.schedules(undefined, 10)).schedules.map(({ name }) => name),
   ];
   return {
     reads: reads.map((read) => (read instanceof MillraceError ? read.code : plain(read))),
@@ -185,6 +188,22 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
     await expect(openOn(disk)).rejects.toMatchObject({ code: 'MILLRACE_JOURNAL_FORMAT' });
     await write(FORMAT_VERSION);
     expect(await readyIds((await openOn(disk)).journal)).toHaveLength(2);
+  });
+
+  test(`${name}: a journal of format 4, which had no schedules, becomes one of this format`, async () => {
+    const disk = await createDisk();
+    await fill(disk);
+    const key = metaKey('format');
+    await tamper(disk, (other) => (other === key ? sealText(key, '4') : undefined));
+    const { journal } = await openOn(disk);
+    expect(await readyIds(journal)).toHaveLength(2);
+    await journal.close();
+    const values: Uint8Array[] = [];
+    await tamper(disk, (other, value) => {
+      if (other === key) values.push(value);
+      return undefined;
+    });
+    expect(plain(values)).toEqual([plain(sealText(key, String(FORMAT_VERSION)))]);
   });
 
   test.each([1, 2, 3])(

@@ -20,6 +20,8 @@ const FULL: JobSpec = {
   durability: 'fsync',
   maxAttempts: 7,
   timeoutMs: 1_500,
+  schedule: 'nightly/reports',
+  scheduledFor: NOW + 4,
   payload: Uint8Array.of(0, 255, 1),
 };
 
@@ -53,6 +55,35 @@ export function recordSuite(name: string, createDisk: DiskFactory): void {
     ]);
     expect(plain(await journal.job('nobody'))).toBeUndefined();
     expect(plain(await journal.jobs([]))).toStrictEqual([]);
+  });
+
+  test(`${name}: schedules are read by name, page by page, as they were put last`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const put = new Transaction();
+    for (const [i, schedule] of ['c', 'a', 'e', 'b.x', 'd'].entries())
+      put.putSchedule(schedule, Uint8Array.of(i));
+    await journal.commit(put);
+    const change = new Transaction()
+      .putSchedule('a', Uint8Array.of(7))
+      .removeSchedule('d')
+      .removeSchedule('x');
+    await journal.commit(change);
+    await journal.close();
+    const again = await openOn(disk);
+    const first = await again.journal.schedules(undefined, 3);
+    const second = await again.journal.schedules(first.next, 3);
+    expect(plain([first.schedules, second.schedules])).toStrictEqual(
+      plain([
+        [
+          { name: 'a', record: Uint8Array.of(7) },
+          { name: 'b.x', record: Uint8Array.of(3) },
+          { name: 'c', record: Uint8Array.of(0) },
+        ],
+        [{ name: 'e', record: Uint8Array.of(2) }],
+      ]),
+    );
+    expect(second.next).toBeUndefined();
   });
 
   test(`${name}: what is read is the reader's own`, async () => {

@@ -2,7 +2,15 @@
 import { createReadStream } from 'node:fs';
 import { expectTypeOf } from 'vitest';
 import { defineJobs, inlineJob, Millrace, threadJob } from '../../src/index.js';
-import type { BackupReport, JobEngine, JobHandle, JobPayload, JobResult } from '../../src/index.js';
+import type {
+  BackupReport,
+  JobEngine,
+  JobHandle,
+  JobPayload,
+  JobResult,
+  Schedule,
+  ScheduleSnapshot,
+} from '../../src/index.js';
 
 interface Mail {
   to: string;
@@ -86,6 +94,47 @@ export async function copies(mill: Awaited<ReturnType<typeof open>>, engine: Job
   });
 }
 
+export async function declaredSchedules(): Promise<void> {
+  await Millrace.open({
+    directory: 'jobs',
+    jobs,
+    queues: { default: {}, mail: {} },
+    schedules: {
+      static: { job: 'sync', payload: { of: 1 }, pattern: '30 2 * * *', timezone: 'Europe/Berlin' },
+      made: { job: 'sync', payload: (scheduledFor) => ({ of: scheduledFor }), every: '15m' },
+      threaded: { job: 'scripted', payload: { do: 'exit', code: 3 }, every: 60_000 },
+      nothing: { job: 'nothing', pattern: '@daily', options: { queue: 'mail', priority: 5 } },
+      optional: { job: 'optional', pattern: '@daily', startAt: new Date(), endAt: 9e12, maxRuns: 3 },
+      unknown: { job: 'unknown', payload: [1, 'two'], every: '1h', misfire: 'all', overlap: 'queue' },
+    },
+    pruneSchedules: true,
+  });
+  // Without `queues` there is one, named default.
+  await Millrace.open({
+    directory: 'jobs',
+    jobs: { nothing: inlineJob(() => 1) },
+    schedules: { hourly: { job: 'nothing', pattern: '@hourly', options: { queue: 'default' } } },
+  });
+}
+
+export async function schedules({ schedules }: Awaited<ReturnType<typeof open>>): Promise<void> {
+  await schedules.upsert('a', { job: 'sync', payload: { of: 1 }, pattern: '@daily', jitter: '30s' });
+  await schedules.upsert('a', { job: 'sync', payload: (at) => ({ of: at }), every: '1h', maxAge: '1d' });
+  await schedules.upsert('a', { job: 'scripted', payload: (_at) => ({ do: 'exit', code: 3 }), every: 1 });
+  await schedules.upsert('a', { job: 'nothing', every: '1h', options: { queue: 'mail', timeout: '5s' } });
+  await schedules.upsert('a', { job: 'optional', payload: 5, every: '1h' });
+  await schedules.upsert('a', { job: 'optional', payload: () => undefined, every: '1h' });
+  await schedules.upsert('a', { job: 'maybe', every: '1h' });
+  await schedules.upsert('a', { job: 'unknown', payload: { any: 'thing' }, every: '1h' });
+  await schedules.upsert('a', { job: 'contextOnly', every: '1h' });
+  // One of any type, made elsewhere.
+  const one: Schedule<typeof jobs, 'mail'> = { job: 'nothing', every: '1h', options: { queue: 'mail' } };
+  await Millrace.open({ directory: 'jobs', jobs, queues: { mail: {} }, schedules: { one } });
+  expectTypeOf(await schedules.list({ upcoming: 5 })).toEqualTypeOf<ScheduleSnapshot[]>();
+  expectTypeOf(await schedules.remove('a')).toEqualTypeOf<boolean>();
+  expectTypeOf(await schedules.runNow('a')).toEqualTypeOf<JobHandle>();
+}
+
 export function listeners(mill: Awaited<ReturnType<typeof open>>): void {
   expectTypeOf(mill.on('completed', ({ result, durationMs }) => [result, durationMs])).toEqualTypeOf<
     () => void
@@ -106,3 +155,6 @@ expectTypeOf<JobResult<typeof jobs.asyncVoid>>().toEqualTypeOf<void>();
 /** An engine can be passed around by the type of its jobs alone. */
 export const passedOn = (mill: Awaited<ReturnType<typeof open>>): Millrace<typeof jobs, 'default' | 'mail'> =>
   mill;
+
+/** And by no type of its jobs at all. */
+export const plain = (mill: Awaited<ReturnType<typeof open>>): Millrace => mill;

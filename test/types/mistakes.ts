@@ -73,6 +73,82 @@ export async function wrongOptions(mill: Engine): Promise<void> {
   await Millrace.open({ directory: 'jobs', jobs: { nope: () => 1 } });
 }
 
+export async function wrongSchedules({ schedules }: Engine): Promise<void> {
+  // @ts-expect-error: no job has this name
+  await schedules.upsert('a', { job: 'nope', every: '1h' });
+  // @ts-expect-error: a number, not a string
+  await schedules.upsert('a', { job: 'sync', every: '1h', payload: { of: '1' } });
+  // @ts-expect-error: no such field of the payload
+  await schedules.upsert('a', { job: 'sync', every: '1h', payload: { of: 1, and: 2 } });
+  // @ts-expect-error: a function that makes another payload
+  await schedules.upsert('a', { job: 'sync', every: '1h', payload: (at) => ({ of: `${at}` }) });
+  // @ts-expect-error: a tick does not wait for its payload
+  await schedules.upsert('a', { job: 'sync', every: '1h', payload: async (at) => ({ of: at }) });
+  // @ts-expect-error: the payload is missing
+  await schedules.upsert('a', { job: 'sync', every: '1h' });
+  // @ts-expect-error: the handler takes no payload
+  await schedules.upsert('a', { job: 'nothing', every: '1h', payload: { some: 'thing' } });
+  // @ts-expect-error: the handler takes no payload, from a function neither
+  await schedules.upsert('a', { job: 'nothing', every: '1h', payload: () => 5 });
+  // @ts-expect-error: the schedule is missing
+  await schedules.upsert('a');
+  // @ts-expect-error: no such option
+  await schedules.list({ upcomming: 5 });
+  // @ts-expect-error: which one?
+  await schedules.runNow();
+}
+
+export async function wrongTimes({ schedules }: Engine): Promise<void> {
+  // @ts-expect-error: a pattern or an interval, not both
+  await schedules.upsert('a', { job: 'nothing', every: '1h', pattern: '@daily' });
+  // @ts-expect-error: a pattern or an interval
+  await schedules.upsert('a', { job: 'nothing' });
+  // @ts-expect-error: an interval has no time zone
+  await schedules.upsert('a', { job: 'nothing', every: '1h', timezone: 'UTC' });
+  // @ts-expect-error: no such unit
+  await schedules.upsert('a', { job: 'nothing', every: '1 fortnight' });
+  // @ts-expect-error: a misspelt field
+  await schedules.upsert('a', { job: 'nothing', every: '1h', maxRun: 3 });
+  // @ts-expect-error: no such policy
+  await schedules.upsert('a', { job: 'nothing', every: '1h', misfire: 'twice' });
+  // @ts-expect-error: no such policy
+  await schedules.upsert('a', { job: 'nothing', every: '1h', overlap: 'cancel' });
+  // @ts-expect-error: no queue has this name
+  await schedules.upsert('a', { job: 'nothing', every: '1h', options: { queue: 'nope' } });
+  // @ts-expect-error: when its jobs are due is the schedule's affair
+  await schedules.upsert('a', { job: 'nothing', every: '1h', options: { delay: '5m' } });
+}
+
+export async function wrongDeclarations(): Promise<void> {
+  const jobs = {
+    nothing: inlineJob(() => 1),
+    sync: inlineJob((payload: { of: number }) => payload.of),
+  };
+  const own = { directory: 'jobs', jobs, queues: { low: {} } } as const;
+  // @ts-expect-error: no job has this name
+  await Millrace.open({ ...own, schedules: { a: { job: 'nope', every: '1h' } } });
+  // @ts-expect-error: a number, not a string
+  await Millrace.open({ ...own, schedules: { a: { job: 'sync', every: '1h', payload: { of: '1' } } } });
+  // @ts-expect-error: a function that makes another payload
+  await Millrace.open({ ...own, schedules: { a: { job: 'sync', every: '1h', payload: () => 1 } } });
+  // @ts-expect-error: the payload is missing
+  await Millrace.open({ ...own, schedules: { a: { job: 'sync', every: '1h' } } });
+  // @ts-expect-error: the handler takes no payload
+  await Millrace.open({ ...own, schedules: { a: { job: 'nothing', every: '1h', payload: 1 } } });
+  // @ts-expect-error: a pattern or an interval, not both
+  await Millrace.open({ ...own, schedules: { a: { job: 'nothing', every: '1h', pattern: '@daily' } } });
+  // @ts-expect-error: a pattern or an interval
+  await Millrace.open({ ...own, schedules: { a: { job: 'nothing' } } });
+  // @ts-expect-error: a misspelt field
+  await Millrace.open({ ...own, schedules: { a: { job: 'nothing', every: 1, maxRun: 3 } } });
+  // @ts-expect-error: no queue has this name
+  await Millrace.open({ ...own, schedules: { a: { job: 'nothing', every: 1, options: { queue: 'nope' } } } });
+  const schedules = { a: { job: 'nothing', every: 1, options: { queue: 'low' } } } as const;
+  await Millrace.open({ ...own, schedules });
+  // @ts-expect-error: the only queue of an engine that names none is `default`
+  await Millrace.open({ directory: 'jobs', jobs, schedules });
+}
+
 export async function wrongUseOfResults(mill: Engine): Promise<void> {
   const doubled = await (await mill.enqueue('sync', { of: 1 })).result();
   // @ts-expect-error: a number, not a string
