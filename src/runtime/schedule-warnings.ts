@@ -11,7 +11,7 @@ export function held(name: string, cause: Error): MillraceError {
 }
 
 export function ticksMissed(names: readonly string[]): MillraceError {
-  const message = `Ticks were missed, because the engine was down or the clock was set forward, and are not all made up for, as their \`misfire\` says: of ${listed(names)}`;
+  const message = `Ticks could not be had at their time, by more than a minute, and are not all made up for, as \`misfire\` says: of ${listed(names)}`;
   return new MillraceError('MILLRACE_TICKS_MISSED', message);
 }
 
