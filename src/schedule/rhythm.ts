@@ -116,7 +116,7 @@ function badPattern(option: string, pattern: string, problem: string): MillraceE
 function problemOf(pattern: string): string | undefined {
   if (isReadable(pattern)) return undefined;
   if (pattern.startsWith('@')) return 'there is no such name';
-  const fields = pattern.split(' ');
+  const fields = pattern === '' ? [] : pattern.split(' ');
   if (fields.length !== 5 && fields.length !== 6)
     return `it has ${fields.length} ${fields.length === 1 ? 'field' : 'fields'}`;
   const names = FIELDS.slice(-fields.length);
