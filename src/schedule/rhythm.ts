@@ -53,6 +53,7 @@ function cronRhythm({ pattern, timezone }: CronTiming): Rhythm {
  * `no-wildcard`: a pattern whose time of day has no `*`, `?` or step means certain times of the day. Each of them comes
  * once a day: after the gap where clocks are set forward over it, and the first time where they are set back over it. Any
  * other pattern goes by what the clocks show. Without it that would hold for a single time, and not for `30 2,14 * * *`.
+ * What a gap skips at the end of a day, as it does in Greenland, is left out, for after it there is another day.
  */
 const RULES: CronOptions = { paused: true, fixedTimeRule: 'no-wildcard', mode: '5-or-6-parts' };
 
@@ -114,7 +115,7 @@ function badPattern(option: string, pattern: string, problem: string): MillraceE
 /** What is wrong with a pattern: croner does not say where, and counts days and months from 0. */
 function problemOf(pattern: string): string {
   if (pattern.startsWith('@')) return 'there is no such name';
-  const fields = pattern.split(' ');
+  const fields = pattern === '' ? [] : pattern.split(' ');
   if (fields.length !== 5 && fields.length !== 6)
     return `it has ${fields.length} ${fields.length === 1 ? 'field' : 'fields'}`;
   const names = FIELDS.slice(-fields.length);
