@@ -57,14 +57,16 @@ function cronRhythm({ pattern, timezone }: CronTiming): Rhythm {
  */
 const RULES: CronOptions = { paused: true, fixedTimeRule: 'no-wildcard', mode: '5-or-6-parts' };
 
-const EVERY = /^@every\s+(\S+)$/;
+const EVERY = /^@every\s+(\S+)$/i;
+/** A hundred years: beyond that dates end. */
+const MAX_EVERY_MS = 36_525 * 86_400_000;
 const PATTERN_RULE =
   "a cron pattern of five fields, or six with seconds, such as '30 2 * * *' (at 02:30 every day), '@daily', or '@every 15m'";
 const FIELDS = [
   'second (0-59)',
   'minute (0-59)',
   'hour (0-23)',
-  'day of the month (1-31, L)',
+  'day of the month (1-31, L, 15W)',
   'month (1-12, JAN-DEC)',
   'day of the week (0-7, SUN-SAT, 5L, 5#2)',
 ] as const;
@@ -88,7 +90,8 @@ export function checkPattern(pattern: string, timezone: string, option: string, 
 /** @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkInterval(every: Duration, option: string): Timing {
   const everyMs = toMs(every, option);
-  if (everyMs < 1) throw invalidOption(option, "an interval such as '15m', of at least 1 millisecond", every);
+  if (everyMs < 1 || everyMs > MAX_EVERY_MS)
+    throw invalidOption(option, "an interval such as '15m', from a millisecond to a hundred years", every);
   return { everyMs };
 }
 

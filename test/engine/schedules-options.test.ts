@@ -20,7 +20,7 @@ const wrong: [given: object, says: string[], code?: string][] = [
   [{ payload: new URL('file:///a') }, ['.payload', 'URL'], unstorable],
   [{ payload: { ['__proto__']: 1 } }, ['.payload'], unstorable],
   [{ every: undefined }, ['`', '`pattern`', "'30 2 * * *'", '`every`', 'undefined']],
-  [{ every: 0 }, ['.every`', "'15m'", 'at least 1', '0']],
+  [{ every: 0 }, ['.every`', "'15m'", 'from a millisecond', '0']],
   [{ every: -5 }, ['.every`', '-5']],
   [{ every: Number.NaN }, ['.every`', 'NaN']],
   [{ every: Infinity }, ['.every`', 'Infinity']],

@@ -27,7 +27,13 @@ const anyAt = fc.oneof(fc.nat(5), fc.constant(Infinity));
 const anyAct = fc.oneof(
   { weight: 6, arbitrary: fc.record({ act: fc.constant('put' as const), name: anyName, at: anyAt }) },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('remove' as const), name: anyName }) },
-  { weight: 1, arbitrary: fc.record({ act: fc.constant('clear' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      act: fc.constant('fill' as const),
+      entries: fc.uniqueArray(fc.record({ name: anyName, at: anyAt }), { selector: ({ name }) => name }),
+    }),
+  },
 );
 
 test('whatever is put and removed: it tells what there is, by name, and what is due, in order', () => {
@@ -48,8 +54,10 @@ test('whatever is put and removed: it tells what there is, by name, and what is 
             timetable.remove(act.name);
             model.delete(act.name);
           } else {
-            timetable.clear();
+            const entries = act.entries.map(({ name, at }) => ({ schedule: scheduleOf(name, i), at }));
+            timetable.fill(entries);
             model.clear();
+            for (const entry of entries) model.set(entry.schedule.name, entry);
           }
           const sorted = [...model.values()].toSorted(
             (a, b) => a.at - b.at || (a.schedule.name < b.schedule.name ? -1 : 1),

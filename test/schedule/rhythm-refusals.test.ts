@@ -34,9 +34,9 @@ test.each([
   ['-1 * * * *', '"-1" is no minute (0-59)'],
   ['1.5 * * * *', '"1.5" is no minute (0-59)'],
   ['* 24 * * *', '"24" is no hour (0-23)'],
-  ['* * 0 * *', '"0" is no day of the month (1-31, L)'],
-  ['* * 32 * *', '"32" is no day of the month (1-31, L)'],
-  ['* * 1-L * *', '"1-L" is no day of the month (1-31, L)'],
+  ['* * 0 * *', '"0" is no day of the month (1-31, L, 15W)'],
+  ['* * 32 * *', '"32" is no day of the month (1-31, L, 15W)'],
+  ['* * 1-L * *', '"1-L" is no day of the month (1-31, L, 15W)'],
   ['* * * 13 *', '"13" is no month (1-12, JAN-DEC)'],
   ['* * * 0 *', '"0" is no month (1-12, JAN-DEC)'],
   ['* * * MAI *', '"MAI" is no month (1-12, JAN-DEC)'],
@@ -102,7 +102,7 @@ test.each([
 });
 
 const MILLISECONDS = "milliseconds of at least 0, or a string like '90s', '10m', '2h' or '7d'";
-const INTERVAL = "an interval such as '15m', of at least 1 millisecond";
+const INTERVAL = "an interval such as '15m', from a millisecond to a hundred years";
 
 test.each<[unknown, string, string]>([
   [0, INTERVAL, '0'],
@@ -125,6 +125,8 @@ test.each<[unknown, string, string]>([
 
 test.each([
   ['@every 0s', INTERVAL, '"0s"'],
+  ['@every 36526d', INTERVAL, '"36526d"'],
+  ['@EVERY 0s', INTERVAL, '"0s"'],
   ['@every soon', MILLISECONDS, '"soon"'],
   ['@every -5m', MILLISECONDS, '"-5m"'],
 ])('%s is no interval', (pattern, expected, shown) => {
