@@ -6,6 +6,8 @@ import { MAX_PRIORITY, MIN_PRIORITY, type Durability } from './job/record.js';
 /** One character of `!` or a space would make two keys of the journal look alike. */
 const NAME = /^[A-Za-z0-9_][\w.:/-]{0,127}$/;
 const MAX_ID_LENGTH = 512;
+/** Behind it there are no dates. */
+const LAST_INSTANT = 8.64e15;
 
 export const NAME_RULE = 'a name of letters, digits, and _ . : / -, at most 128 characters';
 
@@ -60,7 +62,7 @@ export const checkConcurrency = (value: number | undefined, option: string): num
 /** @returns epoch milliseconds. */
 export function checkInstant(value: number | Date, option: string): number {
   const at = value instanceof Date ? value.getTime() : value;
-  if (!Number.isSafeInteger(at) || at < 0)
+  if (!Number.isSafeInteger(at) || at < 0 || at > LAST_INSTANT)
     throw invalidOption(option, 'epoch milliseconds or a valid Date', value);
   return at;
 }

@@ -49,7 +49,8 @@ export class Millrace<
   /**
    * Opens the journal, makes the jobs of a process that died available again, starts the threads and loads every
    * handler's module once.
-   * @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN`; `MILLRACE_HANDLER_LOAD_FAILED`,
+   * @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN`, `MILLRACE_JOB_UNKNOWN`,
+   *   `MILLRACE_PAYLOAD_INVALID`; `MILLRACE_HANDLER_LOAD_FAILED`,
    *   `MILLRACE_HANDLER_NO_DEFAULT_EXPORT`, `MILLRACE_THREADS_UNAVAILABLE`; `MILLRACE_JOURNAL_LOCKED`,
    *   `MILLRACE_JOURNAL_OPEN_FAILED`, `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_JOURNAL_FORMAT`
    */

@@ -66,7 +66,7 @@ export interface ScheduleLimits {
   misfire?: Misfire;
   /** How many ticks `misfire: 'all'` makes up for at most, the last ones; integer from 1 to 10,000. Default 100. */
   maxCatchUp?: number;
-  /** Ticks that are older than this are not made up for. Default: no limit; with `misfire: 'skip'` a minute. */
+  /** Ticks that are older than this are not made up for. Default: no limit; with `misfire: 'skip'`, which it weakens, a minute. */
   maxAge?: Duration;
   /**
    * What becomes of a tick while a job of an earlier one has not ended (it may still wait). `'allow'` (default): it has its
@@ -78,7 +78,7 @@ export interface ScheduleLimits {
 
 /**
  * The payload, or a function that makes it for a tick (epoch milliseconds). A function is not stored: its schedule ticks
- * while the code gives it, at `open()` or by `upsert()`.
+ * while the code gives it, at `open()` or by `upsert()`. It must not be async, and may be called again for the same tick.
  */
 type ScheduledPayload<Payload> = Payload | ((scheduledFor: number) => Payload);
 
@@ -120,6 +120,7 @@ export interface Known {
 export type AnySchedule = Schedule;
 
 const MAX_CATCH_UP = 10_000;
+const MAX_JITTER_MS = 366 * 86_400_000;
 /** From then on croner finds no tick any more. */
 const YEAR_10000 = Date.UTC(10_000, 0);
 const FIELDS =
@@ -147,7 +148,7 @@ export function checkSchedule(
   { types, queues }: Known,
   context: CheckContext,
 ): ScheduleSettings {
-  checkName(name, 'the name of a schedule');
+  checkName(name, 'name');
   const { option, isDeclared } = context;
   if (typeof schedule !== 'object' || schedule === null) throw invalidOption(option, 'an object', schedule);
   const unknown = Object.entries(schedule).find(([field]) => !FIELDS.includes(field));
@@ -174,7 +175,7 @@ export function checkSchedule(
     timing: checkTimingOnce(schedule, context),
     ...bounds,
     ...(maxRuns !== undefined && { maxRuns: integer(maxRuns, `${option}.maxRuns`, 1) }),
-    jitterMs: toMs(jitter, `${option}.jitter`),
+    jitterMs: checkJitter(jitter, `${option}.jitter`),
     misfire: oneOf(misfire, `${option}.misfire`, MISFIRES),
     maxCatchUp: integer(maxCatchUp, `${option}.maxCatchUp`, 1, MAX_CATCH_UP),
     ...(maxAge !== undefined && { maxAgeMs: positiveMs(maxAge, `${option}.maxAge`) }),
@@ -185,11 +186,19 @@ export function checkSchedule(
   return { name, definition, ...(isMade && { makePayload: payload as MakePayload }) };
 }
 
+function checkJitter(jitter: Duration, option: string): number {
+  const jitterMs = toMs(jitter, option);
+  if (jitterMs <= MAX_JITTER_MS) return jitterMs;
+  throw invalidOption(option, 'at most a year', jitter);
+}
+
 function checkTimingOnce(schedule: ScheduleTiming, { option, now, timings }: CheckContext): Timing {
   const { pattern, timezone, every } = schedule;
-  const key = JSON.stringify([pattern, timezone, every]);
-  const timing = timings?.get(key) ?? checkTiming(schedule, option, now);
-  timings?.set(key, timing);
+  const isPlain = every === undefined && (timezone === undefined || typeof timezone === 'string');
+  if (!timings || !isPlain || typeof pattern !== 'string') return checkTiming(schedule, option, now);
+  const key = timezone === undefined ? pattern : `${timezone}\n${pattern}`;
+  const timing = timings.get(key) ?? checkTiming(schedule, option, now);
+  timings.set(key, timing);
   return timing;
 }
 
@@ -197,18 +206,20 @@ function checkTiming({ pattern, timezone, every }: ScheduleTiming, option: strin
   if (every !== undefined) {
     if (pattern !== undefined)
       throw invalidOption(`${option}.pattern`, 'absent where `every` is given', pattern);
-    if (timezone !== undefined)
-      throw invalidOption(
-        `${option}.timezone`,
-        'absent where `every` is given: an interval has none',
-        timezone,
-      );
+    assertNoZone(timezone, option);
     return checkInterval(every, `${option}.every`);
   }
   if (pattern === undefined)
     throw invalidOption(option, "a schedule with a `pattern` such as '30 2 * * *', or `every`", pattern);
   const zone = timezone === undefined ? localTimezone() : checkTimezone(timezone, `${option}.timezone`);
-  return checkPattern(pattern, zone, `${option}.pattern`, now);
+  const timing = checkPattern(pattern, zone, `${option}.pattern`, now);
+  if ('everyMs' in timing) assertNoZone(timezone, option);
+  return timing;
+}
+
+function assertNoZone(timezone: unknown, option: string): void {
+  if (timezone === undefined) return;
+  throw invalidOption(`${option}.timezone`, 'absent: an interval has none', timezone);
 }
 
 function checkBounds(

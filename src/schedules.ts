@@ -21,9 +21,9 @@ export interface ScheduleSnapshot {
   readonly job: string;
   /** Absent where a function makes it. */
   readonly payload?: unknown;
-  /** `held`: it is due and cannot tick; {@link heldBecause} says why. `over`: no tick is left. */
-  readonly state: 'active' | 'paused' | 'held' | 'over';
-  readonly heldBecause?: string;
+  /** `blocked`: it is due and cannot tick; {@link blockedBecause} says why. `over`: no tick is left. */
+  readonly state: 'active' | 'paused' | 'blocked' | 'over';
+  readonly blockedBecause?: string;
   readonly pattern?: string;
   readonly timezone?: string;
   readonly everyMs?: number;
@@ -71,7 +71,8 @@ export interface Schedules<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   /**
    * Enqueues a job now, also while the schedule is paused or a job of it has not ended. It is no tick: none is left out
    * for it, and `maxRuns` does not count it. Later ticks regard it as one that may overlap.
-   * @throws MillraceError `MILLRACE_SCHEDULE_NOT_FOUND`, what `enqueue()` throws, and what a payload function throws
+   * @throws MillraceError `MILLRACE_SCHEDULE_NOT_FOUND`; `MILLRACE_SCHEDULE_BLOCKED`, where the code has not given its
+   *   payload function; what `enqueue()` throws, and what a payload function throws
    */
   runNow(name: string): Promise<JobHandle>;
 }

@@ -18,7 +18,7 @@ export interface Bell {
 interface Waiting {
   at: number;
   readonly ring: () => void;
-  readonly onSetBack: (() => void) | undefined;
+  readonly onSetBack: ((byMs: number) => void) | undefined;
 }
 
 export class Alarm {
@@ -27,14 +27,16 @@ export class Alarm {
   #timer: Timer | undefined;
   /** When it is for. */
   #armedFor = Infinity;
+  /** When it last looked, by both clocks. */
   #seenAt = -Infinity;
+  #seenAtMonotonic = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /** @param onSetBack Called where the clock is found to have been set back, while anybody waits. */
-  bell(ring: () => void, onSetBack?: () => void): Bell {
+  bell(ring: () => void, onSetBack?: (byMs: number) => void): Bell {
     const waiting: Waiting = { at: Infinity, ring, onSetBack };
     this.#waiting.push(waiting);
     return {
@@ -66,10 +68,12 @@ export class Alarm {
 
   #look(): number {
     const now = this.#clock.now();
-    const isSetBack = now < this.#seenAt - SET_BACK_MS;
+    const monotonic = this.#clock.monotonic();
+    const byMs = this.#seenAt + monotonic - this.#seenAtMonotonic - now;
     this.#seenAt = now;
+    this.#seenAtMonotonic = monotonic;
     // In a step of its own, for whoever is told may set a bell.
-    if (isSetBack) queueMicrotask(() => this.#waiting.forEach(({ onSetBack }) => onSetBack?.()));
+    if (byMs > SET_BACK_MS) queueMicrotask(() => this.#waiting.forEach(({ onSetBack }) => onSetBack?.(byMs)));
     return now;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Jobs whose state somebody is changing outside of an attempt: a cancel reads, decides and commits, and nothing
- * else may claim or promote the job in between.
+ * Jobs, or schedules, that somebody is changing: who reads, decides and commits holds what that is about, and nobody else
+ * may claim, promote or change it in between.
  */
 export class Holds {
   readonly #held = new Map<string, Promise<void>>();

@@ -99,6 +99,8 @@ export function jobOf(line: Fields, sequence: number): Job {
   if (maxAttempts !== undefined) spec.maxAttempts = integer(maxAttempts, 'maxAttempts', 1);
   if (timeoutMs !== undefined) spec.timeoutMs = integer(timeoutMs, 'timeoutMs', 1);
   if (schedule !== undefined) spec.schedule = checkName(schedule, 'schedule');
+  if ((schedule === undefined) !== (scheduledFor === undefined))
+    throw invalidOption('scheduledFor', 'present where `schedule` is, and only there', scheduledFor);
   if (scheduledFor !== undefined) spec.scheduledFor = integer(scheduledFor, 'scheduledFor', 0);
   return { spec, status: statusOf(rest, oneOf(state, 'state', STATES)) };
 }

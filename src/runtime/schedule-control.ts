@@ -11,7 +11,7 @@ import { encodeSchedule } from '../schedule/record-format.js';
 import type { ScheduleSnapshot } from '../schedules.js';
 import type { Arrivals } from './arrivals.js';
 import type { Handle } from './handle.js';
-import { scheduleSnapshotOf } from './schedule-snapshot.js';
+import { scheduleSnapshotOf, upcomingOf } from './schedule-snapshot.js';
 import type { ScheduledJobs } from './scheduled-jobs.js';
 import type { Scheduler } from './scheduler.js';
 import { Slices } from './slices.js';
@@ -59,7 +59,8 @@ export class ScheduleControl {
     const slices = new Slices(clock);
     const snapshots: ScheduleSnapshot[] = [];
     for (const schedule of scheduler.timetable.all()) {
-      snapshots.push(scheduleSnapshotOf(schedule, upcoming, scheduler.heldBecause(schedule.name)));
+      const ticks = await upcomingOf(schedule, upcoming, slices);
+      snapshots.push(scheduleSnapshotOf(schedule, ticks, scheduler.blockedBecause(schedule.name)));
       if (slices.isOver) await slices.next();
     }
     return snapshots;

@@ -3,12 +3,12 @@ import { decode } from '../job/codec.js';
 import { upcoming } from '../schedule/progress.js';
 import type { Schedule } from '../schedule/record.js';
 import type { ScheduleSnapshot } from '../schedules.js';
+import type { Slices } from './slices.js';
 
-/** @param count How many ticks it tells of. */
 export function scheduleSnapshotOf(
   schedule: Schedule,
-  count: number,
-  heldBecause: string | undefined,
+  ticks: readonly number[],
+  blockedBecause: string | undefined,
 ): ScheduleSnapshot {
   const { name, definition, progress } = schedule;
   const { job, payload, timing, startAt, endAt, maxRuns, misfire, overlap, isDeclared } = definition;
@@ -17,15 +17,15 @@ export function scheduleSnapshotOf(
     name,
     job,
     ...(payload && { payload: decode(payload) }),
-    state: stateOf(schedule, heldBecause),
-    ...(heldBecause !== undefined && { heldBecause }),
+    state: stateOf(schedule, blockedBecause),
+    ...(blockedBecause !== undefined && { blockedBecause }),
     ...timing,
     ...(startAt !== undefined && { startAt }),
     ...(endAt !== undefined && { endAt }),
     ...(maxRuns !== undefined && { maxRuns }),
     misfire,
     overlap,
-    upcoming: firstOf(schedule, count),
+    upcoming: ticks,
     runCount,
     ...(lastRun && { lastRun: { ...lastRun } }),
     ...(queuedFor !== undefined && { queuedFor }),
@@ -33,18 +33,20 @@ export function scheduleSnapshotOf(
   };
 }
 
-function stateOf({ progress }: Schedule, heldBecause: string | undefined): ScheduleSnapshot['state'] {
+function stateOf({ progress }: Schedule, blockedBecause: string | undefined): ScheduleSnapshot['state'] {
   if (progress.pausedAt !== undefined) return 'paused';
-  if (heldBecause !== undefined) return 'held';
+  if (blockedBecause !== undefined) return 'blocked';
   return progress.nextAt === undefined && progress.queuedFor === undefined ? 'over' : 'active';
 }
 
-function firstOf(schedule: Schedule, count: number): number[] {
+/** The next ticks: each takes a while. */
+export async function upcomingOf(schedule: Schedule, count: number, slices: Slices): Promise<number[]> {
   const ticks: number[] = [];
   if (count === 0) return ticks;
   for (const tick of upcoming(schedule)) {
     ticks.push(tick);
     if (ticks.length === count) break;
+    if (slices.isOver) await slices.next();
   }
   return ticks;
 }

@@ -5,9 +5,15 @@ import { ON_TIME_MS } from '../schedule/progress.js';
 /** How many names a warning has at most. */
 const MAX_NAMED = 5;
 
-export function held(name: string, cause: Error): MillraceError {
-  const message = `Schedule ${name} is due and cannot enqueue its job: ${cause.message}. It is tried again every minute`;
-  return new MillraceError('MILLRACE_SCHEDULE_HELD', message, { cause });
+export function blocked(name: string, cause: Error): MillraceError {
+  const reason = cause.message.replace(/\.$/, '');
+  const message = `Schedule ${name} is due and cannot enqueue its job: ${reason}. It is tried again twice a minute`;
+  return new MillraceError('MILLRACE_SCHEDULE_BLOCKED', message, { cause });
+}
+
+export function uncancelled(name: string, id: string, cause: Error): MillraceError {
+  const message = `Schedule ${name} could not cancel its job ${id} before the next one: ${cause.message}`;
+  return new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause });
 }
 
 export function ticksMissed(names: readonly string[]): MillraceError {

@@ -74,10 +74,10 @@ export class ScheduledJobs {
   #payloadOf({ name, definition }: Schedule, scheduledFor: number): Uint8Array {
     if (definition.payload) return definition.payload;
     const make = this.#makers.get(name);
-    if (make) return encode(make(scheduledFor));
+    if (make) return encode(valueOf(make(scheduledFor)));
     const message =
       'Its payload is made by a function, and the code has not given that since the engine was opened';
-    throw new MillraceError('MILLRACE_SCHEDULE_HELD', message);
+    throw new MillraceError('MILLRACE_SCHEDULE_BLOCKED', message);
   }
 }
 
@@ -86,4 +86,16 @@ function jitterOf(name: string, scheduledFor: number, jitterMs: number): number 
   if (jitterMs === 0) return 0;
   const hash = createHash('sha256').update(`${name}@${scheduledFor}`).digest();
   return Math.floor((hash.readUInt32BE() / 2 ** 32) * (jitterMs + 1));
+}
+
+/** Who returns a promise is told so, and what becomes of that is nobody's affair: least of all does it end the process. */
+function valueOf(made: unknown): unknown {
+  if (!isThenable(made)) return made;
+  Promise.resolve(made).catch(() => {});
+  const message = 'Its payload function returns a promise, and a payload was expected: it must not be async';
+  throw new MillraceError('MILLRACE_PAYLOAD_INVALID', message);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

@@ -4,22 +4,23 @@
  *
  * A schedule is changed by one at a time, who holds its name: this loop, or a caller (schedule-control.ts).
  */
-import type { Clock } from '../clock.js';
+import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
-import { hasEnded, type Job } from '../job/record.js';
+import type { Job } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
-import { ended, obstacles, readyTick, setBack } from '../schedule/progress.js';
-import type { Schedule } from '../schedule/record.js';
+import { ended, isLeftBehind, obstacles, readyTick } from '../schedule/progress.js';
+import { endedRunOf, type EndedRun, type Schedule } from '../schedule/record.js';
 import { encodeSchedule } from '../schedule/record-format.js';
+import { rhythmReader } from '../schedule/rhythm.js';
 import type { Alarm, Bell } from './alarm.js';
 import type { Arrivals } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
 import { Holds } from './holds.js';
-import { clockSetBack, held, ticksMissed } from './schedule-warnings.js';
+import { blocked, clockSetBack, ticksMissed, uncancelled } from './schedule-warnings.js';
 import type { ScheduledJobs } from './scheduled-jobs.js';
 import { Slices } from './slices.js';
-import { renamed, settledBy, tick, type EndedRun, type Step } from './ticker.js';
+import { lookAfter, untangled, type Occasion, type Step } from './ticker.js';
 import { Timetable } from './timetable.js';
 
 export interface SchedulerLinks {
@@ -37,8 +38,8 @@ export interface SchedulerLinks {
 /** How many schedules are looked after in one commit, and about how many jobs go into it. */
 const PAGE = 500;
 const MAX_JOBS = 1_000;
-/** A schedule that cannot tick is tried again so long after. */
-const RETRY_MS = 60_000;
+/** A schedule that cannot tick is tried again so long after: before its tick is late. */
+const RETRY_MS = 30_000;
 /** And all of them, where the journal could not be read. */
 const READ_RETRY_MS = 1_000;
 
@@ -54,8 +55,8 @@ export class Scheduler {
   /** Those that the clock has left behind. */
   #leftBehind = new Set<string>();
   #pass: Promise<void> | undefined;
-  /** Before that nothing is tried again. */
-  #retryAt = -Infinity;
+  /** Set while nothing is tried again, for the journal could not be read. */
+  #retry: Timer | undefined;
   #isStopped = true;
   #isAwake = false;
 
@@ -63,7 +64,7 @@ export class Scheduler {
     this.#links = links;
     this.#bell = links.alarm.bell(
       () => this.wake(),
-      () => this.#lookBack(),
+      (byMs) => this.#lookBack(byMs),
     );
   }
 
@@ -78,36 +79,32 @@ export class Scheduler {
     this.#isStopped = false;
     for (const schedule of this.timetable.all()) this.#cancelObstacles(schedule);
     this.#lookBack();
-    this.wake();
   }
 
   /** Waits for a pass that is under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#bell.set(Infinity);
+    this.#retry?.cancel();
+    this.#retry = undefined;
     await this.#pass;
   }
 
   /** Something may be due that was not before. */
   wake(): void {
     this.#isAwake = true;
-    if (this.#isStopped || this.#pass || this.#links.clock.now() < this.#retryAt) return;
+    if (this.#isStopped || this.#pass || this.#retry) return;
     this.#pass = this.#run().finally(() => {
       this.#pass = undefined;
       this.#arm();
     });
   }
 
-  /** A job was committed that has ended. */
-  notice({ spec, status }: Job): void {
-    const { schedule, id } = spec;
-    if (schedule === undefined || !hasEnded(status)) return;
-    const { state, finishedAt } = status;
-    this.noticeRun(schedule, {
-      jobId: id,
-      outcome: state,
-      ...(finishedAt !== undefined && { finishedAt }),
-    });
+  /** A job was committed. */
+  notice(job: Job): void {
+    const { schedule } = job.spec;
+    const run = schedule === undefined ? undefined : endedRunOf(job);
+    if (schedule !== undefined && run) this.noticeRun(schedule, run);
   }
 
   noticeRun(name: string, run: EndedRun): void {
@@ -120,8 +117,8 @@ export class Scheduler {
 
   /** A schedule is, from now on, this, and that is committed. To be called by whoever holds its name. */
   committed(schedule: Schedule): void {
-    const isHeld = this.#reasons.has(schedule.name);
-    this.timetable.put(schedule, isHeld ? this.#links.clock.now() + RETRY_MS : timeOf(schedule));
+    const isBlocked = this.#reasons.has(schedule.name);
+    this.timetable.put(schedule, isBlocked ? this.#links.clock.now() + RETRY_MS : timeOf(schedule));
   }
 
   /** It may be able to tick, whatever kept it from that. To be called before {@link committed}. */
@@ -130,7 +127,7 @@ export class Scheduler {
   }
 
   /** Why a schedule that is due does not tick. */
-  heldBecause(name: string): string | undefined {
+  blockedBecause(name: string): string | undefined {
     return this.#reasons.get(name);
   }
 
@@ -140,7 +137,7 @@ export class Scheduler {
     // Whoever holds what is due wakes this loop.
     const isLeft = due.length > 0 && due.every((name) => this.holds.has(name));
     const nextAt = this.#isAwake ? -Infinity : isLeft ? Infinity : this.timetable.nextAt;
-    this.#bell.set(Math.max(nextAt, this.#retryAt));
+    this.#bell.set(this.#retry ? Infinity : nextAt);
   }
 
   async #run(): Promise<void> {
@@ -149,7 +146,6 @@ export class Scheduler {
     const missed: string[] = [];
     try {
       while (!this.#isStopped && (await this.#advanceSome(missed)));
-      this.#retryAt = -Infinity;
     } catch (thrown) {
       this.#isAwake = true;
       // A journal that has stopped writing has said so itself.
@@ -157,7 +153,7 @@ export class Scheduler {
       const cause = asError(thrown);
       const message = `Schedules could not be looked after, and are tried again: ${cause.message}`;
       onWarning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
-      this.#retryAt = clock.now() + READ_RETRY_MS;
+      if (!this.#isStopped) this.#retry = clock.setTimer(() => this.#tryAgain(), READ_RETRY_MS);
     } finally {
       if (missed.length > 0) onWarning(ticksMissed(missed));
     }
@@ -178,46 +174,42 @@ export class Scheduler {
   }
 
   async #advance(names: readonly string[], now: number, missed: string[]): Promise<void> {
-    const { journal, clock } = this.#links;
+    const { journal, clock, jobs } = this.#links;
     const { generation } = journal;
-    const slices = new Slices(clock);
+    const look = { jobs, now, slices: new Slices(clock), readRhythm: rhythmReader() };
     const steps: Step[] = [];
-    const taken = new Map<string, readonly EndedRun[]>();
-    let jobs = 0;
+    const occasions = new Map<string, Occasion>();
+    let count = 0;
     for (const name of names) {
-      const runs = this.#endedRuns.get(name) ?? [];
-      this.#endedRuns.delete(name);
-      this.#leftBehind.delete(name);
+      const occasion = this.#takeOccasion(name);
       const before = this.timetable.get(name);
       if (!before) continue;
-      taken.set(name, runs);
-      const step = await this.#step(settledBy(before, runs), now, slices);
+      occasions.set(name, occasion);
+      const step = await lookAfter(before, occasion, look);
       steps.push(step);
-      jobs += step.specs.length;
-      if (jobs >= MAX_JOBS) break;
-      if (slices.isOver) await slices.next();
+      count += step.specs.length;
+      if (count >= MAX_JOBS) break;
+      if (look.slices.isOver) await look.slices.next();
     }
     try {
       await this.#commit(steps, generation);
     } catch (thrown) {
-      for (const [name, runs] of taken)
-        if (runs.length > 0) this.#endedRuns.set(name, [...runs, ...(this.#endedRuns.get(name) ?? [])]);
+      for (const [name, occasion] of occasions) this.#giveBackOccasion(name, occasion);
       throw thrown;
     }
     missed.push(...steps.flatMap(({ hasMissed, before }) => (hasMissed ? [before.name] : [])));
     for (const { schedule } of steps) this.#cancelObstacles(schedule);
   }
 
-  async #step(settled: Step, now: number, slices: Slices): Promise<Step> {
-    const { name } = settled.before;
-    try {
-      const step = await tick(settled, this.#links.jobs, now, slices);
-      this.#reasons.delete(name);
-      return step;
-    } catch (thrown) {
-      this.#hold(name, asError(thrown));
-      return settled;
-    }
+  #takeOccasion(name: string): Occasion {
+    const runs = this.#endedRuns.get(name) ?? [];
+    this.#endedRuns.delete(name);
+    return { runs, isLeftBehind: this.#leftBehind.delete(name) };
+  }
+
+  #giveBackOccasion(name: string, { runs, isLeftBehind }: Occasion): void {
+    if (runs.length > 0) this.#endedRuns.set(name, [...runs, ...(this.#endedRuns.get(name) ?? [])]);
+    if (isLeftBehind) this.#leftBehind.add(name);
   }
 
   async #commit(steps: readonly Step[], generation: number): Promise<void> {
@@ -225,44 +217,75 @@ export class Scheduler {
     const ids = steps.flatMap(({ specs }) => specs.map(({ id }) => id));
     await arriving.alone(ids, async () => {
       const reads = await journal.jobs(ids);
-      const taken = new Set(ids.filter((_id, i) => reads[i] !== undefined));
-      const free = taken.size === 0 ? steps : steps.map((step) => renamed(step, taken, () => jobs.newId()));
+      const found = new Map(ids.map((id, i) => [id, reads[i]]));
+      const own = steps.map((step) =>
+        untangled(
+          step,
+          (id) => found.get(id),
+          () => jobs.newId(),
+        ),
+      );
       const transaction = new Transaction().readIn(generation);
-      for (const { before, schedule } of free)
+      for (const { before, schedule } of own)
         if (schedule !== before) transaction.putSchedule(schedule.name, encodeSchedule(schedule));
-      const specs = free.flatMap((step) => step.specs);
+      const specs = own.flatMap((step) => step.specs);
       if (transaction.keys.length > 0) await arrivals.addAll(specs, { transaction, named: new Set(specs) });
-      for (const { schedule } of free) this.committed(schedule);
+      for (const { schedule, problem } of own) {
+        if (problem) this.#block(schedule.name, problem);
+        else this.release(schedule.name);
+        this.committed(schedule);
+      }
     });
   }
 
   /** The tick that waits for them has its job when they have ended. */
   #cancelObstacles(schedule: Schedule): void {
     for (const id of obstacles(schedule)) {
-      this.#links.cancel(id).catch((thrown: unknown) => {
-        const isGone = thrown instanceof MillraceError && thrown.code === 'MILLRACE_JOB_NOT_FOUND';
-        // Where the engine closes or the journal fails, it is cancelled after the next start.
-        if (isGone) this.noticeRun(schedule.name, { jobId: id, outcome: 'unknown' });
-      });
+      this.#links
+        .cancel(id)
+        .catch((thrown: unknown) => this.#notCancelled(schedule.name, id, asError(thrown)));
     }
   }
 
-  /** It keeps no other from ticking; its ticks are late, and its misfire policy says what comes of that. */
-  #hold(name: string, cause: Error): void {
-    const isNews = this.#reasons.get(name) !== cause.message;
-    this.#reasons.set(name, cause.message);
-    if (isNews) this.#links.onWarning(held(name, cause));
+  #notCancelled(name: string, id: string, cause: Error): void {
+    const code = cause instanceof MillraceError ? cause.code : undefined;
+    // The engine closes, or the journal is opened again: then it is cancelled after the next start.
+    if (code === 'MILLRACE_CLOSED' || code === 'MILLRACE_JOURNAL_WRITE_FAILED') return;
+    if (code !== 'MILLRACE_JOB_NOT_FOUND') this.#links.onWarning(uncancelled(name, id, cause));
+    // It will not be heard of again, and must not stand in the way of others.
+    this.noticeRun(name, { jobId: id, outcome: 'unknown' });
   }
 
-  #lookBack(): void {
+  /** It keeps no other from ticking; its ticks are late, and its misfire policy says what comes of that. */
+  #block(name: string, cause: Error): void {
+    const isNews = this.#reasons.get(name) !== cause.message;
+    this.#reasons.set(name, cause.message);
+    if (isNews) this.#links.onWarning(blocked(name, cause));
+  }
+
+  #tryAgain(): void {
+    this.#retry = undefined;
+    this.wake();
+  }
+
+  /** @param byMs By how much the clock was set back, where that was seen. */
+  #lookBack(byMs = 0): void {
     const now = this.#links.clock.now();
     const schedules = this.timetable.all();
-    const left = schedules.filter((schedule) => setBack(schedule, now)).map(({ name }) => name);
-    this.#leftBehind = new Set(left);
     const decidedAt = schedules.reduce((latest, { progress }) => Math.max(latest, progress.decidedAt), 0);
-    const warning = clockSetBack(decidedAt - now, left);
+    const behindMs = Math.max(byMs, decidedAt - now);
+    const left = schedules.filter((schedule) => isLeftBehind(schedule, now, behindMs));
+    this.#leftBehind = new Set(left.map(({ name }) => name));
+    // When they are tried again was said by the clock.
+    for (const name of this.#reasons.keys()) this.#again(name);
+    const warning = clockSetBack(behindMs, [...this.#leftBehind]);
     if (warning) this.#links.onWarning(warning);
     this.wake();
+  }
+
+  #again(name: string): void {
+    const schedule = this.timetable.get(name);
+    if (schedule) this.committed(schedule);
   }
 }
 

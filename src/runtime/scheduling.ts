@@ -27,7 +27,7 @@ export class Scheduling {
   async declare(): Promise<void> {
     const { settings, journal, clock, onWarning } = this.#links;
     const how = { prune: settings.pruneSchedules, clock };
-    const stored = await readSchedules(journal, onWarning);
+    const stored = await readSchedules(journal);
     const { schedules, vanished } = await declareSchedules(journal, stored, settings.schedules, how);
     if (vanished.length > 0) onWarning(undeclared(vanished));
     for (const { name, makePayload } of settings.schedules.values()) this.#jobs.setMaker(name, makePayload);
@@ -36,8 +36,8 @@ export class Scheduling {
 
   /** The journal was opened again: takes what it holds now. To be called while it is stopped. */
   async reload(): Promise<void> {
-    const { journal, onWarning } = this.#links;
-    await this.#load(await readSchedules(journal, onWarning));
+    const { journal } = this.#links;
+    await this.#load(await readSchedules(journal));
   }
 
   start(): void {

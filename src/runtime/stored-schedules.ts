@@ -1,36 +1,24 @@
 /** The schedules that the journal holds when it is opened, brought together with those that the code declares. */
 import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
-import { hasEnded } from '../job/record.js';
 import { pack } from '../job/packer.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import type { ScheduleSettings } from '../schedule-options.js';
 import { begun, redefined } from '../schedule/progress.js';
-import type { Definition, Schedule } from '../schedule/record.js';
+import { endedRunOf, type Definition, type EndedRun, type Schedule } from '../schedule/record.js';
 import { decodeSchedule, encodeSchedule } from '../schedule/record-format.js';
 import { Slices } from './slices.js';
-import type { EndedRun } from './ticker.js';
 
 /** How many are read, or written, at once. */
 const PAGE = 500;
 
-/** @param onDamaged Told of each that cannot be read; it stays in the journal, and does not tick. */
-export async function readSchedules(
-  journal: Journal,
-  onDamaged: (error: MillraceError) => void,
-): Promise<Schedule[]> {
+/** Those that can be read: the journal tells of others. */
+export async function readSchedules(journal: Journal): Promise<Schedule[]> {
   const schedules: Schedule[] = [];
   for (let after: string | undefined; ;) {
     const page = await journal.schedules(after, PAGE);
-    for (const { name, record } of page.schedules) {
-      try {
-        schedules.push(decodeSchedule(name, record));
-      } catch (thrown) {
-        if (!(thrown instanceof MillraceError)) throw thrown;
-        onDamaged(thrown);
-      }
-    }
+    for (const { name, record } of page.schedules) schedules.push(decodeSchedule(name, record));
     if (page.next === undefined) return schedules;
     after = page.next;
   }
@@ -56,15 +44,13 @@ export async function findEndedRuns(
 function openRuns({ progress }: Schedule): string[] {
   const { lastRun, going } = progress;
   const last = lastRun && lastRun.outcome === undefined ? [lastRun.jobId] : [];
-  return [...new Set([...going, ...last])];
+  return [...new Set([...going.map(({ jobId }) => jobId), ...last])];
 }
 
+/** A job that cannot be read will not be heard of again: it must not stand in the way of others. */
 function endOf(jobId: string, read: JobRead): EndedRun | undefined {
-  if (read === undefined) return { jobId, outcome: 'unknown' };
-  // A job that cannot be read fails when it is to be claimed.
-  if (read instanceof MillraceError || !hasEnded(read.status)) return undefined;
-  const { state, finishedAt } = read.status;
-  return { jobId, outcome: state, ...(finishedAt !== undefined && { finishedAt }) };
+  if (read === undefined || read instanceof MillraceError) return { jobId, outcome: 'unknown' };
+  return endedRunOf(read);
 }
 
 export interface Declared {

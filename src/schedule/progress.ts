@@ -3,8 +3,8 @@
  * is. Pure: the caller journals each step together with the jobs that it makes.
  */
 import type { Draft } from '../job/record.js';
-import type { Definition, Progress, Run, Schedule } from './record.js';
-import { rhythmOf, type Rhythm } from './rhythm.js';
+import type { Definition, EndedRun, Progress, Run, Schedule } from './record.js';
+import { rhythmOf, type ReadRhythm, type Rhythm } from './rhythm.js';
 
 /** What is done so soon after its time was not missed: a restart, or an event loop that was busy, skips nothing. */
 export const ON_TIME_MS = 60_000;
@@ -16,7 +16,8 @@ const CHUNK = 32;
 /** A schedule that is new. */
 export function begun(definition: Definition, now: number): Progress {
   const anchorAt = definition.startAt ?? now;
-  return withNext(definition, { anchorAt, decidedAt: now, runCount: 0, going: [] }, now);
+  const progress = { anchorAt, decidedAt: now, runCount: 0, going: [] };
+  return withNext(definition, progress, now, beforeFirst(definition, now));
 }
 
 /** It is described anew. Only another rhythm makes it forget a tick that is due. */
@@ -29,10 +30,11 @@ export function redefined(
   const next = draftOf(progress);
   if (definition.overlap === 'allow') next.going = [];
   else if (before.overlap === 'allow') next.going = goingOf(progress.lastRun);
+  if (progress.runCount >= (definition.maxRuns ?? Infinity)) delete next.queuedFor;
   if (!isSame) next.anchorAt = definition.startAt ?? now;
   if (progress.pausedAt !== undefined) return next;
-  const isPending =
-    isSame && progress.nextAt !== undefined && isWithin(definition, progress, progress.nextAt);
+  if (!isSame) return withNext(definition, next, now, beforeFirst(definition, now));
+  const isPending = progress.nextAt !== undefined && isWithin(definition, next, progress.nextAt);
   return isPending ? next : withNext(definition, next, now);
 }
 
@@ -40,23 +42,32 @@ export function redefined(
  * The ticks that are due and made up for, the newest first. All but the last that is due were missed, and the last one,
  * too, where it is not on time. One by one, for to find many takes its time.
  */
-export function* dueTicks({ definition, progress }: Schedule, now: number): Generator<number, undefined> {
+export function* dueTicks(
+  { definition, progress }: Schedule,
+  now: number,
+  readRhythm: ReadRhythm = rhythmOf,
+): Generator<number, undefined> {
   const { timing, misfire, maxCatchUp, maxAgeMs = misfire === 'skip' ? ON_TIME_MS : Infinity } = definition;
   const { anchorAt, nextAt = Infinity } = progress;
   const oldest = Math.max(nextAt, now - maxAgeMs);
-  const rhythm = rhythmOf(timing, anchorAt);
+  let until = Math.min(now, (definition.endAt ?? Infinity) - 1);
+  if (until < nextAt) return;
+  const rhythm = readRhythm(timing, anchorAt);
+  // Mostly there is one, and to look forward is cheaper.
+  if ((rhythm.after(nextAt) ?? Infinity) > until) {
+    if (nextAt >= oldest) yield nextAt;
+    return;
+  }
   let left = misfire === 'all' ? maxCatchUp : 1;
-  for (let until = now; left > 0;) {
+  while (left > 0) {
     const ticks = rhythm.upTo(until, Math.min(left, CHUNK));
+    if (ticks.length === 0) return;
     for (const tick of ticks) {
       if (tick < oldest) return;
-      if (isBefore(tick, definition.endAt)) {
-        left--;
-        yield tick;
-      }
+      yield tick;
+      left--;
       until = tick - 1;
     }
-    if (ticks.length === 0) return;
   }
 }
 
@@ -69,15 +80,21 @@ export interface Plan {
 }
 
 /** @param due The oldest first. */
-export function planned({ definition, progress }: Schedule, due: readonly number[], now: number): Plan {
+export function planned(
+  { definition, progress }: Schedule,
+  due: readonly number[],
+  now: number,
+  readRhythm: ReadRhythm = rhythmOf,
+): Plan {
   const { overlap, maxRuns = Infinity } = definition;
-  const isBusy = progress.going.length > 0;
+  const isBusy = progress.going.length > 0 || progress.queuedFor !== undefined;
   const left = maxRuns - countOf(progress);
   const [first] = due;
   const last = due.at(-1);
   const next = draftOf(progress);
   let ticks: readonly number[] = [];
-  if (first === undefined || last === undefined) return { ticks, progress: withNext(definition, next, now) };
+  if (first === undefined || last === undefined)
+    return { ticks, progress: withNext(definition, next, now, now, readRhythm) };
   if (overlap === 'allow') ticks = due.slice(0, left);
   // Of several at once the last would cancel all others before they began.
   else if (!isBusy && left > 0) ticks = [overlap === 'cancelPrevious' ? last : first];
@@ -85,24 +102,31 @@ export function planned({ definition, progress }: Schedule, due: readonly number
   const mayWait = overlap === 'queue' || overlap === 'cancelPrevious';
   if (mayWait && (isLeft || progress.queuedFor !== undefined)) next.queuedFor = last;
   next.runCount += ticks.length;
-  return { ticks, progress: withNext(definition, next, now) };
+  return { ticks, progress: withNext(definition, next, now, now, readRhythm) };
+}
+
+/** Only so many of a plan's ticks could have their jobs: those after them are still due. */
+export function cutShort({ progress }: Schedule, plan: Plan, count: number): Progress {
+  const next = plan.ticks[count];
+  if (next === undefined) return plan.progress;
+  if (count === 0) return progress;
+  return { ...plan.progress, runCount: progress.runCount + count, nextAt: next };
 }
 
 /** Its ticks have enqueued these jobs. */
 export function started({ definition, progress }: Schedule, runs: readonly Run[]): Progress {
   const last = runs.at(-1);
   if (!last) return progress;
-  const ids = runs.map(({ jobId }) => jobId);
-  const going = definition.overlap === 'allow' ? [] : [...progress.going, ...ids];
+  const going = definition.overlap === 'allow' ? [] : [...progress.going, ...runs];
   return { ...progress, lastRun: last, going };
 }
 
 /** A job of its has ended. @returns the same progress where that changes nothing. */
-export function ended(progress: Progress, run: Omit<Run, 'scheduledFor'>): Progress {
+export function ended(progress: Progress, run: EndedRun): Progress {
   const { lastRun, going } = progress;
   const isLast = lastRun?.jobId === run.jobId && lastRun.outcome === undefined;
-  if (!isLast && !going.includes(run.jobId)) return progress;
-  const left = going.filter((id) => id !== run.jobId);
+  const left = going.filter(({ jobId }) => jobId !== run.jobId);
+  if (!isLast && left.length === going.length) return progress;
   return isLast
     ? { ...progress, going: left, lastRun: { ...lastRun, ...run } }
     : { ...progress, going: left };
@@ -123,9 +147,11 @@ export function dequeued(progress: Progress): Progress {
   return next;
 }
 
-/** The jobs that stand in the way of a tick that cancels them. */
+/** The ids of the jobs that a tick which waits cancels: those that were there before it. */
 export function obstacles({ definition, progress }: Schedule): readonly string[] {
-  return definition.overlap === 'cancelPrevious' && progress.queuedFor !== undefined ? progress.going : [];
+  const { queuedFor, going, pausedAt } = progress;
+  if (definition.overlap !== 'cancelPrevious' || queuedFor === undefined || pausedAt !== undefined) return [];
+  return going.filter(({ scheduledFor }) => scheduledFor < queuedFor).map(({ jobId }) => jobId);
 }
 
 export function paused(progress: Progress, now: number): Progress {
@@ -140,18 +166,25 @@ export function resumed({ definition, progress }: Schedule, now: number): Progre
 }
 
 /**
- * The clock was set back. What has ticked does not tick again, so a schedule rests until the clock is where it was; but
- * an interval not longer than itself, and a pattern not where the clock was set back by hours.
- * @returns nothing where it just goes on.
+ * Whether the clock has left a schedule behind when it was set back. What has ticked does not tick again, so mostly a
+ * schedule rests until the clock is where it was; but not where that takes hours, for then the clock was wrong, and an
+ * interval that counts from when it was stored not longer than itself, for what it measures has passed.
+ * @param behindMs By how much the clock was set back.
  */
-export function setBack({ definition, progress }: Schedule, now: number): Progress | undefined {
-  const { timing, startAt = 0 } = definition;
-  const { decidedAt, nextAt } = progress;
-  if (nextAt === undefined || now >= decidedAt || startAt > now) return undefined;
-  const isInterval = 'everyMs' in timing;
-  const rests = isInterval ? nextAt - now <= timing.everyMs : decidedAt - now <= MAX_REST_MS;
-  if (rests) return undefined;
-  return withNext(definition, { ...progress, anchorAt: isInterval ? now : progress.anchorAt }, now);
+export function isLeftBehind({ definition, progress }: Schedule, now: number, behindMs: number): boolean {
+  const { timing, startAt } = definition;
+  const { decidedAt, nextAt = Infinity, pausedAt } = progress;
+  if (now >= decidedAt || pausedAt !== undefined) return false;
+  const isElapsing = 'everyMs' in timing && startAt === undefined;
+  return isElapsing ? nextAt - now > timing.everyMs : behindMs > MAX_REST_MS;
+}
+
+/** A schedule that was left behind goes by the new time. */
+export function afresh({ definition, progress }: Schedule, now: number): Progress {
+  const { decidedAt, repeatsUntil = 0 } = progress;
+  const anchorAt = definition.startAt ?? now;
+  const repeats = Math.max(repeatsUntil, decidedAt);
+  return withNext(definition, { ...progress, anchorAt, repeatsUntil: repeats }, now);
 }
 
 /** The ticks that follow, the first of them the next; at most so many. */
@@ -174,19 +207,30 @@ const draftOf = (progress: Progress): Draft<Progress> => ({ ...progress });
 const isBefore = (tick: number, endAt = Infinity): boolean => tick < endAt;
 /** How many ticks have enqueued a job, or are going to. */
 const countOf = ({ runCount, queuedFor }: Progress): number => runCount + (queuedFor === undefined ? 0 : 1);
-const goingOf = (run: Run | undefined): string[] => (run && run.outcome === undefined ? [run.jobId] : []);
+const goingOf = (run: Run | undefined): Run[] => (run && run.outcome === undefined ? [run] : []);
 
 function isWithin({ endAt, maxRuns = Infinity }: Definition, progress: Progress, tick: number): boolean {
   return countOf(progress) < maxRuns && isBefore(tick, endAt);
 }
 
+/** A schedule whose beginning is said begins there, and not after it. */
+const beforeFirst = ({ startAt }: Definition, now: number): number => (startAt === undefined ? now : now - 1);
+
 /** The progress with the first tick after an instant. */
-function withNext(definition: Definition, progress: Progress, now: number): Progress {
+function withNext(
+  definition: Definition,
+  progress: Progress,
+  now: number,
+  after = now,
+  readRhythm: ReadRhythm = rhythmOf,
+): Progress {
+  const { timing, startAt = 0 } = definition;
   const next = draftOf(progress);
+  // Stored by a clock that was wrong.
+  next.anchorAt = Math.min(progress.anchorAt, Math.max(now, startAt));
   next.decidedAt = now;
   delete next.nextAt;
-  const { timing, startAt = 0 } = definition;
-  const tick = rhythmOf(timing, progress.anchorAt).after(Math.max(now, startAt - 1));
+  const tick = readRhythm(timing, next.anchorAt).after(Math.max(after, startAt - 1));
   if (tick !== undefined && isWithin(definition, progress, tick)) next.nextAt = tick;
   return next;
 }

@@ -2,7 +2,7 @@
  * What is kept of a schedule: what its owner described, and how far it has come. A tick is an instant at which it
  * enqueues a job; a run is a job that it enqueued. Instants are epoch milliseconds.
  */
-import type { Durability, EndedState } from '../job/record.js';
+import { hasEnded, type Durability, type EndedState, type Job } from '../job/record.js';
 import type { Timing } from './rhythm.js';
 
 /** What becomes of ticks that nobody was there for. */
@@ -58,6 +58,9 @@ export interface Run {
   readonly finishedAt?: number;
 }
 
+/** A job of a schedule that has ended. */
+export type EndedRun = Omit<Run, 'scheduledFor'>;
+
 export interface Progress {
   /** Where an interval begins. */
   readonly anchorAt: number;
@@ -69,16 +72,25 @@ export interface Progress {
   readonly runCount: number;
   readonly pausedAt?: number;
   readonly lastRun?: Run;
-  /** The ids of runs that have not ended; none where overlapping does not matter. */
-  readonly going: readonly string[];
+  /** Those that have not ended; none where overlapping does not matter. */
+  readonly going: readonly Run[];
   /** The tick that waits for them. */
   readonly queuedFor?: number;
+  /** Where the clock was set far back: up to here times come again, and what they enqueue is no second job of the same. */
+  readonly repeatsUntil?: number;
 }
 
 export interface Schedule {
   readonly name: string;
   readonly definition: Definition;
   readonly progress: Progress;
+}
+
+/** What a job that has ended means to its schedule. */
+export function endedRunOf({ spec, status }: Job): EndedRun | undefined {
+  if (!hasEnded(status)) return undefined;
+  const { state, finishedAt } = status;
+  return { jobId: spec.id, outcome: state, ...(finishedAt !== undefined && { finishedAt }) };
 }
 
 /** The id of a tick's job: of a schedule and an instant there is one. */

@@ -20,8 +20,40 @@ export interface Rhythm {
 }
 
 /** @param anchorAt Where an interval begins: it ticks at whole multiples from there. */
-export function rhythmOf(timing: Timing, anchorAt: number): Rhythm {
-  return 'everyMs' in timing ? intervalRhythm(timing.everyMs, anchorAt) : cronRhythm(timing);
+export type ReadRhythm = (timing: Timing, anchorAt: number) => Rhythm;
+
+export const rhythmOf: ReadRhythm = (timing, anchorAt) =>
+  'everyMs' in timing ? intervalRhythm(timing.everyMs, anchorAt) : cronRhythm(timing);
+
+/** Reads rhythms for a while, the last ones once: thousands of schedules may share one, and all be due at the same time. */
+export function rhythmReader(): ReadRhythm {
+  const known = new Map<string, Rhythm>();
+  return (timing, anchorAt) => {
+    if ('everyMs' in timing) return intervalRhythm(timing.everyMs, anchorAt);
+    const key = `${timing.timezone} ${timing.pattern}`;
+    const rhythm = known.get(key) ?? rememberingLast(cronRhythm(timing));
+    known.set(key, rhythm);
+    for (const [oldest] of known) if (known.size > MAX_KNOWN) known.delete(oldest);
+    return rhythm;
+  };
+}
+
+/** Each takes 80 KB: croner lists all years. */
+const MAX_KNOWN = 16;
+
+/** Whoever asks after the others often asks the same. */
+function rememberingLast(rhythm: Rhythm): Rhythm {
+  const answers = new Map<number, number | undefined>();
+  return {
+    upTo: (instant, count) => rhythm.upTo(instant, count),
+    after(instant) {
+      if (answers.has(instant)) return answers.get(instant);
+      if (answers.size >= MAX_KNOWN) answers.clear();
+      const tick = rhythm.after(instant);
+      answers.set(instant, tick);
+      return tick;
+    },
+  };
 }
 
 function intervalRhythm(everyMs: number, anchorAt: number): Rhythm {
@@ -36,7 +68,7 @@ function intervalRhythm(everyMs: number, anchorAt: number): Rhythm {
   };
 }
 
-/** The years that croner knows each take it memory, 80 KB altogether: so none is kept, for it is made in 50 µs. */
+/** croner's object takes 80 KB, and is made in the time of one answer: so none is kept for long. */
 function cronRhythm({ pattern, timezone }: CronTiming): Rhythm {
   const cron = new Cron(pattern, { ...RULES, timezone });
   return {
@@ -57,7 +89,7 @@ function cronRhythm({ pattern, timezone }: CronTiming): Rhythm {
  */
 const RULES: CronOptions = { paused: true, fixedTimeRule: 'no-wildcard', mode: '5-or-6-parts' };
 
-const EVERY = /^@every\s+(\S+)$/i;
+const EVERY = /^@every\s+(.+)$/i;
 /** A hundred years: beyond that dates end. */
 const MAX_EVERY_MS = 36_525 * 86_400_000;
 const PATTERN_RULE =

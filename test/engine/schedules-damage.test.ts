@@ -2,8 +2,7 @@
 import { Level } from 'level';
 import { expect, test } from 'vitest';
 import { Millrace } from '../../src/index.js';
-import { pack } from '../../src/job/packer.js';
-import { sealBytes, sealText } from '../../src/journal/integrity.js';
+import { sealText } from '../../src/journal/integrity.js';
 import { record } from '../fixtures/engine.js';
 import { NOW } from '../fixtures/jobs.js';
 import { HOUR, MINUTE, pass, scheduleThat, ticking, tickOf, type Ticking } from '../fixtures/ticking.js';
@@ -121,27 +120,6 @@ test('a damaged record of a schedule is damage, and a repair leaves it out', asy
   expect(await mill.schedules.list({ upcoming: 3 })).toEqual(listed.filter(({ name }) => name !== 'own'));
   await (await mill.enqueue('work')).result();
   expect(warnings.all).toEqual([]);
-});
-
-test('one that a newer version has written is warned of, does not tick, and stays', async () => {
-  const own = await ticking();
-  const { options, clock, runs, closing } = own;
-  await written(own);
-  const key = 'h!own';
-  const newer = sealBytes(key, pack({ version: 2, news: true }));
-  await tamper(own, (other) => (other === key ? newer : undefined));
-  const mill = closing(await Millrace.open({ ...options, schedules: { declared: hourly } }));
-  const [, warning] = await record(mill, 'warning').until(() => true);
-  expect(warning).toMatchObject({
-    code: 'MILLRACE_JOURNAL_FORMAT',
-    message: expect.stringContaining('Schedule own'),
-  });
-  await pass(clock, HOUR);
-  await runs.reached(3);
-  await mill.close();
-  expect(
-    await tamper(own, (_key, value) => (Buffer.compare(value, newer) === 0 ? value : undefined)),
-  ).toEqual([key]);
 });
 
 test('a journal from before there were schedules is opened, and has them from then on', async () => {

@@ -109,7 +109,7 @@ test('one whose payload function is not in the code any more cannot be run now, 
   await first.close();
   const again = closing(await Millrace.open(options));
   await expect(again.schedules.runNow('one')).rejects.toMatchObject({
-    code: 'MILLRACE_SCHEDULE_HELD',
+    code: 'MILLRACE_SCHEDULE_BLOCKED',
     message: expect.stringContaining('made by a function'),
   });
 });

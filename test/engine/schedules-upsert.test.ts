@@ -47,7 +47,7 @@ test('a schedule that is described anew keeps its past, and all else is as it is
   const { options, clock, runs, closing } = await ticking();
   const mill = closing(await Millrace.open(options));
   const limits = {
-    startAt: NOW,
+    startAt: NOW + HOUR,
     endAt: NOW + 9 * HOUR,
     maxRuns: 5,
     misfire: 'all',

@@ -1,6 +1,7 @@
 /**
  * Engines with schedules on one disk in memory, one process after the other, under a clock that stands still until a
- * test moves it. The job `work` holds its runs until they are let go, `quick` ends at once.
+ * test moves it. The jobs `work` and `stubborn` hold their
+ * runs until they are let go, the latter whatever it is told; `quick` ends at once.
  */
 import { onTestFinished } from 'vitest';
 import { inlineJob, type JobContext, type MillraceError, type Schedule } from '../../src/index.js';
@@ -117,7 +118,10 @@ export class ScheduleBench {
   async #open(store: KillableStore, schedules: Schedules): Promise<void> {
     const hold = inlineJob((_payload: unknown, job: JobContext) => this.#hold(job), { grace: 1 });
     const quick = inlineJob((_payload: unknown, job: JobContext) => this.#tell(job));
-    const jobs = { work: hold, quick };
+    const stubborn = inlineJob((_payload: unknown, job: JobContext) => this.#hold(job, true), {
+      grace: '1d',
+    });
+    const jobs = { work: hold, stubborn, quick };
     const announcer = new Announcer(recordingLogger());
     announcer.emitter.on('warning', (error) => void this.warnings.push(error));
     announcer.emitter.on('cancelled', ({ id }) => void this.cancelled.push(id));
@@ -133,6 +137,7 @@ export class ScheduleBench {
     const places = { concurrency: 100 };
     const handlers = {
       work: { handler: hold.handler, ...places },
+      stubborn: { handler: stubborn.handler, ...places },
       quick: { handler: quick.handler, ...places },
     };
     const { clock } = this;
@@ -155,11 +160,12 @@ export class ScheduleBench {
     this.began.push({ id, scheduledFor });
   }
 
-  async #hold(job: JobContext): Promise<void> {
+  async #hold(job: JobContext, isStubborn = false): Promise<void> {
     this.#tell(job);
     try {
       await new Promise<void>((resolve, reject) => {
         this.#held.set(job.id, resolve);
+        if (isStubborn) return;
         job.signal.addEventListener('abort', () => reject(job.signal.reason), { once: true });
       });
     } finally {

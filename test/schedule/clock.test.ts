@@ -143,6 +143,86 @@ describe('the clock is set back', () => {
     expect(Object.fromEntries(counts)).toEqual({ nightly: 1, interval: 143 });
   });
 
+  it('by an hour: an interval that counts from an instant keeps to it, and rests', async () => {
+    const phased = { job: 'quick', every: '10m', startAt: Date.parse('2026-03-10T12:04:00Z') } as const;
+    const bench = await startedAt(NOON, { phased });
+    await bench.pass(25 * MINUTE);
+    expect(ticksOf(bench)).toEqual(['12:04', '12:14', '12:24'].map((time) => `2026-03-10T${time}`));
+    bench.clock.jump(-HOUR);
+    await bench.pass(HOUR + 10 * MINUTE);
+    expect(ticksOf(bench)).toEqual(['2026-03-10T12:34']);
+  });
+
+  it('by four hours: one rule for all schedules, however long ago they ticked', async () => {
+    const bench = await startedAt('2026-03-10T02:00:00Z', { nightly, tens });
+    await bench.pass(2 * HOUR);
+    ticksOf(bench);
+    bench.clock.jump(-4 * HOUR);
+    await bench.pass(3 * HOUR);
+    const ticks = ticksOf(bench);
+    expect(ticks[0]).toBe('2026-03-10T00:10');
+    expect(ticks.filter((tick) => tick === '2026-03-10T02:30')).toHaveLength(2);
+  });
+
+  it('to before what made a schedule over: it goes on', async () => {
+    const endAt = Date.parse('2026-03-17T12:00:00Z');
+    const bench = await startedAt(NOON, { tens: { ...tens, endAt }, interval: { ...interval, endAt } });
+    bench.clock.jump(30 * DAY);
+    await bench.pass(MINUTE);
+    expect(await bench.engine.schedules.list()).toMatchObject([{ state: 'over' }, { state: 'over' }]);
+    await bench.stop();
+    ticksOf(bench);
+    bench.clock.jump(-30 * DAY);
+    await bench.start({ tens: { ...tens, endAt }, interval: { ...interval, endAt } });
+    await bench.pass(11 * MINUTE);
+    expect(ticksOf(bench)).toHaveLength(2);
+  });
+
+  it('to before the beginning of a schedule: it begins when it should', async () => {
+    const startAt = Date.parse('2026-03-10T13:00:00Z');
+    const all = { tens: { ...tens, startAt }, interval: { ...interval, startAt } };
+    const bench = await startedAt('2026-03-20T12:00:00Z', all);
+    await bench.pass(10 * MINUTE);
+    ticksOf(bench);
+    bench.clock.jump(-10 * DAY);
+    await bench.pass(55 * MINUTE);
+    expect(ticksOf(bench)).toEqual(['2026-03-10T13:00', '2026-03-10T13:00']);
+  });
+
+  it('while a schedule is paused: it goes on from the new time', async () => {
+    const bench = await startedAt('2034-01-01T00:00:00Z', { interval });
+    await bench.engine.schedules.pause('interval');
+    bench.clock.jump(Date.parse(NOON) - bench.clock.now());
+    await bench.engine.schedules.resume('interval');
+    await bench.pass(10 * MINUTE);
+    expect(ticksOf(bench)).toEqual(['2026-03-10T12:10']);
+  });
+
+  it('by less than a minute: an interval of seconds goes on', async () => {
+    const bench = await startedAt(NOON, { s: { job: 'quick', every: '10s' } });
+    await bench.pass(25_000);
+    expect(ticksOf(bench)).toHaveLength(2);
+    bench.clock.jump(-50_000);
+    await bench.pass(MINUTE + 1_000);
+    expect(ticksOf(bench).length).toBeGreaterThanOrEqual(1);
+    await bench.pass(20_000);
+    expect(ticksOf(bench)).toHaveLength(2);
+  });
+
+  it('while the journal cannot be read: schedules go on when it can', async () => {
+    const bench = await startedAt(NOON, { interval, tens });
+    bench.store.failReads(new Error('the disk is mad'));
+    await bench.pass(11 * MINUTE);
+    expect(codes(bench)).toContain('MILLRACE_JOURNAL_READ_FAILED');
+    bench.clock.jump(-DAY);
+    await bench.pass(2 * MINUTE);
+    bench.store.failReads(undefined);
+    await bench.pass(21 * MINUTE);
+    const ticks = bench.began.map(({ id }) => id.split('@')[0]);
+    expect(ticks.filter((name) => name === 'tens').length).toBeGreaterThanOrEqual(2);
+    expect(ticks.filter((name) => name === 'interval').length).toBeGreaterThanOrEqual(1);
+  });
+
   it('by what keeps it right: nothing comes of that', async () => {
     const bench = await startedAt(NOON, { tens });
     await bench.pass(25 * MINUTE);

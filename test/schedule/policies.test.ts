@@ -168,6 +168,31 @@ describe('while the engine runs', () => {
     expect(bench.held).toEqual([idOf(2)]);
   });
 
+  it('cancelPrevious: cancels nothing while the schedule is paused, and no run that came after the tick', async () => {
+    const bench = await ScheduleBench.make();
+    bench.clock.jump(START - bench.clock.now());
+    await bench.start({ s: { job: 'stubborn', every: '10m', overlap: 'cancelPrevious' } });
+    await bench.pass(20 * MINUTE);
+    // The second tick waits for the first one's job, which takes no notice of its cancel.
+    const { schedules } = bench.engine;
+    const later = await schedules.runNow('s');
+    await bench.store.quiet();
+    await bench.letGo(idOf(1));
+    expect(bench.cancelled).toEqual([idOf(1)]);
+    expect(await bench.engine.snapshot(later.id)).toMatchObject({ state: 'running', stopping: false });
+    await bench.letGo(later.id);
+    expect(bench.held).toEqual([idOf(2)]);
+
+    await bench.pass(10 * MINUTE);
+    await schedules.pause('s');
+    const paused = await schedules.runNow('s');
+    await bench.store.quiet();
+    await bench.letGo(idOf(2));
+    expect(await bench.engine.snapshot(paused.id)).toMatchObject({ state: 'running', stopping: false });
+    await bench.letGo(paused.id);
+    expect(bench.held).toEqual([]);
+  });
+
   it('runs what waits at once when overlapping does not matter any more', async () => {
     const bench = await started('queue');
     await bench.pass(20 * MINUTE);
@@ -232,6 +257,15 @@ describe('the bounds of what is made up for', () => {
     const bench = await down(90 * MINUTE, { misfire: 'all', endAt: START + 3 * MINUTE });
     expect(minutes(bench)).toEqual([1, 2]);
     expect(await bench.engine.schedules.list()).toMatchObject([{ state: 'over' }]);
+  });
+
+  it('looks no further back than endAt, however long ago that was', async () => {
+    const every = { every: '1s', endAt: START + 90_500, misfire: 'once' };
+    const bench = await down(365 * 24 * 60 * MINUTE, every);
+    expect(bench.began).toEqual([{ id: 's@2026-03-01T12:01:30.000Z', scheduledFor: START + 90_000 }]);
+    const pattern = { every: undefined, pattern: '* * * * * *', timezone: 'UTC', endAt: START + 90_500 };
+    const cron = await down(365 * 24 * 60 * MINUTE, pattern);
+    expect(cron.began).toEqual(bench.began);
   });
 
   it('makes up for a tick of a pattern that was missed', async () => {
