@@ -13,6 +13,9 @@ const MAX_REST_MS = 10_800_000;
 /** How many ticks are looked for at once: a few milliseconds of work. */
 const CHUNK = 32;
 
+/** What a schedule is and how far it has come, whatever its name is. */
+type Course = Pick<Schedule, 'definition' | 'progress'>;
+
 /** A schedule that is new. */
 export function begun(definition: Definition, now: number): Progress {
   const anchorAt = definition.startAt ?? now;
@@ -159,10 +162,13 @@ export function paused(progress: Progress, now: number): Progress {
   return { ...rest, pausedAt: now };
 }
 
-/** What its ticks would have been meanwhile is past: a pause is no misfire. */
+/** What its ticks would have been meanwhile is past: a pause is no misfire. Nor does one tick again that has ticked. */
 export function resumed({ definition, progress }: Schedule, now: number): Progress {
   const { pausedAt: _, ...rest } = progress;
-  return withNext(definition, rest, now);
+  const { decidedAt } = rest;
+  const next = withNext(definition, rest, now, Math.max(now, decidedAt));
+  const isBehind = isLeftBehind({ definition, progress: { ...next, decidedAt } }, now, decidedAt - now);
+  return isBehind ? afresh({ definition, progress: rest }, now) : next;
 }
 
 /**
@@ -171,7 +177,7 @@ export function resumed({ definition, progress }: Schedule, now: number): Progre
  * interval that counts from when it was stored not longer than itself, for what it measures has passed.
  * @param behindMs By how much the clock was set back.
  */
-export function isLeftBehind({ definition, progress }: Schedule, now: number, behindMs: number): boolean {
+export function isLeftBehind({ definition, progress }: Course, now: number, behindMs: number): boolean {
   const { timing, startAt } = definition;
   const { decidedAt, nextAt = Infinity, pausedAt } = progress;
   if (now >= decidedAt || pausedAt !== undefined) return false;
@@ -180,7 +186,7 @@ export function isLeftBehind({ definition, progress }: Schedule, now: number, be
 }
 
 /** A schedule that was left behind goes by the new time. */
-export function afresh({ definition, progress }: Schedule, now: number): Progress {
+export function afresh({ definition, progress }: Course, now: number): Progress {
   const { decidedAt, repeatsUntil = 0 } = progress;
   const anchorAt = definition.startAt ?? now;
   const repeats = Math.max(repeatsUntil, decidedAt);

@@ -198,6 +198,17 @@ describe('the clock is set back', () => {
     expect(ticksOf(bench)).toEqual(['2026-03-10T12:10']);
   });
 
+  it('by an hour while a schedule is paused: what has ticked does not tick again', async () => {
+    const bench = await startedAt(NOON, { tens });
+    await bench.pass(25 * MINUTE);
+    ticksOf(bench);
+    bench.clock.jump(-HOUR);
+    await bench.engine.schedules.pause('tens');
+    await bench.engine.schedules.resume('tens');
+    await bench.pass(HOUR + 10 * MINUTE);
+    expect(ticksOf(bench)).toEqual(['2026-03-10T12:30']);
+  });
+
   it('by less than a minute: an interval of seconds goes on', async () => {
     const bench = await startedAt(NOON, { s: { job: 'quick', every: '10s' } });
     await bench.pass(25_000);
