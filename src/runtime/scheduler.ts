@@ -9,7 +9,7 @@ import { asError, MillraceError } from '../errors.js';
 import type { Job } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
-import { ended, isLeftBehind, obstacles, readyTick } from '../schedule/progress.js';
+import { ended, isLeftBehind, readyTick } from '../schedule/progress.js';
 import { endedRunOf, type EndedRun, type Schedule } from '../schedule/record.js';
 import { encodeSchedule } from '../schedule/record-format.js';
 import { rhythmReader } from '../schedule/rhythm.js';
@@ -17,7 +17,9 @@ import type { Alarm, Bell } from './alarm.js';
 import type { Arrivals } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
 import { Holds } from './holds.js';
-import { blocked, clockSetBack, ticksMissed, uncancelled } from './schedule-warnings.js';
+import { Obstacles } from './obstacles.js';
+import { Occasions } from './occasions.js';
+import { blocked, clockSetBack, ticksMissed } from './schedule-warnings.js';
 import type { ScheduledJobs } from './scheduled-jobs.js';
 import { Slices } from './slices.js';
 import { lookAfter, untangled, type Occasion, type Step } from './ticker.js';
@@ -48,12 +50,10 @@ export class Scheduler {
   readonly holds = new Holds();
   readonly #links: SchedulerLinks;
   readonly #bell: Bell;
-  /** Those that were not yet looked after, by the names of their schedules. */
-  readonly #endedRuns = new Map<string, readonly EndedRun[]>();
+  readonly #occasions = new Occasions();
+  readonly #obstacles: Obstacles;
   /** Why schedules that are due cannot tick. */
   readonly #reasons = new Map<string, string>();
-  /** Those that the clock has left behind. */
-  #leftBehind = new Set<string>();
   #pass: Promise<void> | undefined;
   /** Set while nothing is tried again, for the journal could not be read. */
   #retry: Timer | undefined;
@@ -62,6 +62,8 @@ export class Scheduler {
 
   constructor(links: SchedulerLinks) {
     this.#links = links;
+    const onGone = (name: string, run: EndedRun): void => this.noticeRun(name, run);
+    this.#obstacles = new Obstacles({ ...links, onGone });
     this.#bell = links.alarm.bell(
       () => this.wake(),
       (byMs) => this.#lookBack(byMs),
@@ -70,14 +72,14 @@ export class Scheduler {
 
   /** Begins with what the journal holds: nothing else is known of any schedule. */
   load(schedules: readonly Schedule[]): void {
-    this.#endedRuns.clear();
+    this.#occasions.clear();
     this.#reasons.clear();
     this.timetable.fill(schedules.map((schedule) => ({ schedule, at: timeOf(schedule) })));
   }
 
   start(): void {
     this.#isStopped = false;
-    for (const schedule of this.timetable.all()) this.#cancelObstacles(schedule);
+    for (const schedule of this.timetable.all()) this.#obstacles.remove(schedule);
     this.#lookBack();
   }
 
@@ -111,7 +113,7 @@ export class Scheduler {
     const known = this.timetable.get(name);
     // Of a schedule whose runs may overlap only the last one matters.
     if (known && ended(known.progress, run) === known.progress) return;
-    this.#endedRuns.set(name, [...(this.#endedRuns.get(name) ?? []), run]);
+    this.#occasions.ended(name, run);
     this.wake();
   }
 
@@ -163,7 +165,7 @@ export class Scheduler {
   async #advanceSome(missed: string[]): Promise<boolean> {
     const now = this.#links.clock.now();
     const due = this.timetable.due(now, PAGE);
-    const names = new Set([...this.#endedRuns.keys(), ...this.#leftBehind, ...due]);
+    const names = new Set([...this.#occasions.names(), ...due]);
     // Who holds one wakes this loop afterwards.
     const free = [...names].filter((name) => !this.holds.has(name)).slice(0, PAGE);
     if (free.length === 0) return false;
@@ -174,14 +176,27 @@ export class Scheduler {
   }
 
   async #advance(names: readonly string[], now: number, missed: string[]): Promise<void> {
-    const { journal, clock, jobs } = this.#links;
-    const { generation } = journal;
+    const { generation } = this.#links.journal;
+    const occasions = new Map<string, Occasion>();
+    try {
+      const steps = await this.#lookAfter(names, now, occasions);
+      await this.#commit(steps, generation);
+      missed.push(...steps.flatMap(({ hasMissed, before }) => (hasMissed ? [before.name] : [])));
+      for (const { schedule } of steps) this.#obstacles.remove(schedule);
+    } catch (thrown) {
+      for (const [name, occasion] of occasions) this.#occasions.giveBack(name, occasion);
+      throw thrown;
+    }
+  }
+
+  /** @param occasions Gets what is taken of them. @returns steps of the first ones, as many as one commit takes. */
+  async #lookAfter(names: readonly string[], now: number, occasions: Map<string, Occasion>): Promise<Step[]> {
+    const { clock, jobs } = this.#links;
     const look = { jobs, now, slices: new Slices(clock), readRhythm: rhythmReader() };
     const steps: Step[] = [];
-    const occasions = new Map<string, Occasion>();
     let count = 0;
     for (const name of names) {
-      const occasion = this.#takeOccasion(name);
+      const occasion = this.#occasions.take(name);
       const before = this.timetable.get(name);
       if (!before) continue;
       occasions.set(name, occasion);
@@ -191,25 +206,7 @@ export class Scheduler {
       if (count >= MAX_JOBS) break;
       if (look.slices.isOver) await look.slices.next();
     }
-    try {
-      await this.#commit(steps, generation);
-    } catch (thrown) {
-      for (const [name, occasion] of occasions) this.#giveBackOccasion(name, occasion);
-      throw thrown;
-    }
-    missed.push(...steps.flatMap(({ hasMissed, before }) => (hasMissed ? [before.name] : [])));
-    for (const { schedule } of steps) this.#cancelObstacles(schedule);
-  }
-
-  #takeOccasion(name: string): Occasion {
-    const runs = this.#endedRuns.get(name) ?? [];
-    this.#endedRuns.delete(name);
-    return { runs, isLeftBehind: this.#leftBehind.delete(name) };
-  }
-
-  #giveBackOccasion(name: string, { runs, isLeftBehind }: Occasion): void {
-    if (runs.length > 0) this.#endedRuns.set(name, [...runs, ...(this.#endedRuns.get(name) ?? [])]);
-    if (isLeftBehind) this.#leftBehind.add(name);
+    return steps;
   }
 
   async #commit(steps: readonly Step[], generation: number): Promise<void> {
@@ -218,13 +215,7 @@ export class Scheduler {
     await arriving.alone(ids, async () => {
       const reads = await journal.jobs(ids);
       const found = new Map(ids.map((id, i) => [id, reads[i]]));
-      const own = steps.map((step) =>
-        untangled(
-          step,
-          (id) => found.get(id),
-          () => jobs.newId(),
-        ),
-      );
+      const own = steps.map((step) => untangled(step, found, () => jobs.newId()));
       const transaction = new Transaction().readIn(generation);
       for (const { before, schedule } of own)
         if (schedule !== before) transaction.putSchedule(schedule.name, encodeSchedule(schedule));
@@ -236,24 +227,6 @@ export class Scheduler {
         this.committed(schedule);
       }
     });
-  }
-
-  /** The tick that waits for them has its job when they have ended. */
-  #cancelObstacles(schedule: Schedule): void {
-    for (const id of obstacles(schedule)) {
-      this.#links
-        .cancel(id)
-        .catch((thrown: unknown) => this.#notCancelled(schedule.name, id, asError(thrown)));
-    }
-  }
-
-  #notCancelled(name: string, id: string, cause: Error): void {
-    const code = cause instanceof MillraceError ? cause.code : undefined;
-    // The engine closes, or the journal is opened again: then it is cancelled after the next start.
-    if (code === 'MILLRACE_CLOSED' || code === 'MILLRACE_JOURNAL_WRITE_FAILED') return;
-    if (code !== 'MILLRACE_JOB_NOT_FOUND') this.#links.onWarning(uncancelled(name, id, cause));
-    // It will not be heard of again, and must not stand in the way of others.
-    this.noticeRun(name, { jobId: id, outcome: 'unknown' });
   }
 
   /** It keeps no other from ticking; its ticks are late, and its misfire policy says what comes of that. */
@@ -274,11 +247,12 @@ export class Scheduler {
     const schedules = this.timetable.all();
     const decidedAt = schedules.reduce((latest, { progress }) => Math.max(latest, progress.decidedAt), 0);
     const behindMs = Math.max(byMs, decidedAt - now);
-    const left = schedules.filter((schedule) => isLeftBehind(schedule, now, behindMs));
-    this.#leftBehind = new Set(left.map(({ name }) => name));
+    const isLeft = (schedule: Schedule): boolean => isLeftBehind(schedule, now, behindMs);
+    const left = schedules.filter(isLeft).map(({ name }) => name);
+    this.#occasions.leftBehind(left);
     // When they are tried again was said by the clock.
     for (const name of this.#reasons.keys()) this.#again(name);
-    const warning = clockSetBack(behindMs, [...this.#leftBehind]);
+    const warning = clockSetBack(behindMs, left);
     if (warning) this.#links.onWarning(warning);
     this.wake();
   }

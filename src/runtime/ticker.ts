@@ -56,9 +56,7 @@ export interface Step {
 export async function lookAfter(before: Schedule, occasion: Occasion, look: Look): Promise<Step> {
   const ticker = new Ticker(before, look);
   ticker.settle(occasion.runs);
-  if (occasion.isLeftBehind) ticker.beginAfresh();
-  await ticker.tickThatWaited();
-  await ticker.tickDue();
+  await ticker.tick(occasion.isLeftBehind);
   return ticker.step(before);
 }
 
@@ -78,12 +76,19 @@ class Ticker {
     this.#go(runs.reduce(ended, this.#schedule.progress));
   }
 
-  beginAfresh(): void {
-    this.#go(afresh(this.#schedule, this.#look.now));
+  async tick(isLeftBehind: boolean): Promise<void> {
+    try {
+      if (isLeftBehind) this.#go(afresh(this.#schedule, this.#look.now));
+      await this.#tickThatWaited();
+      await this.#tickDue();
+    } catch (thrown) {
+      // A zone, say, that this Node does not know: that is this schedule's affair, and no other's.
+      this.#problem = asError(thrown);
+    }
   }
 
   /** Where it cannot have its job, it goes on waiting, and a later tick may take its place. */
-  async tickThatWaited(): Promise<void> {
+  async #tickThatWaited(): Promise<void> {
     const tick = readyTick(this.#schedule);
     if (tick === undefined) return;
     const runs = await this.#enqueue([tick]);
@@ -92,7 +97,7 @@ class Ticker {
     this.#go(started(this.#schedule, runs));
   }
 
-  async tickDue(): Promise<void> {
+  async #tickDue(): Promise<void> {
     const { now, readRhythm } = this.#look;
     const { nextAt = Infinity } = this.#schedule.progress;
     if (nextAt > now) return;
@@ -151,12 +156,12 @@ class Ticker {
 /**
  * The id of a tick's job is taken. By the tick's own job: then it has it, and no other. By a caller's job, or, where the
  * clock was set far back, by that of the first time: that stays as it is, and the tick has its job under another id.
- * @param read What is there under the id of each of the step's jobs.
+ * @param reads What is there, by id.
  */
-export function untangled(step: Step, read: (id: string) => JobRead, newId: () => string): Step {
+export function untangled(step: Step, reads: ReadonlyMap<string, JobRead>, newId: () => string): Step {
   let { schedule } = step;
   const specs = step.specs.flatMap((spec): JobSpec[] => {
-    const found = read(spec.id);
+    const found = reads.get(spec.id);
     if (found === undefined) return [spec];
     if (isSameTick(found, spec, schedule.progress)) {
       const run = endedRunOf(found);
