@@ -8,6 +8,7 @@ import type { ScheduleSettings } from '../schedule-options.js';
 import { begun, redefined } from '../schedule/progress.js';
 import { endedRunOf, type Definition, type EndedRun, type Schedule } from '../schedule/record.js';
 import { decodeSchedule, encodeSchedule } from '../schedule/record-format.js';
+import { rhythmReader } from '../schedule/rhythm.js';
 import { Slices } from './slices.js';
 
 /** How many are read, or written, at once. */
@@ -70,11 +71,14 @@ export async function declareSchedules(
   const known = new Map(stored.map((schedule) => [schedule.name, schedule]));
   const changed: Schedule[] = [];
   const slices = new Slices(clock);
+  const readRhythm = rhythmReader();
   const now = clock.now();
   for (const { name, definition } of declared.values()) {
     const before = known.get(name);
     if (before && isSame(before.definition, definition)) continue;
-    const progress = before ? redefined(before, definition, now) : begun(definition, now);
+    const progress = before
+      ? redefined(before, definition, now, readRhythm)
+      : begun(definition, now, readRhythm);
     const next = { name, definition, progress };
     known.set(name, next);
     changed.push(next);

@@ -17,10 +17,10 @@ const CHUNK = 32;
 type Course = Pick<Schedule, 'definition' | 'progress'>;
 
 /** A schedule that is new. */
-export function begun(definition: Definition, now: number): Progress {
+export function begun(definition: Definition, now: number, readRhythm: ReadRhythm = rhythmOf): Progress {
   const anchorAt = definition.startAt ?? now;
   const progress = { anchorAt, decidedAt: now, runCount: 0, going: [] };
-  return withNext(definition, progress, now, beforeFirst(definition, now));
+  return withNext(definition, progress, now, beforeFirst(definition, now), readRhythm);
 }
 
 /** It is described anew. Only another rhythm makes it forget a tick that is due. */
@@ -28,6 +28,7 @@ export function redefined(
   { definition: before, progress }: Schedule,
   definition: Definition,
   now: number,
+  readRhythm: ReadRhythm = rhythmOf,
 ): Progress {
   const isSame = isSameRhythm(before, definition);
   const next = draftOf(progress);
@@ -36,9 +37,9 @@ export function redefined(
   if (progress.runCount >= (definition.maxRuns ?? Infinity)) delete next.queuedFor;
   if (!isSame) next.anchorAt = definition.startAt ?? now;
   if (progress.pausedAt !== undefined) return next;
-  if (!isSame) return withNext(definition, next, now, beforeFirst(definition, now));
+  if (!isSame) return withNext(definition, next, now, beforeFirst(definition, now), readRhythm);
   const isPending = progress.nextAt !== undefined && isWithin(definition, next, progress.nextAt);
-  return isPending ? next : withNext(definition, next, now);
+  return isPending ? next : withNext(definition, next, now, now, readRhythm);
 }
 
 /**
