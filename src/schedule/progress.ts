@@ -133,10 +133,11 @@ export function paused(progress: Progress, now: number): Progress {
   return { ...rest, pausedAt: now };
 }
 
-/** What its ticks would have been meanwhile is past: a pause is no misfire. */
-export function resumed({ definition, progress }: Schedule, now: number): Progress {
-  const { pausedAt: _, ...rest } = progress;
-  return withNext(definition, rest, now);
+/** What its ticks would have been meanwhile is past: a pause is no misfire. Nor does one tick again that has ticked. */
+export function resumed(schedule: Schedule, now: number): Progress {
+  const { pausedAt: _, ...rest } = schedule.progress;
+  const progress = withNext(schedule.definition, rest, Math.max(now, rest.decidedAt));
+  return setBack({ ...schedule, progress }, now) ?? progress;
 }
 
 /**
