@@ -19,7 +19,7 @@ import { Holds } from './holds.js';
 import { clockSetBack, held, ticksMissed } from './schedule-warnings.js';
 import type { ScheduledJobs } from './scheduled-jobs.js';
 import { Slices } from './slices.js';
-import { renamed, settledBy, tick, type EndedRun, type Step } from './ticker.js';
+import { reconciled, settledBy, tick, type EndedRun, type Step } from './ticker.js';
 import { Timetable } from './timetable.js';
 
 export interface SchedulerLinks {
@@ -112,8 +112,8 @@ export class Scheduler {
 
   noticeRun(name: string, run: EndedRun): void {
     const known = this.timetable.get(name);
-    // Of a schedule whose runs may overlap only the last one matters.
-    if (known && ended(known.progress, run) === known.progress) return;
+    // Of a schedule whose runs may overlap only the last one matters; which that is, is being changed while it is held.
+    if (known && !this.holds.has(name) && ended(known.progress, run) === known.progress) return;
     this.#endedRuns.set(name, [...(this.#endedRuns.get(name) ?? []), run]);
     this.wake();
   }
@@ -223,9 +223,10 @@ export class Scheduler {
     const { arriving, journal, arrivals, jobs } = this.#links;
     const ids = steps.flatMap(({ specs }) => specs.map(({ id }) => id));
     await arriving.alone(ids, async () => {
-      const reads = await journal.jobs(ids);
-      const taken = new Set(ids.filter((_id, i) => reads[i] !== undefined));
-      const free = taken.size === 0 ? steps : steps.map((step) => renamed(step, taken, () => jobs.newId()));
+      const found = await journal.jobs(ids);
+      const reads = new Map(ids.map((id, i) => [id, found[i]]));
+      const isFree = found.every((read) => read === undefined);
+      const free = isFree ? steps : steps.map((step) => reconciled(step, reads, () => jobs.newId()));
       const transaction = new Transaction().readIn(generation);
       for (const { before, schedule } of free)
         if (schedule !== before) transaction.putSchedule(schedule.name, encodeSchedule(schedule));

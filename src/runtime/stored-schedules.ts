@@ -1,16 +1,15 @@
 /** The schedules that the journal holds when it is opened, brought together with those that the code declares. */
 import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
-import { hasEnded } from '../job/record.js';
 import { pack } from '../job/packer.js';
-import type { JobRead, Journal } from '../journal/journal.js';
+import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import type { ScheduleSettings } from '../schedule-options.js';
 import { begun, redefined } from '../schedule/progress.js';
 import type { Definition, Schedule } from '../schedule/record.js';
 import { decodeSchedule, encodeSchedule } from '../schedule/record-format.js';
 import { Slices } from './slices.js';
-import type { EndedRun } from './ticker.js';
+import { endOf, type EndedRun } from './ticker.js';
 
 /** How many are read, or written, at once. */
 const PAGE = 500;
@@ -57,14 +56,6 @@ function openRuns({ progress }: Schedule): string[] {
   const { lastRun, going } = progress;
   const last = lastRun && lastRun.outcome === undefined ? [lastRun.jobId] : [];
   return [...new Set([...going, ...last])];
-}
-
-function endOf(jobId: string, read: JobRead): EndedRun | undefined {
-  if (read === undefined) return { jobId, outcome: 'unknown' };
-  // A job that cannot be read fails when it is to be claimed.
-  if (read instanceof MillraceError || !hasEnded(read.status)) return undefined;
-  const { state, finishedAt } = read.status;
-  return { jobId, outcome: state, ...(finishedAt !== undefined && { finishedAt }) };
 }
 
 export interface Declared {

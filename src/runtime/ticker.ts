@@ -2,7 +2,9 @@
  * What one look after a schedule comes to: how it goes on, and the jobs that it enqueues. What decides that is pure
  * (schedule/progress.ts); here ticks get their jobs. Nothing is committed here.
  */
-import type { JobSpec } from '../job/record.js';
+import { MillraceError } from '../errors.js';
+import { hasEnded, type JobSpec } from '../job/record.js';
+import type { JobRead } from '../journal/journal.js';
 import {
   dequeued,
   dueTicks,
@@ -13,7 +15,7 @@ import {
   setBack,
   started,
 } from '../schedule/progress.js';
-import { tickId, type Run, type Schedule } from '../schedule/record.js';
+import { tickId, type Progress, type Run, type Schedule } from '../schedule/record.js';
 import type { ScheduledJobs } from './scheduled-jobs.js';
 import type { Slices } from './slices.js';
 
@@ -70,21 +72,55 @@ export async function tick(
 }
 
 /**
- * The id of a tick's job can be taken: by a caller that chose it, or, where the clock was set far back, by a job of the
- * first time. What is there stays as it is, and the tick has its job all the same.
+ * What is under the ids of its jobs stays as it is. It may be such a job itself: one that went on while the disk lost its
+ * tick, or whose tick comes again because the schedule was changed while the clock was behind; then the tick has it. A
+ * job of a caller that chose the id, or of the first time where the clock was set far back, has not; then the tick's is
+ * another one.
+ * @param reads What the journal holds, by id.
  */
-export function renamed(step: Step, taken: ReadonlySet<string>, newId: () => string): Step {
+export function reconciled(step: Step, reads: ReadonlyMap<string, JobRead>, newId: () => string): Step {
   const { before, schedule, specs } = step;
-  const names = new Map(specs.map(({ id }) => [id, taken.has(id) ? newId() : id]));
+  const names = new Map<string, string>();
+  const own: JobSpec[] = [];
+  const runs: EndedRun[] = [];
+  for (const spec of specs) {
+    const read = reads.get(spec.id);
+    if (isRunOf(schedule, spec, read)) {
+      const run = endOf(spec.id, read);
+      if (run) runs.push(run);
+      continue;
+    }
+    const id = read === undefined ? spec.id : newId();
+    names.set(spec.id, id);
+    own.push({ ...spec, id });
+  }
+  const progress = runs.reduce(ended, renamed(schedule.progress, names));
+  return { ...step, specs: own, schedule: schedule === before ? schedule : { ...schedule, progress } };
+}
+
+function isRunOf({ name, progress }: Schedule, { scheduledFor = 0 }: JobSpec, read: JobRead): boolean {
+  if (read === undefined || read instanceof MillraceError || scheduledFor <= (progress.againUntil ?? 0))
+    return false;
+  return read.spec.schedule === name && read.spec.scheduledFor === scheduledFor;
+}
+
+function renamed(progress: Progress, names: ReadonlyMap<string, string>): Progress {
   const nameOf = (id: string): string => names.get(id) ?? id;
-  const { lastRun, going } = schedule.progress;
-  const progress = {
-    ...schedule.progress,
+  const { lastRun, going } = progress;
+  return {
+    ...progress,
     going: going.map(nameOf),
     ...(lastRun && { lastRun: { ...lastRun, jobId: nameOf(lastRun.jobId) } }),
   };
-  const own = specs.map((spec) => ({ ...spec, id: nameOf(spec.id) }));
-  return { ...step, specs: own, schedule: schedule === before ? schedule : { ...schedule, progress } };
+}
+
+/** What a run has come to; absent where it has not ended. */
+export function endOf(jobId: string, read: JobRead): EndedRun | undefined {
+  if (read === undefined) return { jobId, outcome: 'unknown' };
+  // A job that cannot be read fails when it is to be claimed.
+  if (read instanceof MillraceError || !hasEnded(read.status)) return undefined;
+  const { state, finishedAt } = read.status;
+  return { jobId, outcome: state, ...(finishedAt !== undefined && { finishedAt }) };
 }
 
 /** The oldest first. */

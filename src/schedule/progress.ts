@@ -147,12 +147,13 @@ export function resumed(schedule: Schedule, now: number): Progress {
  */
 export function setBack({ definition, progress }: Schedule, now: number): Progress | undefined {
   const { timing, startAt = 0 } = definition;
-  const { decidedAt, nextAt } = progress;
+  const { decidedAt, nextAt, againUntil = 0 } = progress;
   if (nextAt === undefined || now >= decidedAt || startAt > now) return undefined;
   const isInterval = 'everyMs' in timing;
   const rests = isInterval ? nextAt - now <= timing.everyMs : decidedAt - now <= MAX_REST_MS;
   if (rests) return undefined;
-  return withNext(definition, { ...progress, anchorAt: isInterval ? now : progress.anchorAt }, now);
+  const anchorAt = isInterval ? now : progress.anchorAt;
+  return withNext(definition, { ...progress, anchorAt, againUntil: Math.max(decidedAt, againUntil) }, now);
 }
 
 /** The ticks that follow, the first of them the next; at most so many. */

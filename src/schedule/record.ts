@@ -63,6 +63,8 @@ export interface Progress {
   readonly anchorAt: number;
   /** When {@link nextAt} was decided: a clock that is behind it was set back. */
   readonly decidedAt: number;
+  /** Up to this instant ticks come again, because the clock was set far back. */
+  readonly againUntil?: number;
   /** The next tick; absent where there is none any more. */
   readonly nextAt?: number;
   /** How many ticks have enqueued a job. */
