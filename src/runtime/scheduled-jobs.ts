@@ -26,7 +26,7 @@ export class ScheduledJobs {
     this.#links = links;
   }
 
-  /** What makes the payloads of a schedule that stores none. */
+  /** What makes the payloads of a schedule that stores none, other than the one that was declared. */
   setMaker(name: string, make: MakePayload | undefined): void {
     if (make) this.#makers.set(name, make);
     else this.#makers.delete(name);
@@ -73,7 +73,7 @@ export class ScheduledJobs {
 
   #payloadOf({ name, definition }: Schedule, scheduledFor: number): Uint8Array {
     if (definition.payload) return definition.payload;
-    const make = this.#makers.get(name);
+    const make = this.#makers.get(name) ?? this.#links.settings.schedules.get(name)?.makePayload;
     if (make) return encode(make(scheduledFor));
     const message =
       'Its payload is made by a function, and the code has not given that since the engine was opened';

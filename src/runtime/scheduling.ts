@@ -12,13 +12,11 @@ export type SchedulingLinks = Omit<SchedulerLinks, 'jobs'> & Omit<ScheduleContro
 export class Scheduling {
   readonly control: ScheduleControl;
   readonly #links: SchedulingLinks;
-  readonly #jobs: ScheduledJobs;
   readonly #scheduler: Scheduler;
 
   constructor(links: SchedulingLinks) {
     this.#links = links;
     const jobs = new ScheduledJobs(links);
-    this.#jobs = jobs;
     this.#scheduler = new Scheduler({ ...links, jobs });
     this.control = new ScheduleControl({ ...links, jobs, scheduler: this.#scheduler });
   }
@@ -30,7 +28,6 @@ export class Scheduling {
     const stored = await readSchedules(journal, onWarning);
     const { schedules, vanished } = await declareSchedules(journal, stored, settings.schedules, how);
     if (vanished.length > 0) onWarning(undeclared(vanished));
-    for (const { name, makePayload } of settings.schedules.values()) this.#jobs.setMaker(name, makePayload);
     await this.#load(schedules);
   }
 
