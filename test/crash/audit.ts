@@ -5,19 +5,38 @@
 import type { Durability } from '../../src/index.js';
 import { queues, type Engine, type Tuning } from './catalogue.js';
 import { tell } from './facts.js';
+import type { AskedSchedule } from './rhythm-model.js';
+import { SCHEDULES, type ScheduleName } from './schedules.js';
 import { Session } from './session.js';
 
 const [, , journal = '', facts = '', durability] = process.argv;
 
 const TUNING: Tuning = { threads: { count: 2, batchSize: 100, maxHeapMb: 64 }, selection: 'weighted' };
 
-/** Drained is not enough: jobs that are due later, or again, count as well. */
+/** How long the schedules go on. */
+const TICKING_MS = 500;
+
+/** Has them make up for what was missed, and go on for a while; then they are over. */
+async function endSchedules(session: Session): Promise<void> {
+  const endAt = Date.now() + TICKING_MS;
+  for (const { name, everyMs, pattern } of await session.engine.schedules.list()) {
+    // Safe: these are all there are.
+    const known = SCHEDULES[name as ScheduleName].as as readonly AskedSchedule[];
+    const as = known.find((one) => one.pattern === pattern && one.every === everyMs) ?? known[0];
+    await session.change(name as ScheduleName, 'upsert', { ...as, endAt });
+    await session.change(name as ScheduleName, 'resume');
+  }
+}
+
+/** Drained is not enough: jobs that are due later, or again, and schedules that go on, count as well. */
 async function allEnded(engine: Engine): Promise<void> {
   for (;;) {
-    // Subscribed first, so that no end is missed in between.
+    // Subscribed first, so that no end is missed in between. The last of a schedule's jobs ends behind its last tick.
     const oneEnded = nextEnd(engine);
+    const schedules = await engine.schedules.list();
     const { waiting, scheduled, available, running, retryable } = await engine.counts();
-    if (waiting + scheduled + available + running + retryable === 0) return;
+    const open = waiting + scheduled + available + running + retryable;
+    if (open === 0 && schedules.every(({ state }) => state === 'over')) return;
     await oneEnded;
   }
 }
@@ -36,6 +55,7 @@ const nextEnd = (engine: Engine): Promise<void> =>
 const place = { journal, facts, durability: durability as Durability, heavy: 0, tuning: () => TUNING };
 const session = new Session(place, (fact) => tell(facts, fact));
 await session.open();
+await endSchedules(session);
 await allEnded(session.engine);
 await session.engine.drain();
 tell(facts, { kind: 'counted', counts: await session.engine.counts() });

@@ -11,6 +11,7 @@ import {
 import type { JobTypeOptions, Retention } from '../../src/index.js';
 import type { Terms } from './evidence.js';
 import handle from './handler.js';
+import type { Schedule } from './schedules.js';
 
 const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
 /** A thread that was told to stop is ended soon after. */
@@ -59,7 +60,8 @@ export const TERMS: Terms = {
   // The engine ends their attempts, or they end their thread.
   endedByForce: new Set<Name>(['stuck', 'greedy', 'call']),
   // A machine that is short of processors, and handlers that end their thread, bring these about.
-  tolerated: new Set(['MILLRACE_THREAD_STUCK', 'MILLRACE_INLINE_STUCK']),
+  // So does a journal that nobody has open for a while.
+  tolerated: new Set(['MILLRACE_THREAD_STUCK', 'MILLRACE_INLINE_STUCK', 'MILLRACE_TICKS_MISSED']),
 };
 
 export const maxAttemptsOf = (name: string): number =>
@@ -81,7 +83,8 @@ export function openEngine(
   directory: string,
   durability: Durability,
   { retention, ...tuning }: Tuning,
+  schedules: Readonly<Record<string, Schedule>>,
 ): Promise<Engine> {
   const jobs = catalogueOf(retention);
-  return Millrace.open({ directory, jobs, queues, durability, logger: silent, ...tuning });
+  return Millrace.open({ directory, jobs, queues, durability, logger: silent, schedules, ...tuning });
 }

@@ -4,6 +4,8 @@ import { decode } from '../../src/job/codec.js';
 import type { Job, JobCounts, JobState } from '../../src/job/record.js';
 import { Journal } from '../../src/journal/journal.js';
 import type { Store } from '../../src/journal/store.js';
+import type { Progress } from '../../src/schedule/record.js';
+import { decodeSchedule } from '../../src/schedule/record-format.js';
 import type { Done } from './facts.js';
 
 export interface FinalJob {
@@ -18,10 +20,20 @@ export interface FinalJob {
   /** Of its payload. */
   readonly token: string;
   readonly result?: Done;
+  /** Where a schedule has enqueued it. */
+  readonly run?: FinalRun;
+}
+
+export interface FinalRun {
+  readonly schedule: string;
+  readonly scheduledFor: number;
+  readonly enqueuedAt: number;
 }
 
 export interface Contents {
   readonly jobs: ReadonlyMap<string, FinalJob>;
+  /** How far each schedule has come, by its name. */
+  readonly schedules: ReadonlyMap<string, Progress>;
   /** What cannot be read, and why. */
   readonly unreadable: readonly string[];
   /** The counters on disk, by queue. */
@@ -45,24 +57,46 @@ export async function readContents(store: Store, maxAttemptsOf: (name: string) =
         else if (read) jobs.set(read.spec.id, finalJob(read, maxAttemptsOf));
       }
     }
+    const schedules = await readProgress(journal, unreadable);
     const counters = new Map(journal.queues().map((queue) => [queue, journal.counts(queue)]));
     const places = await Promise.all(['r', 't', 'a'].map((letter) => keysUnder(store, letter)));
-    return { jobs, unreadable, counters, places: places.flat() };
+    return { jobs, schedules, unreadable, counters, places: places.flat() };
   } finally {
     await journal.close();
   }
 }
 
+async function readProgress(journal: Journal, unreadable: string[]): Promise<Map<string, Progress>> {
+  const schedules = new Map<string, Progress>();
+  for (let after: string | undefined; ;) {
+    const page = await journal.schedules(after, PAGE);
+    for (const { name, record } of page.schedules) {
+      try {
+        schedules.set(name, decodeSchedule(name, record).progress);
+      } catch (thrown) {
+        unreadable.push(`schedule ${name}: ${String(thrown)}`);
+      }
+    }
+    if (page.next === undefined) return schedules;
+    after = page.next;
+  }
+}
+
 function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number): FinalJob {
-  const { id, name, queue } = spec;
+  const { id, name, queue, schedule, scheduledFor, enqueuedAt } = spec;
   const { state, attempt } = status;
   // Safe: only the workload wrote to this journal.
   const { token } = decode(spec.payload) as { token: string };
   const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
   const errored = (status.errors ?? []).map((error) => error.attempt);
   const job = { id, name, queue, state, attempt, maxAttempts, errored, token };
-  // Safe: that is what its handlers return.
-  return status.result ? { ...job, result: decode(status.result) as Done } : job;
+  const isRun = schedule !== undefined && scheduledFor !== undefined;
+  return {
+    ...job,
+    // Safe: that is what its handlers return.
+    ...(status.result && { result: decode(status.result) as Done }),
+    ...(isRun && { run: { schedule, scheduledFor, enqueuedAt } }),
+  };
 }
 
 /** All keys that begin with a letter of the journal's (see src/journal/keys.ts). */

@@ -6,6 +6,7 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import type { Durability } from '../../src/index.js';
 import type { EndedState, JobCounts } from '../../src/job/record.js';
+import type { AskedSchedule } from './rhythm-model.js';
 
 /** What every handler of the workload returns. */
 export interface Done {
@@ -31,6 +32,8 @@ export type Fact =
   | { readonly kind: 'broke'; readonly message: string }
   /** The audit's process ended as it should. */
   | { readonly kind: 'finished' }
+  /** The machine's clock was set, forward or back. */
+  | { readonly kind: 'clockSet'; readonly ms: number }
   // What the process asked of the engine.
   | { readonly kind: 'opening' | 'closing' | 'closed' }
   | { readonly kind: 'opened'; readonly tookMs: number; readonly isFirst: boolean }
@@ -41,7 +44,9 @@ export type Fact =
       readonly id?: string;
       readonly together?: readonly string[];
     }
+  | Changing
   // What the engine said.
+  | Answered
   | Enqueued
   | Ended
   | Progressed
@@ -54,6 +59,30 @@ export type Fact =
   // What handlers did.
   | Started
   | Left;
+
+/** A schedule is to be changed, or to enqueue a job now. */
+export interface Changing {
+  readonly kind: 'changing';
+  readonly schedule: string;
+  readonly change: 'upsert' | 'pause' | 'resume' | 'remove' | 'runNow';
+  /** Tells it from every other. */
+  readonly call: string;
+  /** What it is to be like; of an upsert. */
+  readonly as?: AskedSchedule;
+}
+
+/** That call was answered. */
+export interface Answered {
+  readonly kind: 'answered';
+  readonly schedule: string;
+  readonly call: string;
+  /** Why it was refused; absent where it was done. */
+  readonly code?: string;
+  /** What it survives. */
+  readonly durability?: Durability;
+  /** The job that it enqueued. */
+  readonly jobId?: string;
+}
 
 /** A job was acknowledged. */
 export interface Enqueued {
@@ -94,6 +123,8 @@ export interface Started {
   readonly queue: string;
   readonly attempt: number;
   readonly maxAttempts: number;
+  /** The tick that it was told to be for. */
+  readonly scheduledFor?: number;
   readonly pid: number;
   /** The system's id of its thread. */
   readonly thread: number;

@@ -43,10 +43,11 @@ export interface Work {
 const CRUNCH_ROUNDS = 40_000;
 
 export default async function handle({ facts, token, acts }: Work, job: JobContext): Promise<Done> {
-  const { id, name, queue, attempt, maxAttempts } = job;
+  const { id, name, queue, attempt, maxAttempts, scheduledFor } = job;
   const { thread, living } = threads();
   const { pid } = process;
-  tell(facts, { kind: 'started', id, name, queue, attempt, maxAttempts, pid, thread, living });
+  const own = { id, name, queue, attempt, maxAttempts, ...(scheduledFor !== undefined && { scheduledFor }) };
+  tell(facts, { kind: 'started', ...own, pid, thread, living });
   try {
     await perform(acts[attempt - 1] ?? acts.at(-1) ?? acts[0], job);
     return { id, token, attempt };

@@ -33,6 +33,8 @@ export interface Summary {
   readonly violations: Readonly<Record<string, number>>;
   /** How many jobs were there and are no longer kept. */
   readonly removed: number;
+  /** How many jobs schedules have enqueued. */
+  readonly runs: number;
   readonly rerunAttempts: number;
   /** How long open() took after a kill. */
   readonly recoveryMs: { readonly p50: number; readonly p99: number; readonly max: number };
@@ -75,6 +77,7 @@ function summarize(cycles: number, { facts, contents }: Evidence, violations: re
     acknowledged: facts.filter(({ kind }) => kind === 'enqueued' || kind === 'ended').length,
     violations: counts,
     removed: acknowledged.filter((id) => !contents.jobs.has(id)).length,
+    runs: [...contents.jobs.values()].filter(({ run }) => run).length,
     rerunAttempts: countReruns(facts),
     recoveryMs: quantiles(recoveries(facts)),
   };

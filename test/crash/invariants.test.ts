@@ -16,6 +16,7 @@ import {
   soundJobs,
   started,
 } from './plant.js';
+import { PLANTED_TICKS, ticking } from './plant-ticks.js';
 
 const isEndOf =
   (id: string) =>
@@ -94,6 +95,11 @@ const PLANTED: Planted = {
         soundFacts().filter((fact) => !isEndOf('b')(fact)),
         [a, finalJob('b', { token: 'a', result: { id: 'b', token: 'a', attempt: 1 } })],
       ),
+    ...PLANTED_TICKS.mixedUp,
+    'a job is started for a tick that it is not of': () =>
+      evidence(
+        soundFacts().map((fact) => (isStartOf('a')(fact) ? started('a', 1, { scheduledFor: 20 }) : fact)),
+      ),
     'a result is told that is not in the journal': () =>
       evidence([
         ...soundFacts(),
@@ -108,6 +114,7 @@ const PLANTED: Planted = {
     'progress is told twice': () =>
       evidence(factsWith(isStartOf('a'), progressed('a', 1), progressed('a', 2), progressed('a', 2))),
     'progress is told of a job that has ended': () => evidence(factsWith(isEndOf('a'), progressed('a', 1))),
+    ...PLANTED_TICKS.misreported,
   },
   announcedTwice: {
     'two events tell of one end': () =>
@@ -169,6 +176,9 @@ const PLANTED: Planted = {
     'a handler runs for a job that is not in the journal': () =>
       evidence(factsWith(isEndOf('a'), started('c', 1), left('c', 1))),
   },
+  ticksLost: PLANTED_TICKS.ticksLost,
+  ticksDoubled: PLANTED_TICKS.ticksDoubled,
+  ticksInvented: PLANTED_TICKS.ticksInvented,
   counterDrift: {
     'counts() is wrong in total': () =>
       evidence([...soundFacts(), { kind: 'counted', counts: completed(3) }]),
@@ -232,6 +242,7 @@ test('there is a planted violation of each invariant', () => {
 
 test('a run in which all went well violates none', () => {
   expect(findViolations(evidence())).toEqual([]);
+  expect(findViolations(ticking())).toEqual([]);
 });
 
 describe.each(Object.entries(PLANTED))('%s', (name, cases) => {

@@ -3,6 +3,7 @@ import type { Evidence, Finding, Invariant } from './evidence.js';
 import { plainId, tellLives } from './lives.js';
 import { announcedTwice, goneEarly, lost, misreported, mixedUp, stranded, torn } from './promises.js';
 import { finishedTwice, ghosts, miscounted, overLimit, ranConcurrently, ranWhileClosed } from './runs.js';
+import { misreportedRuns, ticksDoubled, ticksInvented, ticksLost } from './ticks.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
 
 export const INVARIANTS: readonly Invariant[] = [
@@ -11,7 +12,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'stranded', check: stranded },
   { name: 'torn', check: torn },
   { name: 'mixedUp', check: mixedUp },
-  { name: 'misreported', check: misreported },
+  { name: 'misreported', check: (found) => [...misreported(found), ...misreportedRuns(found)] },
   { name: 'announcedTwice', check: announcedTwice },
   { name: 'finishedTwice', check: finishedTwice },
   { name: 'ranConcurrently', check: ranConcurrently },
@@ -19,6 +20,9 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'miscounted', check: miscounted },
   { name: 'ranWhileClosed', check: ranWhileClosed },
   { name: 'ghosts', check: ghosts },
+  { name: 'ticksLost', check: ticksLost },
+  { name: 'ticksDoubled', check: ticksDoubled },
+  { name: 'ticksInvented', check: ticksInvented },
   { name: 'counterDrift', check: counterDrift },
   { name: 'leftover', check: leftover },
   { name: 'unreadable', check: unreadable },

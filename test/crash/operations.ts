@@ -7,6 +7,8 @@ import { isEnd } from '../../src/job/record.js';
 import { drawBallast, drawJob, drawNamed, drawOptions, durabilityOf } from './draw.js';
 import type { Done, Ended, Enqueued, Fact, FactOf, Step } from './facts.js';
 import type { Random } from './random.js';
+import type { AskedSchedule } from './rhythm-model.js';
+import { SCHEDULE_NAMES, SCHEDULES } from './schedules.js';
 import type { Session, Target } from './session.js';
 
 interface Call<Reported extends Fact = Fact> {
@@ -40,6 +42,8 @@ function operation<Kind extends Fact['kind']>(
 }
 
 const FLOOD = 1_200;
+/** What is asked of schedules, and how often. */
+const CHANGES = { pause: 0.15, resume: 0.3, remove: 0.1, runNow: 0.3 } as const;
 const GIVEN_UP = new Error('as it was told to');
 
 export const OPERATIONS: readonly [Operation, ...Operation[]] = [
@@ -95,6 +99,20 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
     const job = await session.engine.job(id);
     if (!job) report({ kind: 'refused', operation: 'look', id, code: 'MILLRACE_JOB_NOT_FOUND' });
     else if (isEnd(job.state)) report({ kind: 'ended', id, state: job.state, by: 'snapshot' });
+  }),
+  operation('describe a schedule', 1, ['changing', 'answered'], ({ session, random }) => {
+    const name = random.pick(SCHEDULE_NAMES);
+    return session.change(name, 'upsert', random.pick<AskedSchedule>(SCHEDULES[name].as));
+  }),
+  ...(['pause', 'resume', 'remove', 'runNow'] as const).map((what) =>
+    operation(`${what} a schedule`, CHANGES[what], ['changing', 'answered'], ({ session, random }) =>
+      session.change(random.pick(SCHEDULE_NAMES), what),
+    ),
+  ),
+  operation('list the schedules', 0.3, [], async ({ session }) => {
+    for (const { lastRun, job } of await session.engine.schedules.list())
+      // Safe: they enqueue jobs of the catalogue.
+      if (lastRun) session.known.push({ id: lastRun.jobId, name: job as Target['name'] });
   }),
   operation('close and open', 0.5, [], ({ session, random }) => session.reopen(random.integer(0, 30))),
 ];

@@ -47,6 +47,7 @@ export function evidence(
     facts: facts.map((fact, at) => ({ at, ...fact })),
     contents: {
       jobs: new Map(jobs.map((job) => [job.id, job])),
+      schedules: new Map(),
       unreadable: [],
       counters,
       places: [],

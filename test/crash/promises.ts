@@ -76,6 +76,13 @@ export function mixedUp({ facts, contents: { jobs } }: Evidence): Finding[] {
     if (job && (job.name !== name || (token !== undefined && job.token !== token)))
       findings.push({ id, message: `was enqueued as ${name} ${token}, and is ${job.name} ${job.token}` });
   }
+  for (const { id, scheduledFor } of factsOf(facts, 'started')) {
+    const job = jobs.get(id);
+    if (job && job.run?.scheduledFor !== scheduledFor) {
+      const message = `was started for the tick of ${scheduledFor}, and is for ${job.run?.scheduledFor}`;
+      findings.push({ id, message });
+    }
+  }
   for (const fact of factsOf(facts, 'ended')) {
     const job = jobs.get(fact.id);
     if (job && isToldWrong(fact, job)) {
@@ -86,7 +93,12 @@ export function mixedUp({ facts, contents: { jobs } }: Evidence): Finding[] {
   return findings;
 }
 
-function ofAnother({ id, state, attempt, token, result }: FinalJob): Finding[] {
+/** The token of a payload that was made for one tick. */
+export const tokenOf = (schedule: string, scheduledFor: number): string => `${schedule}@${scheduledFor}`;
+
+function ofAnother({ id, state, attempt, token, result, run }: FinalJob): Finding[] {
+  if (run && token.includes('@') && token !== tokenOf(run.schedule, run.scheduledFor))
+    return [{ id, message: `has the payload ${token}, and is of ${run.scheduledFor} of ${run.schedule}` }];
   const expected: Done = { id, token, attempt };
   if (state !== 'completed' || isSame(result, expected)) return [];
   const message = `completed with ${JSON.stringify(result)}, and its last attempt was ${JSON.stringify(expected)}`;

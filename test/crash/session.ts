@@ -1,8 +1,12 @@
 /** An engine as the workload's process has it: opened, listened to, closed in the middle, and opened again. */
 import type { Durability, MillraceEvents } from '../../src/index.js';
 import { openEngine, type Engine, type Name, type Tuning } from './catalogue.js';
-import type { Done, Fact, Step } from './facts.js';
+import { change, NOT_FOUND } from './change.js';
+import type { Changing, Done, Fact, Step } from './facts.js';
 import type { Work } from './handler.js';
+import { tokenOf } from './promises.js';
+import type { AskedSchedule } from './rhythm-model.js';
+import { DECLARED, scheduleOf, SCHEDULES, type Schedule, type ScheduleName } from './schedules.js';
 
 export interface Place {
   readonly journal: string;
@@ -28,6 +32,7 @@ export class Session {
   #isFirst = true;
   #isClosing = false;
   readonly known: Target[] = [];
+  #changes = 0;
 
   constructor(place: Place, tell: (fact: Fact) => void) {
     this.place = place;
@@ -46,12 +51,53 @@ export class Session {
 
   async open(): Promise<void> {
     const { journal, durability, tuning } = this.place;
-    this.#tell({ kind: 'opening' });
-    const before = performance.now();
-    this.#engine = await openEngine(journal, durability, tuning());
-    this.#tell({ kind: 'opened', tookMs: performance.now() - before, isFirst: this.#isFirst });
-    this.#isFirst = false;
-    listen(this.#engine, this.#tell);
+    const [as] = SCHEDULES[DECLARED].as;
+    // What the code declares is synced in any case.
+    await change(this.#tell, this.#changing(DECLARED, 'upsert', as), 'fsync', async () => {
+      this.#tell({ kind: 'opening' });
+      const before = performance.now();
+      const schedules = { [DECLARED]: this.#schedule(DECLARED, as) };
+      this.#engine = await openEngine(journal, durability, tuning(), schedules);
+      this.#tell({ kind: 'opened', tookMs: performance.now() - before, isFirst: this.#isFirst });
+      this.#isFirst = false;
+      listen(this.#engine, this.#tell);
+    });
+  }
+
+  /** Asks for something of a schedule. @param as What it is to be like; of an upsert. */
+  async change(name: ScheduleName, what: Changing['change'], as?: AskedSchedule): Promise<void> {
+    const { schedules } = this.engine;
+    const perform = async (): ReturnType<Parameters<typeof change>[3]> => {
+      switch (what) {
+        case 'upsert':
+          return schedules.upsert(name, this.#schedule(name, as ?? SCHEDULES[name].as[0]));
+        case 'pause':
+          return schedules.pause(name);
+        case 'resume':
+          return schedules.resume(name);
+        case 'remove':
+          return (await schedules.remove(name)) ? undefined : NOT_FOUND;
+        case 'runNow': {
+          const { id } = await schedules.runNow(name);
+          this.known.push({ id, name: SCHEDULES[name].job });
+          return { jobId: id };
+        }
+        default:
+          return what satisfies never;
+      }
+    };
+    await change(this.#tell, this.#changing(name, what, as), this.place.durability, perform);
+  }
+
+  #changing(schedule: string, what: Changing['change'], as?: AskedSchedule): Omit<Changing, 'kind'> {
+    const call = `${process.pid}-${this.#changes++}`;
+    return { schedule, change: what, call, ...(as && { as }) };
+  }
+
+  #schedule(name: ScheduleName, as: AskedSchedule): Schedule {
+    const { act } = SCHEDULES[name];
+    const made = (scheduledFor: number): Work => this.work(tokenOf(name, scheduledFor), [act]);
+    return scheduleOf(name, as, name === DECLARED ? made : this.work(name, [act]));
   }
 
   async close(timeout: number): Promise<void> {

@@ -43,8 +43,12 @@ function linesAbout(id: string | undefined, facts: readonly Recorded[]): string[
   return [...told, ...rest].map((fact) => lineOf(fact, start));
 }
 
+/** @param id Of a job, whose schedule, where it has one, is of interest as well; or the name of a schedule. */
 const isAbout = (fact: Recorded, id: string): boolean =>
-  ('id' in fact && fact.id === id) || (fact.kind === 'asked' && (fact.together?.includes(id) ?? false));
+  ('id' in fact && fact.id === id) ||
+  ('schedule' in fact && fact.schedule === id.split('@')[0]) ||
+  fact.kind === 'clockSet' ||
+  (fact.kind === 'asked' && (fact.together?.includes(id) ?? false));
 
 function lineOf({ at, kind, ...fields }: Recorded, start: number): string {
   const shown = Object.entries(fields)

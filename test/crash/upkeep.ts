@@ -52,9 +52,11 @@ export function troubled({ facts, terms: { tolerated } }: Evidence): Finding[] {
   ];
 }
 
-/** The workload asks engines that close, and operations with a target for jobs that may never have been. */
+/** The workload asks engines that close, and operations for jobs and schedules that may never have been. */
 const isExpected = ({ code, id }: FactOf<'refused'>): boolean =>
-  code === 'MILLRACE_CLOSED' || (code === 'MILLRACE_JOB_NOT_FOUND' && id !== undefined);
+  code === 'MILLRACE_CLOSED' ||
+  code === 'MILLRACE_SCHEDULE_NOT_FOUND' ||
+  (code === 'MILLRACE_JOB_NOT_FOUND' && id !== undefined);
 
 /** No process ends, or hangs, by itself. */
 export const broke = ({ facts }: Evidence): Finding[] =>

@@ -66,6 +66,7 @@ async function contentsOf(journal: string): Promise<Contents> {
   try {
     return await readContents(await openLevelStore(journal), maxAttemptsOf);
   } catch (thrown) {
-    return { jobs: new Map(), unreadable: [String(thrown)], counters: new Map(), places: [] };
+    const nothing = { jobs: new Map(), schedules: new Map(), counters: new Map(), places: [] };
+    return { ...nothing, unreadable: [String(thrown)] };
   }
 }

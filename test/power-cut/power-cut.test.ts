@@ -68,6 +68,18 @@ test('a power cut may take what was not to be synced, and nothing else', () => {
   expect(about).toEqual(['asked', 'a', 'a']);
 });
 
+test('and that a schedule was changed, where that was not to be synced: then it is as if nobody had answered', () => {
+  const asked = { at: 1, kind: 'changing', schedule: 'nightly', change: 'pause' } as const;
+  const answered = { at: 2, kind: 'answered', schedule: 'nightly' } as const;
+  const known: Recorded[] = [
+    { ...asked, call: 'a' },
+    { ...answered, call: 'a', durability: 'os' },
+    { ...asked, call: 'b' },
+    { ...answered, call: 'b', durability: 'fsync' },
+  ];
+  expect(withoutTaken(known, known)).toEqual(known.toSpliced(1, 1));
+});
+
 test('that the end of a log was torn is no wonder after a power cut, and all else is', () => {
   const warned = (code: string): Recorded => ({ at: 1, kind: 'warned', code, message: 'it says so' });
   const facts = [warned('MILLRACE_JOURNAL_TORN'), warned('MILLRACE_JOURNAL_CORRUPT')];

@@ -15,7 +15,9 @@ export function withoutTaken(known: readonly Recorded[], whole: readonly Recorde
     factsOf(whole, 'enqueued').flatMap(({ id, durability }) => (durability === 'fsync' ? [id] : [])),
   );
   const isTaken = (fact: Recorded): boolean =>
-    OF_JOBS.has(fact.kind) && 'id' in fact && !synced.has(fact.id ?? '');
+    // A schedule that was answered for without a sync may be as it was before, as if it had not been.
+    (fact.kind === 'answered' && fact.durability !== 'fsync') ||
+    (OF_JOBS.has(fact.kind) && 'id' in fact && !synced.has(fact.id ?? ''));
   return known.filter((fact) => !isTaken(fact)).map((fact) => amongSynced(fact, synced));
 }
 

@@ -86,6 +86,34 @@ describe('the clock is set back', () => {
     expect(ticksOf(bench)).toEqual(['2026-03-11T02:30']);
   });
 
+  it('by an hour, and it is paused meanwhile: it rests all the same', async () => {
+    const bench = await startedAt(NOON, { tens, interval });
+    await bench.pass(25 * MINUTE);
+    bench.clock.jump(-HOUR);
+    for (const name of ['tens', 'interval']) {
+      await bench.engine.schedules.pause(name);
+      await bench.engine.schedules.resume(name);
+    }
+    const schedules = await bench.engine.schedules.list();
+    const upcoming = schedules.map(({ upcoming: [next = NaN] }) =>
+      new Date(next).toISOString().slice(11, 16),
+    );
+    expect(upcoming).toEqual(['11:35', '12:30']);
+  });
+
+  it('by an hour, and it is removed and added again: no tick has a second job', async () => {
+    const bench = await startedAt(NOON, { tens });
+    await bench.pass(25 * MINUTE);
+    bench.clock.jump(-30 * MINUTE);
+    await bench.engine.schedules.remove('tens');
+    await bench.engine.schedules.upsert('tens', tens);
+    await bench.pass(40 * MINUTE);
+    const ticks = ['12:10', '12:20', '12:00', '12:30'].map((time) => `2026-03-10T${time}`);
+    expect(ticksOf(bench)).toEqual(ticks);
+    const [schedule] = await bench.engine.schedules.list();
+    expect(schedule?.lastRun).toMatchObject({ outcome: 'completed' });
+  });
+
   it('by an hour: an interval goes on, and never rests longer than itself', async () => {
     const bench = await startedAt(NOON, { interval });
     await bench.pass(25 * MINUTE);

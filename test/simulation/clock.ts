@@ -1,4 +1,7 @@
-/** Time of a simulated machine: it stands still until a history moves it, and goes on from process to process. */
+/**
+ * Time of a simulated machine: it stands still until a history moves it, and goes on from process to process. What the
+ * machine's clock shows can be set besides.
+ */
 import { MAX_TIMER_MS, type Clock, type Timer } from '../../src/clock.js';
 import { NOW } from '../fixtures/jobs.js';
 
@@ -9,10 +12,12 @@ interface Pending extends Timer {
 
 export class SimulatedClock implements Clock {
   #monotonic = 0;
+  #aheadMs = 0;
+  #mostAheadMs = 0;
   #timers: Pending[] = [];
 
   now(): number {
-    return NOW + this.#monotonic;
+    return NOW + this.#aheadMs + this.#monotonic;
   }
 
   monotonic(): number {
@@ -32,6 +37,17 @@ export class SimulatedClock implements Clock {
     const at = this.#timers.findLastIndex((other) => other.dueAt <= dueAt);
     this.#timers.splice(at + 1, 0, timer);
     return timer;
+  }
+
+  /** Somebody sets it, forward or back: no time passes, and no timer notices. */
+  set(ms: number): void {
+    this.#aheadMs += ms;
+    this.#mostAheadMs = Math.max(this.#mostAheadMs, this.#aheadMs);
+  }
+
+  /** By how much it would have to be set forward to be past all that it has shown. */
+  get behindMs(): number {
+    return this.#mostAheadMs - this.#aheadMs;
   }
 
   /** When the next timer fires, as the monotonic time. */

@@ -1,7 +1,8 @@
 /** Runs histories that fast-check draws until one fails, and finds the smallest that fails as it does. */
 import * as fc from 'fast-check';
 import { INVARIANTS } from '../crash/invariants.js';
-import { anyHistory, type History } from './history.js';
+import { anyHistory } from './draw.js';
+import type { History } from './history.js';
 import type { Wraps } from './process.js';
 import { runHistory, type Verdict } from './simulation.js';
 
@@ -26,6 +27,8 @@ export interface Summary {
   readonly failedWrites: number;
   /** How often the engine acknowledged something: that there is a job, or that it has ended. */
   readonly acknowledged: number;
+  /** How many jobs of schedules have begun. */
+  readonly runs: number;
   /** How many of each invariant: in the smallest history that fails, for with it the run ends. */
   readonly violations: Readonly<Record<string, number>>;
 }
@@ -51,7 +54,15 @@ export async function explore({
   invariant,
   shrinks = true,
 }: Plan): Promise<Exploration> {
-  const tally = { histories: 0, steps: 0, crashes: 0, powerCuts: 0, failedWrites: 0, acknowledged: 0 };
+  const tally = {
+    histories: 0,
+    steps: 0,
+    crashes: 0,
+    powerCuts: 0,
+    failedWrites: 0,
+    acknowledged: 0,
+    runs: 0,
+  };
   const keepsPromises = async (history: History): Promise<boolean> => {
     const { facts, violations, crashes, powerCuts, failedWrites } = await runHistory(history, wrap);
     tally.histories++;
@@ -60,6 +71,7 @@ export async function explore({
     tally.powerCuts += powerCuts;
     tally.failedWrites += failedWrites;
     for (const { kind } of facts) if (kind === 'enqueued' || kind === 'ended') tally.acknowledged++;
+    tally.runs += new Set(facts.flatMap((fact) => ('scheduledFor' in fact ? fact.id : []))).size;
     return violations.every((one) => invariant !== undefined && one.invariant !== invariant);
   };
   const { counterexample, counterexamplePath } = await fc.check(fc.asyncProperty(anyHistory, keepsPromises), {

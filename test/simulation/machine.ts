@@ -88,6 +88,18 @@ export class Machine {
     });
   }
 
+  /** Somebody sets the clock. */
+  setClock(ms: number): void {
+    this.clock.set(ms);
+    this.tell({ kind: 'clockSet', ms });
+  }
+
+  /** Time passes while no process lives. */
+  stayDown(ms: number): void {
+    this.clock.dropTimers();
+    this.clock.advanceTo(this.clock.monotonic() + ms);
+  }
+
   /** The process dies; all that was written survives. */
   kill(): void {
     this.process.die();
@@ -153,6 +165,9 @@ export class Machine {
         return;
       case 'advance':
         return this.advance(act.ms);
+      case 'setClock':
+        this.setClock(act.ms);
+        return;
       case 'failWrite':
         this.failedWrites++;
         this.disk.failNext(act.failure);
@@ -160,10 +175,12 @@ export class Machine {
         return;
       case 'kill':
         this.kill();
+        this.stayDown(act.downMs ?? 0);
         this.boot('workload');
         return;
       case 'cutPower':
         this.cutPower(act.kept);
+        this.stayDown(act.downMs ?? 0);
         this.boot('workload');
         return;
       case 'close':
@@ -194,6 +211,8 @@ export class Machine {
     if (!engine) return;
     const call: Call = {
       engine,
+      durability: this.#tuning.durability,
+      now: () => this.clock.now(),
       known: this.#known,
       tell: (fact) => process.tell(fact),
       token: () => `job-${++this.#tokens}`,

@@ -1,10 +1,12 @@
 /** What a history asks of an engine: one table. A feature of the engine's adds its operation here, and its act. */
-import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
+import { JobCancelledError, JobFailedError, type Durability, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
 import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
-import type { Done, Fact } from '../crash/facts.js';
+import { change, NOT_FOUND } from '../crash/change.js';
+import type { Changing, Done, Fact } from '../crash/facts.js';
 import type { Name } from './catalogue.js';
 import type { Act, Item } from './history.js';
+import { asAsked, described, nameOf, PLANS } from './schedules.js';
 
 /** A job that somebody has heard of, or asked for. */
 export interface Target {
@@ -18,6 +20,9 @@ export interface Target {
 /** What an operation works with. */
 export interface Call {
   readonly engine: EmbeddedEngine;
+  /** What the engine's own writes survive. */
+  readonly durability: Durability;
+  readonly now: () => number;
   readonly tell: (fact: Fact) => void;
   readonly known: Target[];
   /** New at each call. */
@@ -28,7 +33,20 @@ export interface Call {
 
 type ActOf<Do extends Act['do']> = Extract<Act, { readonly do: Do }>;
 /** The acts that ask something of the engine. */
-export type Asking = 'enqueue' | 'enqueueNamed' | 'enqueueMany' | 'flood' | 'cancel' | 'await' | 'look';
+export type Asking =
+  | 'enqueue'
+  | 'enqueueNamed'
+  | 'enqueueMany'
+  | 'flood'
+  | 'cancel'
+  | 'await'
+  | 'look'
+  | 'upsert'
+  | 'pause'
+  | 'resume'
+  | 'remove'
+  | 'runNow'
+  | 'list';
 export type AskingAct = ActOf<Asking>;
 
 export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>) => void } = {
@@ -95,7 +113,54 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
       }),
     );
   },
+  upsert(call, { n, plan }) {
+    const asked = PLANS[plan]?.(call.now());
+    if (!asked) return;
+    const schedule = nameOf(n);
+    ask(call, { schedule, change: 'upsert', as: asAsked(asked) }, () =>
+      call.engine.schedules.upsert(schedule, described(asked, { token: schedule })),
+    );
+  },
+  pause(call, { n }) {
+    const schedule = nameOf(n);
+    ask(call, { schedule, change: 'pause' }, () => call.engine.schedules.pause(schedule));
+  },
+  resume(call, { n }) {
+    const schedule = nameOf(n);
+    ask(call, { schedule, change: 'resume' }, () => call.engine.schedules.resume(schedule));
+  },
+  remove(call, { n }) {
+    const schedule = nameOf(n);
+    ask(call, { schedule, change: 'remove' }, async () =>
+      (await call.engine.schedules.remove(schedule)) ? undefined : NOT_FOUND,
+    );
+  },
+  runNow(call, { n }) {
+    const schedule = nameOf(n);
+    ask(call, { schedule, change: 'runNow' }, async () => {
+      const { id, name } = await call.engine.schedules.runNow(schedule);
+      call.tell({ kind: 'enqueued', id, name });
+      // Safe: all schedules name a job type of the catalogue.
+      call.known.push({ id, name: name as Name });
+      return { jobId: id };
+    });
+  },
+  list(call) {
+    call.ask('list', undefined, async () => {
+      for (const { lastRun, job } of await call.engine.schedules.list())
+        // Safe: as above.
+        if (lastRun) call.known.push({ id: lastRun.jobId, name: job as Name });
+    });
+  },
 };
+
+function ask(
+  { durability, tell, token, ask }: Call,
+  asked: Omit<Changing, 'kind' | 'call'>,
+  perform: Parameters<typeof change>[3],
+): void {
+  ask(asked.change, undefined, () => change(tell, { ...asked, call: token() }, durability, perform));
+}
 
 /** One of the jobs that somebody has heard of; the last ones first, for they are the most alive. */
 function withTarget({ known }: Call, n: number, then: (target: Target) => void): void {

@@ -6,7 +6,7 @@ import { PLANTED } from './planted.js';
 
 /** What finds every one of the mistakes, and nothing in the engine as it is. */
 const HISTORIES = 400;
-const SEED = 1;
+const SEED = 2;
 
 describe('each engine that is wrong is found out', () => {
   test.each(Object.entries(PLANTED))('%s', async (_name, { invariant, wrap }) => {

@@ -3,70 +3,21 @@
  * finds it. A feature of the engine's adds the mistakes that it could make.
  */
 import type { Timer } from '../../src/clock.js';
-import type { Journal } from '../../src/journal/journal.js';
-import type { Store, StoreBatch } from '../../src/journal/store.js';
 import type { Outcome } from '../../src/job/outcome.js';
 import { lostOutcome } from '../../src/pool/answer.js';
-import type { Pool, PoolEvents, Settled } from '../../src/pool/contract.js';
-import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
-import type { Wraps } from './process.js';
-
-export interface Planted {
-  readonly invariant: string;
-  readonly wrap: () => Wraps;
-}
-
-/** A store with another way to make batches. */
-const batching = (store: Store, batch: (own: StoreBatch) => StoreBatch): Store => ({
-  batch: () => batch(store.batch()),
-  getMany: (keys) => store.getMany(keys),
-  page: (range) => store.page(range),
-  view: () => store.view(),
-  reopen: () => store.reopen(),
-  close: () => store.close(),
-});
-
-/** A batch with another way to be written. */
-const writing = (own: StoreBatch, write: StoreBatch['write']): StoreBatch => ({
-  get length() {
-    return own.length;
-  },
-  put: (key, value) => own.put(key, value),
-  del: (key) => own.del(key),
-  write,
-});
-
-/** Replaces methods of an object that is otherwise left as it is. */
-function replacing<Part extends object>(part: Part, methods: (own: Part) => Partial<Part>): Part {
-  // A copy whose methods are bound: those of a class with private fields cannot be called on another object.
-  const own = new Proxy(part, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-  const replaced = methods(own);
-  return new Proxy(part, {
-    get: (_target, name) => Reflect.get(name in replaced ? replaced : own, name),
-    set: (target, name, value) => Reflect.set(target, name, value, target),
-  });
-}
-
-const journal = (methods: (own: Journal) => Partial<Journal>): Wraps => ({
-  journal: (own) => replacing(own, methods),
-});
-const engine = (methods: (own: EmbeddedEngine) => Partial<EmbeddedEngine>): Wraps => ({
-  engine: (own) => replacing(own, methods),
-});
-const pool = (own: Pool, methods: Partial<Pool>): Pool => replacing(own, () => methods);
-const events = (methods: (own: PoolEvents) => Partial<PoolEvents>): Wraps => ({
-  events: (own) => ({ ...own, ...methods(own) }),
-});
-/** Each outcome that is told of becomes another. */
-const outcomes = (change: (settled: Settled) => Outcome): Wraps =>
-  events((own) => ({
-    settled: (ends) => own.settled(ends.map((end) => ({ ...end, outcome: change(end) }))),
-  }));
+import type { Settled } from '../../src/pool/contract.js';
+import { PLANTED_TICKS } from './planted-ticks.js';
+import {
+  batching,
+  engine,
+  events,
+  journal,
+  outcomes,
+  pool,
+  replacing,
+  writing,
+  type Planted,
+} from './wrong.js';
 
 export const PLANTED: Readonly<Record<string, Planted>> = {
   'a commit is acknowledged before it is written': {
@@ -307,6 +258,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
       }),
     }),
   },
+  ...PLANTED_TICKS,
   'closing is over before it is': {
     invariant: 'broke',
     wrap: () =>

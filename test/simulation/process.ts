@@ -18,6 +18,7 @@ import type { SimulatedClock } from './clock.js';
 import type { DiskHandle } from './disk.js';
 import type { Tuning } from './history.js';
 import { Runs } from './runs.js';
+import { asAsked, DECLARED, DECLARED_NAME } from './schedules.js';
 import { SimulatedStore } from './store.js';
 import { SimulatedThreads } from './threads.js';
 
@@ -83,12 +84,16 @@ export class Process {
 
   async open(): Promise<void> {
     this.tell({ kind: 'opening' });
-    const { wraps, boot } = this.#around;
+    const { wraps, boot, tuning, pid } = this.#around;
+    const declared = tuning.declared === undefined ? undefined : DECLARED[tuning.declared];
+    const own = { schedule: DECLARED_NAME, call: `open-${pid}` };
+    if (declared) this.tell({ kind: 'changing', ...own, change: 'upsert', as: asAsked(declared) });
     const store = wraps.store?.(this.store) ?? this.store;
     const opened = await Journal.open(store, boot);
     const engine = this.#compose(wraps.journal?.(opened) ?? opened);
     await engine.recover();
     this.tell({ kind: 'opened', tookMs: 0, isFirst: true });
+    if (declared) this.tell({ kind: 'answered', ...own, durability: 'fsync' });
     this.#engine = wraps.engine?.(engine) ?? engine;
     // In a turn of its own, as Millrace.open() does it.
     soon(() => engine.begin());

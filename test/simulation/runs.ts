@@ -14,6 +14,7 @@ export interface Running {
   readonly queue: string;
   readonly attempt: number;
   readonly maxAttempts: number;
+  readonly scheduledFor?: number;
   /** Of an inline job: once it was told to stop, its engine may have given it up. */
   readonly signal?: AbortSignal;
 }
@@ -71,7 +72,7 @@ export class Runs {
    * @param onEnd Called once, when it has gone.
    */
   start(running: Running, payload: Work, thread: number, onEnd: (verdict: Verdict) => void): Run {
-    const { id, name, queue, attempt, maxAttempts } = running;
+    const { id, name, queue, attempt, maxAttempts, scheduledFor } = running;
     const living = [...this.#living];
     this.#tell({
       kind: 'started',
@@ -80,6 +81,7 @@ export class Runs {
       queue,
       attempt,
       maxAttempts,
+      ...(scheduledFor !== undefined && { scheduledFor }),
       pid: this.#pid,
       thread,
       living,

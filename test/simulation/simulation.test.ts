@@ -3,7 +3,8 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Fact } from '../crash/facts.js';
 import { explore } from './explore.js';
-import { anyHistory, type History } from './history.js';
+import { anyHistory } from './draw.js';
+import type { History } from './history.js';
 import { PLANTED } from './planted.js';
 import { runHistory } from './simulation.js';
 

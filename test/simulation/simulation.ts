@@ -8,6 +8,7 @@ import { jobs, maxAttemptsOf, queues, TERMS, TERMS_WITH_FAILURES } from './catal
 import type { History, Tuning } from './history.js';
 import { Machine, turn, type Loss } from './machine.js';
 import type { Wraps } from './process.js';
+import { declaredSchedules } from './schedules.js';
 import { SimulatedStore } from './store.js';
 
 export interface Verdict {
@@ -22,6 +23,8 @@ export interface Verdict {
 const MAX_AUDIT_ROUNDS = 500;
 /** Longer than an engine waits before it tries to open its journal again. */
 const OUTAGE_MS = 5_000;
+/** An engine that waits for an instant looks at a clock that can be set this often. */
+const LOOK_MS = 60_000;
 
 /** @param wrap What is put around the parts of each process's engine. */
 export async function runHistory(
@@ -38,13 +41,15 @@ export async function runHistory(
   return { facts, violations: findViolations(evidence), crashes, powerCuts, failedWrites };
 }
 
-function settingsOf({ durability, selection }: Tuning): Settings {
-  return checkOptions({ directory: 'simulated', jobs, queues, durability, selection });
+function settingsOf({ durability, selection, declared }: Tuning): Settings {
+  const schedules = declaredSchedules(declared);
+  return checkOptions({ directory: 'simulated', jobs, queues, durability, selection, schedules });
 }
 
 /** The last process: it lets everything in the journal run to its end, and tells what the engine counts. */
 async function audit(machine: Machine, livesOn: boolean): Promise<void> {
   machine.disk.repair();
+  if (machine.clock.behindMs > 0) machine.setClock(machine.clock.behindMs);
   if (livesOn) await endOutage(machine);
   if (!livesOn || !machine.process.isUsable) {
     machine.kill();
@@ -75,10 +80,11 @@ async function audit(machine: Machine, livesOn: boolean): Promise<void> {
   else process.tell({ kind: 'broke', message: 'the audit did not get to close' });
 }
 
-/** A journal that is sound again is tried once more by itself. */
+/** A journal that is sound again is tried once more by itself, and a clock that was set is looked at. */
 async function endOutage(machine: Machine): Promise<void> {
+  const wasSet = machine.facts.some(({ kind }) => kind === 'clockSet');
   await machine.goOn('rest');
-  await machine.advance(OUTAGE_MS);
+  await machine.advance(wasSet ? LOOK_MS : OUTAGE_MS);
   await machine.goOn('rest');
 }
 
@@ -119,7 +125,10 @@ async function withDisk<Value>(store: SimulatedStore, work: Promise<Value>): Pro
 function withoutLosses(facts: readonly Recorded[], losses: readonly Loss[]): readonly Recorded[] {
   if (losses.length === 0) return facts;
   return facts.flatMap((fact, at) => {
-    const about = losses.filter(({ to, ids }) => at < (to ?? Infinity) && isAbout(fact, ids));
+    const about = losses.filter(
+      ({ from, to, ids }) =>
+        at < (to ?? Infinity) && (isAbout(fact, ids) || (at >= from && isUnsyncedAnswer(fact))),
+    );
     if (about.length === 0) return [fact];
     // That it will count is as uncertain as what was told; and of jobs that came together, those that ran came back.
     if (fact.kind === 'left') return [{ ...fact, isHeard: false }];
@@ -127,6 +136,9 @@ function withoutLosses(facts: readonly Recorded[], losses: readonly Loss[]): rea
     return isGone ? [] : [fact];
   });
 }
+
+/** Whether what a schedule was changed to is as uncertain as if it had not been answered. */
+const isUnsyncedAnswer = (fact: Fact): boolean => fact.kind === 'answered' && fact.durability !== 'fsync';
 
 function isAbout(fact: Fact, ids: ReadonlySet<string>): boolean {
   if (fact.kind === 'asked') return fact.together?.some((id) => ids.has(id)) ?? false;

@@ -1,0 +1,191 @@
+/** Histories as fast-check draws them, and shrinks them to the smallest that fails. */
+import * as fc from 'fast-check';
+import type { Failure } from './disk.js';
+import type { Act, History, Item, Tuning, Until } from './history.js';
+import type { End } from './runs.js';
+import { DECLARED, NAMES, PLANS } from './schedules.js';
+
+const MAX_STEPS = 24;
+const MAX_N = 20;
+
+const anyTuning: fc.Arbitrary<Tuning> = fc.record({
+  durability: fc.constantFrom('fsync', 'os'),
+  threads: fc.constantFrom(1, 2, 3),
+  selection: fc.constantFrom('weighted', 'strict'),
+  windowSize: fc.constantFrom(1_000, 2, 2, 3, 4),
+  readsEarly: fc.boolean(),
+  readsBackwards: fc.boolean(),
+  first: fc.constantFrom('asked', 'write', 'write', 'read'),
+  declared: fc.constantFrom(undefined, undefined, ...DECLARED.keys()),
+});
+
+/** Whole sets, for drawing each option by itself would take longer than running the history. */
+const anyOptions = fc.constantFrom<Item['options']>(
+  {},
+  {},
+  {},
+  {},
+  { delay: 5 },
+  { delay: 40 },
+  { delay: 90_000 },
+  { priority: 3 },
+  { priority: -2 },
+  { priority: 3, delay: 5 },
+  { maxAttempts: 1 },
+  { maxAttempts: 5, priority: 1 },
+  { durability: 'os' },
+  { durability: 'os' },
+  { durability: 'os', delay: 5 },
+  { durability: 'fsync' },
+  { durability: 'fsync', delay: 5 },
+);
+/** Only thread jobs may be in a queue with a limit. */
+const anyItem: fc.Arbitrary<Item> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ name: fc.constant('work' as const), options: anyOptions }) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom<Item>(
+      { name: 'work', options: { queue: 'low' } },
+      { name: 'work', options: { timeout: 5 } },
+      { name: 'work', options: { timeout: 5, priority: 1 } },
+      { name: 'narrow', options: { queue: 'default' } },
+      { name: 'work', options: { queue: 'low', timeout: 5, durability: 'os' } },
+    ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      name: fc.constantFrom('narrow' as const, 'mail' as const, 'call' as const),
+      options: anyOptions,
+    }),
+  },
+);
+
+const anyN = fc.nat(MAX_N);
+const anyDownMs = fc.constantFrom(0, 0, 0, 40, 1_000, 90_000, 3_600_000);
+const nothing = { do: 'nothing' } as const;
+
+const anyAct: fc.Arbitrary<Act> = fc.oneof(
+  { withCrossShrink: true },
+  { weight: 1, arbitrary: fc.constant(nothing) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant('enqueue' as const),
+      item: anyItem,
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('enqueue' as const),
+      item: anyItem,
+      and: fc.constantFrom('await' as const, 'cancel' as const),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('enqueueNamed' as const), n: fc.nat(2), item: anyItem }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('enqueueMany' as const),
+      items: fc.array(anyItem, { minLength: 2, maxLength: 5, size: 'max' }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('flood' as const),
+      priorities: fc.array(fc.nat(2), { minLength: 4, maxLength: 7, size: 'max' }),
+    }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: fc.constantFrom('cancel' as const, 'await' as const, 'look' as const),
+      n: anyN,
+    }),
+  },
+  {
+    weight: 18,
+    arbitrary: fc.record({
+      do: fc.constant('end' as const),
+      n: anyN,
+      how: fc.constantFrom<End>('return', 'return', 'return', 'throw', 'throw', 'giveUp', 'die'),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('advance' as const),
+      ms: fc.constantFrom(0, 1, 5, 15, 15, 40, 40, 1_000, 90_000),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('failWrite' as const),
+      failure: fc.constantFrom<Failure>('nothing', 'all', 'unsynced'),
+      opens: fc.constantFrom(0, 0, 0, 1, 2),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('close' as const), timeoutMs: fc.constantFrom(0, 10) }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('kill' as const), downMs: anyDownMs }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('cutPower' as const), kept: fc.nat(6), downMs: anyDownMs }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('upsert' as const),
+      n: fc.nat(NAMES.length - 1),
+      plan: fc.nat(PLANS.length - 1),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom('pause' as const, 'resume' as const, 'remove' as const, 'runNow' as const),
+      n: fc.nat(NAMES.length - 1),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ do: 'list' as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('setClock' as const),
+      ms: fc.constantFrom(30, 90_000, 3_600_000, -30, -90_000, -3_600_000),
+    }),
+  },
+);
+
+/** Mostly to their rest, and often not, so that what is asked overlaps. */
+const anyUntil = fc.constantFrom<Until>(
+  'rest',
+  'rest',
+  'rest',
+  'rest',
+  'disk',
+  'disk',
+  'write',
+  'write',
+  'read',
+  'writes',
+  'reads',
+);
+
+export const anyHistory: fc.Arbitrary<History> = fc.record({
+  tuning: anyTuning,
+  livesOn: fc.boolean(),
+  steps: fc.array(fc.record({ act: anyAct, until: anyUntil }), {
+    minLength: 1,
+    maxLength: MAX_STEPS,
+    size: 'max',
+  }),
+});

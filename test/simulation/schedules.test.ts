@@ -1,0 +1,48 @@
+/** What a disk that errs, and loses what was not synced, makes of schedules whose engine goes on. */
+import { expect, test } from 'vitest';
+import { tellStory } from '../crash/story.js';
+import { DECLARED, DECLARED_NAME, NAMES, PLANS } from './schedules.js';
+import type { History, Step } from './history.js';
+import { runHistory } from './simulation.js';
+import { NOW } from '../fixtures/jobs.js';
+
+const rest = (act: Step['act']): Step => ({ act, until: 'rest' });
+
+const onOneThread = (declared: number, steps: readonly Step[]): History => ({
+  tuning: {
+    durability: 'os',
+    threads: 1,
+    selection: 'weighted',
+    windowSize: 1_000,
+    readsEarly: false,
+    readsBackwards: false,
+    first: 'asked',
+    declared,
+  },
+  steps,
+  livesOn: true,
+});
+
+/** The next write fails, and takes what was not synced before it. */
+const losing: readonly Step[] = [
+  rest({ do: 'failWrite', failure: 'unsynced', opens: 0 }),
+  rest({ do: 'enqueue', item: { name: 'work', options: {} } }),
+];
+
+test('the job of a tick that is lost while it runs goes on, and is the only one of its tick', async () => {
+  const often = DECLARED.findIndex(({ every }) => every === 25);
+  const { facts, violations } = await runHistory(
+    onOneThread(often, [rest({ do: 'advance', ms: 25 }), ...losing]),
+  );
+  expect(violations, tellStory(violations, facts)).toEqual([]);
+  const started = facts.flatMap((fact) => (fact.kind === 'started' ? (fact.scheduledFor ?? []) : []));
+  expect(started).toEqual([0, 25, 50, 75, 100, 125].map((ms) => NOW + ms));
+});
+
+test('what the code declares ticks again where another description of it was lost', async () => {
+  const plan = PLANS.findIndex((plan) => plan(NOW).pattern === '0 */10 * * * *');
+  const { facts, violations } = await runHistory(
+    onOneThread(0, [rest({ do: 'upsert', n: NAMES.indexOf(DECLARED_NAME), plan }), ...losing]),
+  );
+  expect(violations, tellStory(violations, facts)).toEqual([]);
+});
