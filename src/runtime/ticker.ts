@@ -62,7 +62,7 @@ export async function lookAfter(before: Schedule, occasion: Occasion, look: Look
 
 class Ticker {
   readonly #look: Look;
-  readonly #specs: JobSpec[] = [];
+  readonly #specs = new Map<string, JobSpec>();
   #schedule: Schedule;
   #hasMissed = false;
   #problem: Error | undefined;
@@ -113,7 +113,7 @@ class Ticker {
     const step = {
       before,
       schedule: this.#schedule,
-      specs: this.#specs,
+      specs: [...this.#specs.values()],
       hasMissed: this.#hasMissed,
     };
     return this.#problem ? { ...step, problem: this.#problem } : step;
@@ -141,7 +141,7 @@ class Ticker {
     for (const scheduledFor of ticks) {
       const id = tickId(this.#schedule.name, scheduledFor);
       try {
-        this.#specs.push(jobs.specOf(this.#schedule, scheduledFor, { id }));
+        this.#specs.set(id, jobs.specOf(this.#schedule, scheduledFor, { id }));
       } catch (thrown) {
         this.#problem = asError(thrown);
         break;

@@ -19,8 +19,8 @@ type Course = Pick<Schedule, 'definition' | 'progress'>;
 /** A schedule that is new. */
 export function begun(definition: Definition, now: number, readRhythm: ReadRhythm = rhythmOf): Progress {
   const anchorAt = definition.startAt ?? now;
-  const progress = { anchorAt, decidedAt: now, runCount: 0, going: [] };
-  return withNext(definition, progress, now, beforeFirst(definition, now), readRhythm);
+  const progress: Progress = { anchorAt, decidedAt: now, runCount: 0, going: [] };
+  return withNext(definition, progress, now, beforeFirst(definition, progress, now), readRhythm);
 }
 
 /** It is described anew. Only another rhythm makes it forget a tick that is due. */
@@ -37,7 +37,7 @@ export function redefined(
   if (progress.runCount >= (definition.maxRuns ?? Infinity)) delete next.queuedFor;
   if (!isSame) next.anchorAt = definition.startAt ?? now;
   if (progress.pausedAt !== undefined) return next;
-  if (!isSame) return withNext(definition, next, now, beforeFirst(definition, now), readRhythm);
+  if (!isSame) return withNext(definition, next, now, beforeFirst(definition, next, now), readRhythm);
   const isPending = progress.nextAt !== undefined && isWithin(definition, next, progress.nextAt);
   return isPending ? next : withNext(definition, next, now, now, readRhythm);
 }
@@ -220,8 +220,11 @@ function isWithin({ endAt, maxRuns = Infinity }: Definition, progress: Progress,
   return countOf(progress) < maxRuns && isBefore(tick, endAt);
 }
 
-/** A schedule whose beginning is said begins there, and not after it. */
-const beforeFirst = ({ startAt }: Definition, now: number): number => (startAt === undefined ? now : now - 1);
+/** A schedule whose beginning is said may begin with this moment, unless it has ticked at it. */
+function beforeFirst({ startAt }: Definition, { lastRun, queuedFor }: Progress, now: number): number {
+  const hasTicked = lastRun?.scheduledFor === now || queuedFor === now;
+  return startAt === undefined || hasTicked ? now : now - 1;
+}
 
 /** The progress with the first tick after an instant. */
 function withNext(

@@ -193,6 +193,17 @@ describe('while the engine runs', () => {
     expect(bench.held).toEqual([]);
   });
 
+  it('a tick that waits is the only one of its moment, also where the schedule is made to begin with it', async () => {
+    const bench = await started('queue');
+    await bench.pass(20 * MINUTE);
+    const startAt = START + 20 * MINUTE;
+    await bench.engine.schedules.upsert('s', { job: 'work', every: '10m', startAt, overlap: 'allow' });
+    await bench.store.quiet();
+    expect(bench.held).toEqual([1, 2].map(idOf));
+    expect(await bench.engine.schedules.list()).toMatchObject([{ runCount: 2, upcoming: [TICKS[2]] }]);
+    expect(await bench.engine.counts()).toMatchObject({ running: 2 });
+  });
+
   it('runs what waits at once when overlapping does not matter any more', async () => {
     const bench = await started('queue');
     await bench.pass(20 * MINUTE);
