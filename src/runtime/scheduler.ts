@@ -111,8 +111,8 @@ export class Scheduler {
 
   noticeRun(name: string, run: EndedRun): void {
     const known = this.timetable.get(name);
-    // Of a schedule whose runs may overlap only the last one matters.
-    if (known && ended(known.progress, run) === known.progress) return;
+    // Of a schedule whose runs may overlap only the last one matters. While somebody changes it, this may be a new one.
+    if (known && !this.holds.has(name) && ended(known.progress, run) === known.progress) return;
     this.#occasions.ended(name, run);
     this.wake();
   }
