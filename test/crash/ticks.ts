@@ -52,6 +52,8 @@ function isLeftOut(
   // What comes of a tick was decided at the latest when the next one had its job.
   const lateMs = (next?.enqueuedAt ?? endAt) - at;
   if (course.ticks.length >= maxRuns || lateMs > maxAge) return true;
+  // A tick that comes again has the job that it had, and counts as another.
+  if (maxRuns < Infinity && course.wasSetBack) return true;
   // Of those that are due at once the last has its job, whatever becomes of the others.
   if (misfire !== 'all' && !isLast) return true;
   if (overlap === 'cancelPrevious' && !isLast) return true;
