@@ -96,8 +96,8 @@ export type UpsertArguments<Name extends string, Payload, Queue extends string> 
   ? [schedule: Scheduled<Name, Queue> & { payload?: ScheduledPayload<Payload> }]
   : [schedule: Scheduled<Name, Queue> & { payload: ScheduledPayload<Payload> }];
 
-/** A schedule of any of an app's job types. */
-export type Schedule<Jobs extends JobCatalogue = JobCatalogue, Queue extends string = string> = {
+/** A schedule of any of an app's job types; `Queue` are the names of its queues, where it has others than `default`. */
+export type Schedule<Jobs extends JobCatalogue = JobCatalogue, Queue extends string = 'default'> = {
   [Name in keyof Jobs & string]: UpsertArguments<Name, JobPayload<Jobs[Name]>, Queue>[0];
 }[keyof Jobs & string];
 
@@ -117,7 +117,7 @@ export interface Known {
 }
 
 /** Any schedule, whatever its types say: JavaScript may have passed it. */
-export type AnySchedule = Schedule;
+export type AnySchedule = Schedule<JobCatalogue, string>;
 
 const MAX_CATCH_UP = 10_000;
 const MAX_JITTER_MS = 366 * 86_400_000;

@@ -1,7 +1,7 @@
 /** What can be asked of an engine's schedules, and what is told of one. */
 import type { JobCatalogue, JobPayload } from './define.js';
 import type { JobHandle } from './job-handle.js';
-import type { Misfire, Overlap, RunOutcome } from './schedule/record.js';
+import type { Misfire, Overlap, RunOptions, RunOutcome } from './schedule/record.js';
 import type { UpsertArguments } from './schedule-options.js';
 
 /** A job that a schedule has enqueued. */
@@ -30,12 +30,19 @@ export interface ScheduleSnapshot {
   readonly startAt?: number;
   readonly endAt?: number;
   readonly maxRuns?: number;
+  readonly jitterMs: number;
   readonly misfire: Misfire;
+  readonly maxCatchUp: number;
+  readonly maxAgeMs?: number;
   readonly overlap: Overlap;
+  /** What its jobs have instead of their type's settings. */
+  readonly options: RunOptions;
   /** Its next ticks, the first one first; none while it is paused. */
   readonly upcoming: readonly number[];
   /** How many ticks have enqueued a job. */
   readonly runCount: number;
+  /** How many ticks had none, because a job of an earlier one had not ended (`overlap`), or `maxRuns` had come. */
+  readonly skipCount: number;
   readonly lastRun?: ScheduleRun;
   /** The tick that waits for the job before it. */
   readonly queuedFor?: number;

@@ -11,8 +11,9 @@ export function scheduleSnapshotOf(
   blockedBecause: string | undefined,
 ): ScheduleSnapshot {
   const { name, definition, progress } = schedule;
-  const { job, payload, timing, startAt, endAt, maxRuns, misfire, overlap, isDeclared } = definition;
-  const { runCount, lastRun, queuedFor } = progress;
+  const { job, payload, timing, startAt, endAt, maxRuns, maxAgeMs, isDeclared } = definition;
+  const { jitterMs, misfire, maxCatchUp, overlap, options } = definition;
+  const { runCount, skipCount, lastRun, queuedFor } = progress;
   return {
     name,
     job,
@@ -23,10 +24,15 @@ export function scheduleSnapshotOf(
     ...(startAt !== undefined && { startAt }),
     ...(endAt !== undefined && { endAt }),
     ...(maxRuns !== undefined && { maxRuns }),
+    jitterMs,
     misfire,
+    maxCatchUp,
+    ...(maxAgeMs !== undefined && { maxAgeMs }),
     overlap,
+    options: { ...options },
     upcoming: ticks,
     runCount,
+    skipCount,
     ...(lastRun && { lastRun: { ...lastRun } }),
     ...(queuedFor !== undefined && { queuedFor }),
     declared: isDeclared,

@@ -17,7 +17,7 @@ export function uncancelled(name: string, id: string, cause: Error): MillraceErr
 }
 
 export function ticksMissed(names: readonly string[]): MillraceError {
-  const message = `Ticks could not be had at their time, by more than a minute, and are not all made up for, as \`misfire\` says: of ${listed(names)}`;
+  const message = `Ticks were missed and are not made up for, as \`misfire\` says: ${listed(names)}`;
   return new MillraceError('MILLRACE_TICKS_MISSED', message);
 }
 
@@ -31,7 +31,7 @@ export function clockSetBack(behindMs: number, afresh: readonly string[]): Millr
 }
 
 export function undeclared(names: readonly string[]): MillraceError {
-  const message = `${listed(names)} came from the \`schedules\` of an earlier open(), which names them no more; they go on until \`schedules.remove()\`, or \`pruneSchedules: true\`, removes them`;
+  const message = `An earlier open() declared what this one does not: ${listed(names)}. Such go on until \`schedules.remove()\`, or \`pruneSchedules: true\`, removes them`;
   return new MillraceError('MILLRACE_SCHEDULE_UNDECLARED', message);
 }
 

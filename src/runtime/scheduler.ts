@@ -42,6 +42,8 @@ const PAGE = 500;
 const MAX_JOBS = 1_000;
 /** A schedule that cannot tick is tried again so long after: before its tick is late. */
 const RETRY_MS = 30_000;
+/** Missed ticks are told no more often. */
+const TELL_EVERY_MS = 60_000;
 /** And all of them, where the journal could not be read. */
 const READ_RETRY_MS = 1_000;
 
@@ -57,6 +59,9 @@ export class Scheduler {
   #pass: Promise<void> | undefined;
   /** Set while nothing is tried again, for the journal could not be read. */
   #retry: Timer | undefined;
+  /** Schedules of which ticks were missed, and were not told yet; and when that was told last. */
+  readonly #missed = new Set<string>();
+  #toldAt = -Infinity;
   #isStopped = true;
   #isAwake = false;
 
@@ -90,6 +95,7 @@ export class Scheduler {
     this.#retry?.cancel();
     this.#retry = undefined;
     await this.#pass;
+    this.#tellMissed(0);
   }
 
   /** Something may be due that was not before. */
@@ -145,9 +151,8 @@ export class Scheduler {
   async #run(): Promise<void> {
     const { journal, clock, onWarning } = this.#links;
     this.#isAwake = false;
-    const missed: string[] = [];
     try {
-      while (!this.#isStopped && (await this.#advanceSome(missed)));
+      while (!this.#isStopped && (await this.#advanceSome()));
     } catch (thrown) {
       this.#isAwake = true;
       // A journal that has stopped writing has said so itself.
@@ -157,12 +162,12 @@ export class Scheduler {
       onWarning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
       if (!this.#isStopped) this.#retry = clock.setTimer(() => this.#tryAgain(), READ_RETRY_MS);
     } finally {
-      if (missed.length > 0) onWarning(ticksMissed(missed));
+      this.#tellMissed(TELL_EVERY_MS);
     }
   }
 
   /** @returns whether there may be more to do. */
-  async #advanceSome(missed: string[]): Promise<boolean> {
+  async #advanceSome(): Promise<boolean> {
     const now = this.#links.clock.now();
     const due = this.timetable.due(now, PAGE);
     const names = new Set([...this.#occasions.names(), ...due]);
@@ -170,18 +175,18 @@ export class Scheduler {
     const free = [...names].filter((name) => !this.holds.has(name)).slice(0, PAGE);
     if (free.length === 0) return false;
     // Not before they are held: a payload function may call for a change of its own schedule.
-    const advance = Promise.resolve().then(() => this.#advance(free, now, missed));
+    const advance = Promise.resolve().then(() => this.#advance(free, now));
     await Promise.all(free.map((name) => this.holds.hold(name, () => advance)));
     return true;
   }
 
-  async #advance(names: readonly string[], now: number, missed: string[]): Promise<void> {
+  async #advance(names: readonly string[], now: number): Promise<void> {
     const { generation } = this.#links.journal;
     const occasions = new Map<string, Occasion>();
     try {
       const steps = await this.#lookAfter(names, now, occasions);
       await this.#commit(steps, generation);
-      missed.push(...steps.flatMap(({ hasMissed, before }) => (hasMissed ? [before.name] : [])));
+      for (const { hasMissed, before } of steps) if (hasMissed) this.#missed.add(before.name);
       for (const { schedule } of steps) this.#obstacles.remove(schedule);
     } catch (thrown) {
       for (const [name, occasion] of occasions) this.#occasions.giveBack(name, occasion);
@@ -234,6 +239,15 @@ export class Scheduler {
     const isNews = this.#reasons.get(name) !== cause.message;
     this.#reasons.set(name, cause.message);
     if (isNews) this.#links.onWarning(blocked(name, cause));
+  }
+
+  /** All together, and now and then: a schedule of seconds can miss some again and again. */
+  #tellMissed(everyMs: number): void {
+    const now = this.#links.clock.monotonic();
+    if (this.#missed.size === 0 || now - this.#toldAt < everyMs) return;
+    this.#links.onWarning(ticksMissed([...this.#missed]));
+    this.#missed.clear();
+    this.#toldAt = now;
   }
 
   #tryAgain(): void {

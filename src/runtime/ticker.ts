@@ -11,7 +11,6 @@ import {
   dequeued,
   dueTicks,
   ended,
-  ON_TIME_MS,
   planned,
   readyTick,
   started,
@@ -104,7 +103,7 @@ class Ticker {
     const due = await this.#due();
     const plan = planned(this.#schedule, due, now, readRhythm);
     const runs = await this.#enqueue(plan.ticks);
-    if (runs.length === plan.ticks.length) this.#hasMissed = due[0] !== nextAt && now - nextAt > ON_TIME_MS;
+    if (runs.length === plan.ticks.length) this.#hasMissed = due[0] !== nextAt;
     this.#go(cutShort(this.#schedule, plan, runs.length));
     this.#go(started(this.#schedule, runs));
   }

@@ -19,7 +19,7 @@ type Course = Pick<Schedule, 'definition' | 'progress'>;
 /** A schedule that is new. */
 export function begun(definition: Definition, now: number, readRhythm: ReadRhythm = rhythmOf): Progress {
   const anchorAt = definition.startAt ?? now;
-  const progress: Progress = { anchorAt, decidedAt: now, runCount: 0, going: [] };
+  const progress: Progress = { anchorAt, decidedAt: now, runCount: 0, skipCount: 0, going: [] };
   return withNext(definition, progress, now, beforeFirst(definition, progress, now), readRhythm);
 }
 
@@ -106,6 +106,8 @@ export function planned(
   const mayWait = overlap === 'queue' || overlap === 'cancelPrevious';
   if (mayWait && (isLeft || progress.queuedFor !== undefined)) next.queuedFor = last;
   next.runCount += ticks.length;
+  const waiting = Number(next.queuedFor !== undefined) - Number(progress.queuedFor !== undefined);
+  next.skipCount += due.length - ticks.length - waiting;
   return { ticks, progress: withNext(definition, next, now, now, readRhythm) };
 }
 
@@ -114,7 +116,8 @@ export function cutShort({ progress }: Schedule, plan: Plan, count: number): Pro
   const next = plan.ticks[count];
   if (next === undefined) return plan.progress;
   if (count === 0) return progress;
-  return { ...plan.progress, runCount: progress.runCount + count, nextAt: next };
+  const { runCount, skipCount } = progress;
+  return { ...plan.progress, runCount: runCount + count, skipCount, nextAt: next };
 }
 
 /** Its ticks have enqueued these jobs. */

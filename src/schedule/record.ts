@@ -70,6 +70,8 @@ export interface Progress {
   readonly nextAt?: number;
   /** How many ticks have enqueued a job. */
   readonly runCount: number;
+  /** How many were left out because a job of an earlier one had not ended. */
+  readonly skipCount: number;
   readonly pausedAt?: number;
   readonly lastRun?: Run;
   /** Those that have not ended; none where overlapping does not matter. */

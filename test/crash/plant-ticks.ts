@@ -50,7 +50,7 @@ export const tickJob = (scheduledFor: number, fields: Partial<FinalJob> = {}): F
   return finalJob(id, { token: NAME, result: { id, token: NAME, attempt: 1 }, run, ...fields });
 };
 
-const DONE: Progress = { anchorAt: 0, decidedAt: 100, nextAt: 120, runCount: 5, going: [] };
+const DONE: Progress = { anchorAt: 0, decidedAt: 100, nextAt: 120, runCount: 5, skipCount: 0, going: [] };
 
 interface Parts {
   /** What was asked, and what came of it. */

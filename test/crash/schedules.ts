@@ -2,7 +2,7 @@
 import type { Schedule as ScheduleOf } from '../../src/schedule-options.js';
 import type { jobs, Name, queues } from './catalogue.js';
 import type { Act } from './handler.js';
-import type { AskedSchedule } from './rhythm-model.js';
+import { isInterval, type AskedSchedule } from './rhythm-model.js';
 
 interface Described {
   /** One whose jobs are kept. */
@@ -49,7 +49,7 @@ export const scheduleOf = (name: ScheduleName, as: AskedSchedule, payload: Sched
   // Safe: it says when it ticks.
   ({
     ...as,
-    ...(as.pattern !== undefined && { timezone: 'UTC' }),
+    ...(!isInterval(as) && { timezone: 'UTC' }),
     job: SCHEDULES[name].job,
     payload,
   }) as Schedule;

@@ -75,10 +75,14 @@ test('a schedule that is described anew keeps its past, and all else is as it is
     state: 'active',
     pattern: '0 * * * *',
     timezone: 'UTC',
+    jitterMs: 0,
     misfire: 'once',
+    maxCatchUp: 100,
     overlap: 'allow',
+    options: {},
     upcoming: [Date.UTC(2023, 10, 15, 0)],
     runCount: 1,
+    skipCount: 0,
     declared: false,
   });
 });

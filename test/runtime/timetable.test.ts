@@ -18,7 +18,7 @@ const scheduleOf = (name: string, runCount: number): Schedule => ({
     options: {},
     isDeclared: false,
   },
-  progress: { anchorAt: NOW, decidedAt: NOW, runCount, going: [] },
+  progress: { anchorAt: NOW, decidedAt: NOW, runCount, skipCount: 0, going: [] },
 });
 
 /** Few names and instants, so that they meet. */

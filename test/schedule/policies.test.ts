@@ -125,6 +125,7 @@ describe('while the engine runs', () => {
     const bench = await started('skip');
     await bench.pass(30 * MINUTE);
     expect(bench.held).toEqual([idOf(1)]);
+    expect(await bench.engine.schedules.list()).toMatchObject([{ runCount: 1, skipCount: 2 }]);
     await bench.letGo(idOf(1));
     expect(bench.held).toEqual([]);
     await bench.pass(10 * MINUTE);
@@ -137,6 +138,7 @@ describe('while the engine runs', () => {
     expect(bench.held).toEqual([idOf(1)]);
     await bench.letGo(idOf(1));
     expect(bench.held).toEqual([idOf(3)]);
+    expect(await bench.engine.schedules.list()).toMatchObject([{ runCount: 2, skipCount: 1 }]);
     expect(bench.began.at(-1)).toEqual({ id: idOf(3), scheduledFor: TICKS[2] });
   });
 
