@@ -13,6 +13,7 @@ import { resolveModule } from '../pool/module-url.js';
 import { ThreadPool } from '../pool/thread-pool.js';
 import { Announcer } from './announcer.js';
 import { EmbeddedEngine } from './embedded-engine.js';
+import { poolEvents } from './pool-events.js';
 import { Transfer } from './transfer.js';
 
 export interface AssemblyOptions {
@@ -47,16 +48,8 @@ async function openEngine(
   clock: Clock,
   announcer: Announcer,
 ): Promise<EmbeddedEngine> {
-  // The pools exist before the engine that they report to; nothing runs in them before it does.
   let engine: EmbeddedEngine | undefined;
-  const events: PoolEvents = {
-    stopping: (task) => engine?.executor.stopping(task),
-    settled: (ends) => engine?.executor.settle(ends),
-    progress: (task, value) => announcer.progress(task, value),
-    log: (task, line) => announcer.log(task, line),
-    warning: (error) => announcer.warning(error),
-    available: () => engine?.wake(),
-  };
+  const events = poolEvents(announcer, () => engine);
   const pools = {
     thread: threadPool(settings, jobs, events, clock),
     inline: inlinePool(settings, jobs, events, clock),

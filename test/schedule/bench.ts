@@ -7,10 +7,10 @@ import { onTestFinished } from 'vitest';
 import { inlineJob, type JobContext, type MillraceError, type Schedule } from '../../src/index.js';
 import { Journal } from '../../src/journal/journal.js';
 import { checkOptions } from '../../src/options.js';
-import type { PoolEvents } from '../../src/pool/contract.js';
 import { InlinePool } from '../../src/pool/inline-pool.js';
 import { Announcer } from '../../src/runtime/announcer.js';
 import { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
+import { poolEvents } from '../../src/runtime/pool-events.js';
 import { memoryDisk, type Disk } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { KillableStore, type Kill } from '../fixtures/killable-store.js';
@@ -126,14 +126,7 @@ export class ScheduleBench {
     announcer.emitter.on('warning', (error) => void this.warnings.push(error));
     announcer.emitter.on('cancelled', ({ id }) => void this.cancelled.push(id));
     let engine: EmbeddedEngine | undefined;
-    const events: PoolEvents = {
-      stopping: (task) => engine?.executor.stopping(task),
-      settled: (ends) => engine?.executor.settle(ends),
-      progress: () => {},
-      log: () => {},
-      warning: (error) => announcer.warning(error),
-      available: () => engine?.wake(),
-    };
+    const events = poolEvents(announcer, () => engine);
     const places = { concurrency: 100 };
     const handlers = {
       work: { handler: hold.handler, ...places },

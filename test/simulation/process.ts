@@ -12,6 +12,7 @@ import type { Pool, PoolEvents } from '../../src/pool/contract.js';
 import { InlinePool } from '../../src/pool/inline-pool.js';
 import { Announcer } from '../../src/runtime/announcer.js';
 import { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
+import { poolEvents } from '../../src/runtime/pool-events.js';
 import type { Done, Fact } from '../crash/facts.js';
 import { INLINE_PLACES, jobs, type Work } from './catalogue.js';
 import type { SimulatedClock } from './clock.js';
@@ -149,14 +150,7 @@ export class Process {
     const mortal = this.#mortalClock();
     const clock = wraps.clock?.(mortal) ?? mortal;
     let engine: EmbeddedEngine | undefined;
-    const forwarded: PoolEvents = {
-      stopping: (task) => engine?.executor.stopping(task),
-      settled: (ends) => engine?.executor.settle(ends),
-      progress: (task, value) => announcer.progress(task, value),
-      log: (task, line) => announcer.log(task, line),
-      warning: (error) => announcer.warning(error),
-      available: () => engine?.wake(),
-    };
+    const forwarded = poolEvents(announcer, () => engine);
     const events = wraps.events?.(forwarded) ?? forwarded;
     const thread = new SimulatedThreads(tuning.threads, events, clock, this.runs);
     const inline = new InlinePool(this.#handlers(), events, clock);
