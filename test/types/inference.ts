@@ -158,3 +158,17 @@ export const passedOn = (mill: Awaited<ReturnType<typeof open>>): Millrace<typeo
 
 /** And by no type of its jobs at all. */
 export const plain = (mill: Awaited<ReturnType<typeof open>>): Millrace => mill;
+
+/** Schedules in a file of their own. */
+export const separate: Record<string, Schedule<typeof jobs, 'default' | 'mail'>> = {
+  hourly: { every: '1h', job: 'sync', payload: { of: 2 }, options: { queue: 'mail' } },
+  daily: { pattern: '@daily', job: 'nothing' },
+};
+export const withSeparate = () =>
+  Millrace.open({ directory: 'jobs', jobs, queues: { default: {}, mail: {} }, schedules: separate });
+
+const alone = defineJobs({ one: inlineJob((payload: { of: number }) => payload.of) });
+const ofOneQueue: Record<string, Schedule<typeof alone>> = {
+  hourly: { every: '1h', job: 'one', payload: (scheduledFor) => ({ of: scheduledFor }) },
+};
+export const withOneQueue = () => Millrace.open({ directory: 'jobs', jobs: alone, schedules: ofOneQueue });
