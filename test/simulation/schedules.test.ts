@@ -46,3 +46,17 @@ test('what the code declares ticks again where another description of it was los
   );
   expect(violations, tellStory(violations, facts)).toEqual([]);
 });
+
+test('a run that ends while its tick, which was lost, is had again is not waited for', async () => {
+  const queueing = DECLARED.findIndex(({ overlap }) => overlap === 'queue');
+  const { facts, violations } = await runHistory(
+    onOneThread(queueing, [
+      rest({ do: 'advance', ms: 1_000 }),
+      rest({ do: 'end', n: 0, how: 'return' }),
+      rest({ do: 'failWrite', failure: 'unsynced', opens: 0 }),
+      rest({ do: 'end', n: 0, how: 'return' }),
+      rest({ do: 'nothing' }),
+    ]),
+  );
+  expect(violations, tellStory(violations, facts)).toEqual([]);
+});
