@@ -23,8 +23,10 @@ function missing(course: Course, stretch: Stretch, endAt: number): Finding[] {
   const { asked, grid, from, until } = stretch;
   const isOpen = until === undefined;
   // What was due when it was changed, and had not ticked by then, may have been forgotten; but not what came before.
-  // One at the very moment is of what it was changed to.
-  const last = course.ticks.findLast(({ scheduledFor }) => scheduledFor < (until ?? endAt + 1))?.scheduledFor;
+  // One that had its job at that very moment, or later, may be of what it was changed to.
+  const last = course.ticks.findLast(
+    ({ scheduledFor, enqueuedAt }) => Math.max(scheduledFor, enqueuedAt) < (until ?? endAt + 1),
+  )?.scheduledFor;
   const end = isOpen ? endAt : course.wasSetBack ? -Infinity : (last ?? -Infinity);
   const ticks = ticksBetween(grid, asked, from, end);
   const there = new Set(course.ticks.map(({ scheduledFor }) => scheduledFor));
