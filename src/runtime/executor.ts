@@ -164,12 +164,13 @@ export class Executor {
     this.#attempts.claims = claims;
     this.#isSuspended = false;
     for (const attempt of uncancelled) takeBackCancel(attempt, error);
+    for (const { attempt, before, job } of written) this.#end(attempt, before, job);
+    this.#settle(this.#attempts.all().flatMap(endingOf));
+    // Behind what was kept: a task that has not begun settles at once.
     for (const attempt of cancelled) {
       attempt.stopReason = 'cancelled';
       if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, 'cancelled');
     }
-    for (const { attempt, before, job } of written) this.#end(attempt, before, job);
-    this.#settle(this.#attempts.all().flatMap(endingOf));
   }
 
   /** The journal is not opened again: what was kept is lost, and its jobs run again after the next start. */

@@ -71,3 +71,19 @@ test('a power cut takes what durability does not keep, and no more', async () =>
   expect(await looks(jobAnd('fsync', 0))).toHaveLength(1);
   expect(await looks(jobAnd('os', 0))).toHaveLength(0);
 });
+
+test('a cancel that reached the disk with a write that failed ends a job once, where its task has not begun', async () => {
+  const rest = (act: History['steps'][number]['act']): History['steps'][number] => ({ act, until: 'rest' });
+  const { facts, violations } = await runHistory({
+    tuning,
+    steps: [
+      rest({ do: 'flood', priorities: [0, 0, 0, 0, 0, 0] }),
+      rest({ do: 'end', n: 0, how: 'return' }),
+      rest({ do: 'failWrite', failure: 'all', opens: 0 }),
+      rest({ do: 'cancel', n: 9 }),
+    ],
+    livesOn: true,
+  });
+  expect(violations).toEqual([]);
+  expect(facts.filter((fact) => fact.kind === 'ended' && fact.state === 'cancelled')).toHaveLength(1);
+});
