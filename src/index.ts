@@ -38,6 +38,6 @@ export { Millrace } from './millrace.js';
 export type { EnqueueOptions, Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';
 export type { Selection } from './queue/selector.js';
 export type { Schedule, ScheduleLimits, ScheduleTiming } from './schedule-options.js';
-export type { Misfire, Overlap, RunOutcome } from './schedule/record.js';
-export type { ScheduleRun, Schedules, ScheduleSnapshot } from './schedules.js';
+export type { Misfire, Overlap, Run as ScheduleRun, RunOutcome } from './schedule/record.js';
+export type { Schedules, ScheduleSnapshot } from './schedules.js';
 export type { CloseOnSignals, CloseSignal } from './signals.js';

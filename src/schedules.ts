@@ -1,24 +1,13 @@
 /** What can be asked of an engine's schedules, and what is told of one. */
 import type { JobCatalogue, JobPayload } from './define.js';
 import type { JobHandle } from './job-handle.js';
-import type { Misfire, Overlap, RunOptions, RunOutcome } from './schedule/record.js';
+import type { Definition, Progress, Run } from './schedule/record.js';
 import type { UpsertArguments } from './schedule-options.js';
 
-/** A job that a schedule has enqueued. */
-export interface ScheduleRun {
-  readonly jobId: string;
-  /** The tick; of `runNow()` the moment of the call. Epoch milliseconds. */
-  readonly scheduledFor: number;
-  /** What the job came to; absent until it has ended, `unknown` where it was no longer kept when somebody looked. */
-  readonly outcome?: RunOutcome;
-  /** Epoch milliseconds. */
-  readonly finishedAt?: number;
-}
-
 /** A schedule as it was at one moment. Instants are epoch milliseconds. */
-export interface ScheduleSnapshot {
+export interface ScheduleSnapshot
+  extends Omit<Definition, 'payload' | 'timing' | 'isDeclared'>, Pick<Progress, 'runCount' | 'skipCount'> {
   readonly name: string;
-  readonly job: string;
   /** Absent where a function makes it. */
   readonly payload?: unknown;
   /** `blocked`: it is due and cannot tick; {@link blockedBecause} says why. `over`: no tick is left. */
@@ -27,23 +16,9 @@ export interface ScheduleSnapshot {
   readonly pattern?: string;
   readonly timezone?: string;
   readonly everyMs?: number;
-  readonly startAt?: number;
-  readonly endAt?: number;
-  readonly maxRuns?: number;
-  readonly jitterMs: number;
-  readonly misfire: Misfire;
-  readonly maxCatchUp: number;
-  readonly maxAgeMs?: number;
-  readonly overlap: Overlap;
-  /** What its jobs have instead of their type's settings. */
-  readonly options: RunOptions;
   /** Its next ticks, the first one first; none while it is paused. */
   readonly upcoming: readonly number[];
-  /** How many ticks have enqueued a job. */
-  readonly runCount: number;
-  /** How many ticks had none, because a job of an earlier one had not ended (`overlap`), or `maxRuns` had come. */
-  readonly skipCount: number;
-  readonly lastRun?: ScheduleRun;
+  readonly lastRun?: Run;
   /** The tick that waits for the job before it. */
   readonly queuedFor?: number;
   /** Whether `open()` was given it. */

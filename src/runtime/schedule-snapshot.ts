@@ -11,25 +11,16 @@ export function scheduleSnapshotOf(
   blockedBecause: string | undefined,
 ): ScheduleSnapshot {
   const { name, definition, progress } = schedule;
-  const { job, payload, timing, startAt, endAt, maxRuns, maxAgeMs, isDeclared } = definition;
-  const { jitterMs, misfire, maxCatchUp, overlap, options } = definition;
+  const { payload, timing, isDeclared, ...described } = definition;
   const { runCount, skipCount, lastRun, queuedFor } = progress;
   return {
     name,
-    job,
+    ...described,
+    options: { ...described.options },
+    ...timing,
     ...(payload && { payload: decode(payload) }),
     state: stateOf(schedule, blockedBecause),
     ...(blockedBecause !== undefined && { blockedBecause }),
-    ...timing,
-    ...(startAt !== undefined && { startAt }),
-    ...(endAt !== undefined && { endAt }),
-    ...(maxRuns !== undefined && { maxRuns }),
-    jitterMs,
-    misfire,
-    maxCatchUp,
-    ...(maxAgeMs !== undefined && { maxAgeMs }),
-    overlap,
-    options: { ...options },
     upcoming: ticks,
     runCount,
     skipCount,

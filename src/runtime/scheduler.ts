@@ -42,10 +42,10 @@ const PAGE = 500;
 const MAX_JOBS = 1_000;
 /** A schedule that cannot tick is tried again so long after: before its tick is late. */
 const RETRY_MS = 30_000;
-/** Missed ticks are told no more often. */
-const TELL_EVERY_MS = 60_000;
 /** And all of them, where the journal could not be read. */
 const READ_RETRY_MS = 1_000;
+/** Missed ticks are told no more often. */
+const TELL_EVERY_MS = 60_000;
 
 export class Scheduler {
   readonly timetable = new Timetable();

@@ -210,7 +210,7 @@ export function* upcoming({ definition, progress }: Schedule): Generator<number,
   }
 }
 
-export const isSameRhythm = (a: Definition, b: Definition): boolean =>
+const isSameRhythm = (a: Definition, b: Definition): boolean =>
   JSON.stringify([a.timing, a.startAt]) === JSON.stringify([b.timing, b.startAt]);
 
 const draftOf = (progress: Progress): Draft<Progress> => ({ ...progress });

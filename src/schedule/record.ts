@@ -52,8 +52,9 @@ export type RunOutcome = EndedState | 'unknown';
 
 export interface Run {
   readonly jobId: string;
+  /** The tick; of `runNow()` the moment of the call. */
   readonly scheduledFor: number;
-  /** Absent until the job has ended. */
+  /** What the job came to; absent until it has ended. */
   readonly outcome?: RunOutcome;
   readonly finishedAt?: number;
 }
@@ -70,7 +71,7 @@ export interface Progress {
   readonly nextAt?: number;
   /** How many ticks have enqueued a job. */
   readonly runCount: number;
-  /** How many were left out because a job of an earlier one had not ended. */
+  /** How many had none, because a job of an earlier one had not ended (`overlap`), or `maxRuns` had come. */
   readonly skipCount: number;
   readonly pausedAt?: number;
   readonly lastRun?: Run;

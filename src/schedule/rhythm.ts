@@ -22,6 +22,7 @@ export interface Rhythm {
 /** @param anchorAt Where an interval begins: it ticks at whole multiples from there. */
 export type ReadRhythm = (timing: Timing, anchorAt: number) => Rhythm;
 
+/** Reads a rhythm anew. */
 export const rhythmOf: ReadRhythm = (timing, anchorAt) =>
   'everyMs' in timing ? intervalRhythm(timing.everyMs, anchorAt) : cronRhythm(timing);
 
@@ -31,9 +32,11 @@ export function rhythmReader(): ReadRhythm {
   return (timing, anchorAt) => {
     if ('everyMs' in timing) return intervalRhythm(timing.everyMs, anchorAt);
     const key = `${timing.timezone} ${timing.pattern}`;
-    const rhythm = known.get(key) ?? rememberingLast(cronRhythm(timing));
+    const before = known.get(key);
+    if (before) return before;
+    if (known.size >= MAX_KNOWN) known.clear();
+    const rhythm = rememberingLast(cronRhythm(timing));
     known.set(key, rhythm);
-    for (const [oldest] of known) if (known.size > MAX_KNOWN) known.delete(oldest);
     return rhythm;
   };
 }
@@ -113,7 +116,7 @@ export function checkPattern(pattern: string, timezone: string, option: string, 
   const every = EVERY.exec(text)?.[1];
   if (every !== undefined) return checkInterval(every as Duration, option);
   const timing = { pattern: text.replaceAll(/\s+/g, ' '), timezone };
-  const rhythm = readRhythm(timing);
+  const rhythm = cronIfReadable(timing);
   if (!rhythm) throw badPattern(option, pattern, problemOf(timing.pattern));
   if (rhythm.after(now) === undefined) throw badPattern(option, pattern, 'there is no such day');
   return timing;
@@ -160,10 +163,10 @@ function problemOf(pattern: string): string {
   return at < 0 ? 'its fields do not go together' : `${show(fields[at])} is no ${names[at]}`;
 }
 
-const isReadable = (pattern: string): boolean => readRhythm({ pattern, timezone: 'UTC' }) !== undefined;
+const isReadable = (pattern: string): boolean => cronIfReadable({ pattern, timezone: 'UTC' }) !== undefined;
 
 /** Its rhythm, where the pattern can be read. */
-function readRhythm(timing: CronTiming): Rhythm | undefined {
+function cronIfReadable(timing: CronTiming): Rhythm | undefined {
   // To croner a text with a colon is a date.
   if (timing.pattern.includes(':')) return undefined;
   try {
