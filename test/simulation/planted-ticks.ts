@@ -1,5 +1,6 @@
 /** Engines whose schedules are wrong on purpose. */
 import { resumed } from '../../src/schedule/progress.js';
+import { writing } from '../fixtures/writing.js';
 import {
   batching,
   choosing,
@@ -9,7 +10,6 @@ import {
   loading,
   schedules,
   writeAll,
-  writing,
   type Planted,
 } from './wrong.js';
 

@@ -7,17 +7,8 @@ import type { Outcome } from '../../src/job/outcome.js';
 import { lostOutcome } from '../../src/pool/answer.js';
 import type { Settled } from '../../src/pool/contract.js';
 import { PLANTED_TICKS } from './planted-ticks.js';
-import {
-  batching,
-  engine,
-  events,
-  journal,
-  outcomes,
-  pool,
-  replacing,
-  writing,
-  type Planted,
-} from './wrong.js';
+import { writing } from '../fixtures/writing.js';
+import { batching, engine, events, journal, outcomes, pool, replacing, type Planted } from './wrong.js';
 
 export const PLANTED: Readonly<Record<string, Planted>> = {
   'a commit is acknowledged before it is written': {

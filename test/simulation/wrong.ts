@@ -26,16 +26,6 @@ export const batching = (store: Store, batch: (own: StoreBatch) => StoreBatch): 
   close: () => store.close(),
 });
 
-/** A batch with another way to be written. */
-export const writing = (own: StoreBatch, write: StoreBatch['write']): StoreBatch => ({
-  get length() {
-    return own.length;
-  },
-  put: (key, value) => own.put(key, value),
-  del: (key) => own.del(key),
-  write,
-});
-
 /** Replaces methods of an object that is otherwise left as it is. */
 export function replacing<Part extends object>(part: Part, methods: (own: Part) => Partial<Part>): Part {
   // A copy whose methods are bound: those of a class with private fields cannot be called on another object.
