@@ -1,7 +1,7 @@
 /**
  * Specs and statuses as bytes. What every job has lies at fixed places, so that writing a record costs little more
- * than copying it; what few jobs have follows as MessagePack, and a new field goes to the end of that, where it is
- * absent in older records. A record begins with room for the checksum of whoever stores it.
+ * than copying it; what few jobs have follows as MessagePack, by its name. A record begins with room for the checksum
+ * of whoever stores it.
  */
 import { MillraceError } from '../errors.js';
 import { pack, unpack } from './packer.js';
@@ -10,18 +10,27 @@ import { JOB_STATES, type AttemptRecord, type Draft, type JobSpec, type JobStatu
 /** How much room a record begins with. */
 export const CHECKSUM_BYTES = 4;
 
-/** `null` is what is absent. */
-type Absent<Value> = Value | null | undefined;
+/** What few jobs have: an absent one takes no room, and a new one means nothing to the records that are there. */
+type RareSpec = Omit<
+  JobSpec,
+  'id' | 'name' | 'queue' | 'priority' | 'sequence' | 'enqueuedAt' | 'durability' | 'payload'
+>;
+type RareStatus = Omit<JobStatus, 'state' | 'attempt' | 'claim' | 'startedAt' | 'finishedAt' | 'result'>;
 
-type RareSpec = [
-  runAt: Absent<number>,
-  maxAttempts: Absent<number>,
-  timeoutMs: Absent<number>,
-  schedule?: Absent<string>,
-  scheduledFor?: Absent<number>,
-];
-type RareStatus = [runAt: Absent<number>, cancelRequestedAt: Absent<number>, errors: Absent<AttemptTuple[]>];
-type AttemptTuple = [attempt: number, startedAt: number, endedAt: number, error: Uint8Array];
+/** The fields are stored under these names, so none of them is ever used again for something else. */
+const RARE_SPEC = namesOf<RareSpec>({
+  runAt: true,
+  maxAttempts: true,
+  timeoutMs: true,
+  schedule: true,
+  scheduledFor: true,
+});
+const RARE_STATUS = namesOf<RareStatus>({ runAt: true, cancelRequestedAt: true, errors: true });
+
+/** Up to format 5 they had no names, but places. */
+const PLACED_SPEC = ['runAt', 'maxAttempts', 'timeoutMs', 'schedule', 'scheduledFor'];
+const PLACED_STATUS = ['runAt', 'cancelRequestedAt', 'errors'];
+type PlacedAttempt = [attempt: number, startedAt: number, endedAt: number, error: Uint8Array];
 
 const IS_SYNCED = 1;
 const HAS_RARE = 2;
@@ -51,7 +60,7 @@ const LENGTH_BYTES = 4;
 /** The id is the record's key and is not repeated in it. */
 export function encodeSpec(spec: JobSpec): Uint8Array {
   const { name, queue, priority, sequence, enqueuedAt, durability, payload } = spec;
-  const rare = rareOfSpec(spec);
+  const rare = packRare(spec, RARE_SPEC);
   const record = Buffer.allocUnsafe(
     SPEC_HEAD + name.length + queue.length + rareBytes(rare) + payload.byteLength,
   );
@@ -86,22 +95,13 @@ export function decodeSpec(id: string, record: Uint8Array): JobSpec {
     durability: flags & IS_SYNCED ? 'fsync' : 'os',
     payload: record.subarray(payloadAt),
   };
-  if (flags & HAS_RARE) {
-    // Safe for bytes whose checksum held.
-    const rare = readRare(record, rareAt, payloadAt) as RareSpec;
-    const [runAt, maxAttempts, timeoutMs, schedule, scheduledFor] = rare;
-    if (isPresent(runAt)) spec.runAt = runAt;
-    if (isPresent(maxAttempts)) spec.maxAttempts = maxAttempts;
-    if (isPresent(timeoutMs)) spec.timeoutMs = timeoutMs;
-    if (isPresent(schedule)) spec.schedule = schedule;
-    if (isPresent(scheduledFor)) spec.scheduledFor = scheduledFor;
-  }
+  if (flags & HAS_RARE) Object.assign(spec, readRare(record, rareAt, payloadAt, PLACED_SPEC));
   return spec;
 }
 
 export function encodeStatus(status: JobStatus): Uint8Array {
   const { state, attempt, claim, startedAt, finishedAt, result } = status;
-  const rare = rareOfStatus(status);
+  const rare = packRare(status, RARE_STATUS);
   const record = Buffer.allocUnsafe(STATUS_HEAD + rareBytes(rare) + (result?.byteLength ?? 0));
   record[FLAGS] = (rare ? HAS_RARE : 0) | (result ? HAS_RESULT : 0);
   record[STATE] = JOB_STATES.indexOf(state);
@@ -128,43 +128,22 @@ export function decodeStatus(record: Uint8Array): JobStatus {
   if (isNumber(finishedAt)) status.finishedAt = finishedAt;
   const resultAt = flags & HAS_RARE ? endOfRare(bytes, STATUS_HEAD) : STATUS_HEAD;
   if (flags & HAS_RESULT) status.result = record.subarray(resultAt);
-  if (flags & HAS_RARE) {
-    // Safe for bytes whose checksum held.
-    const [runAt, cancelRequestedAt, errors] = readRare(record, STATUS_HEAD, resultAt) as RareStatus;
-    if (isPresent(runAt)) status.runAt = runAt;
-    if (isPresent(cancelRequestedAt)) status.cancelRequestedAt = cancelRequestedAt;
-    if (isPresent(errors)) status.errors = errors.map(attemptOf);
-  }
+  if (flags & HAS_RARE) Object.assign(status, readRare(record, STATUS_HEAD, resultAt, PLACED_STATUS));
   return status;
 }
 
-function rareOfSpec(spec: JobSpec): Uint8Array | undefined {
-  const { runAt, maxAttempts, timeoutMs, schedule, scheduledFor } = spec;
-  if (schedule !== undefined)
-    return pack([
-      runAt ?? null,
-      maxAttempts ?? null,
-      timeoutMs ?? null,
-      schedule,
-      scheduledFor ?? null,
-    ] satisfies RareSpec);
-  if (runAt === undefined && maxAttempts === undefined && timeoutMs === undefined) return undefined;
-  return pack([runAt ?? null, maxAttempts ?? null, timeoutMs ?? null] satisfies RareSpec);
-}
-
-function rareOfStatus({ runAt, cancelRequestedAt, errors }: JobStatus): Uint8Array | undefined {
-  if (runAt === undefined && cancelRequestedAt === undefined && errors === undefined) return undefined;
-  const attempts = errors?.map(({ attempt, startedAt, endedAt, error }): AttemptTuple => [
-    attempt,
-    startedAt,
-    endedAt,
-    error,
-  ]);
-  return pack([runAt ?? null, cancelRequestedAt ?? null, attempts ?? null] satisfies RareStatus);
-}
-
-function attemptOf([attempt, startedAt, endedAt, error]: AttemptTuple): AttemptRecord {
-  return { attempt, startedAt, endedAt, error };
+function packRare<Record extends object>(
+  record: Record,
+  names: readonly (keyof Record & string)[],
+): Uint8Array | undefined {
+  let rare: { [name: string]: unknown } | undefined;
+  for (const name of names) {
+    const value = record[name];
+    if (value === undefined) continue;
+    rare ??= {};
+    rare[name] = value;
+  }
+  return rare && pack(rare);
 }
 
 const rareBytes = (rare: Uint8Array | undefined): number => (rare ? LENGTH_BYTES + rare.byteLength : 0);
@@ -179,8 +158,33 @@ function writeRare(record: Buffer, rare: Uint8Array | undefined, at: number): nu
 
 const endOfRare = (bytes: Buffer, at: number): number => at + LENGTH_BYTES + bytes.readUInt32LE(at);
 
-const readRare = (record: Uint8Array, at: number, end: number): unknown =>
-  unpack(record.subarray(at + LENGTH_BYTES, end));
+/** What {@link packRare} made of a record; safe for bytes whose checksum held. */
+function readRare(record: Uint8Array, at: number, end: number, placed: readonly string[]): object {
+  const rare = unpack(record.subarray(at + LENGTH_BYTES, end));
+  return Array.isArray(rare) ? fromPlaces(rare, placed) : (rare as object);
+}
+
+function fromPlaces(values: readonly unknown[], names: readonly string[]): object {
+  const present = names.flatMap((name, i) => {
+    const value = values[i] ?? undefined;
+    if (value === undefined) return [];
+    // Safe: the records of those formats had nothing else there.
+    return [[name, name === 'errors' ? (value as PlacedAttempt[]).map(attemptOf) : value] as const];
+  });
+  return Object.fromEntries(present);
+}
+
+function attemptOf([attempt, startedAt, endedAt, error]: PlacedAttempt): AttemptRecord {
+  return { attempt, startedAt, endedAt, error };
+}
+
+/** @param names Each name there is, and the compiler knows of none that is missing. */
+function namesOf<Fields>(
+  names: Required<{ [Name in keyof Fields]: true }>,
+): readonly (keyof Fields & string)[] {
+  // Safe: it has these keys and no others.
+  return Object.keys(names) as (keyof Fields & string)[];
+}
 
 /** Names are short and of ASCII characters (options.ts): a call out of JavaScript would take longer. */
 function writeAscii(record: Uint8Array, text: string, at: number): number {
@@ -193,7 +197,3 @@ function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
 }
 
 const isNumber = (value: number | undefined): value is number => value !== undefined && !Number.isNaN(value);
-
-function isPresent<Value>(value: Absent<Value>): value is Value {
-  return value !== null && value !== undefined;
-}

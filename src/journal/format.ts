@@ -7,9 +7,9 @@ import { putNumber } from './meta.js';
 import type { Store } from './store.js';
 
 /** The layout that this version writes. */
-export const FORMAT_VERSION = 5;
-/** It has no schedules, and is otherwise the same: whoever opens it makes it the newer one. */
-const WITHOUT_SCHEDULES = 4;
+export const FORMAT_VERSION = 6;
+/** Formats that this version reads and goes on with: 4 has no schedules, and 5 no names for what few jobs have. */
+const TAKEN_OVER: readonly number[] = [4, 5];
 
 /** Formats 1 and 2 had other checksums, behind the value: the digit comes first. */
 const OLD_FORMATS: ReadonlyMap<number, number> = new Map([
@@ -33,7 +33,7 @@ export async function checkFormat(store: Store): Promise<void> {
 
 /** @throws MillraceError `MILLRACE_JOURNAL_FORMAT` */
 export function assertFormat(format: number): void {
-  if (format === FORMAT_VERSION || format === WITHOUT_SCHEDULES) return;
+  if (format === FORMAT_VERSION || TAKEN_OVER.includes(format)) return;
   const message =
     format > FORMAT_VERSION
       ? `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`

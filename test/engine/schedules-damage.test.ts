@@ -138,8 +138,8 @@ test('a journal from before there were schedules is opened, and has them from th
   await pass(clock, HOUR);
   await runs.reached(3);
   await mill.close();
-  const five = sealText('m!format', '5');
-  expect(await tamper(own, (_key, value) => (Buffer.compare(value, five) === 0 ? value : undefined))).toEqual(
+  const six = sealText('m!format', '6');
+  expect(await tamper(own, (_key, value) => (Buffer.compare(value, six) === 0 ? value : undefined))).toEqual(
     ['m!format'],
   );
   const again = closing(await Millrace.open({ ...options, schedules: { one: hourly } }));
