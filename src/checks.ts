@@ -59,6 +59,29 @@ export const checkPriority = (value: number, option: string): number =>
 export const checkConcurrency = (value: number | undefined, option: string): number =>
   value === undefined ? Infinity : integer(value, option, 1);
 
+/** The names of some options: each of them, and the compiler knows of none that is missing. */
+export function namesOf<Options>(names: Required<{ [Name in keyof Options]: true }>): readonly string[] {
+  return Object.keys(names);
+}
+
+/**
+ * Refuses what is no object, or has a field that means nothing: a misspelt option must not pass for one.
+ * @param prefix What stands before a field's name in a refusal.
+ * @throws MillraceError `MILLRACE_OPTION_INVALID`
+ */
+export function checkKnown(
+  options: object,
+  fields: readonly string[],
+  option: string,
+  prefix = `${option}.`,
+): void {
+  if (typeof options !== 'object' || options === null) throw invalidOption(option, 'an object', options);
+  for (const [field, value] of Object.entries(options)) {
+    if (fields.includes(field) || value === undefined) continue;
+    throw invalidOption(`${prefix}${field}`, `absent: there are ${fields.join(', ')}`, value);
+  }
+}
+
 /** @returns epoch milliseconds. */
 export function checkInstant(value: number | Date, option: string): number {
   const at = value instanceof Date ? value.getTime() : value;

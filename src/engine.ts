@@ -6,8 +6,8 @@ import type { JobCatalogue, JobPayload, JobResult } from './define.js';
 import type { Listener, MillraceEvents } from './events.js';
 import type { Duration } from './job/duration.js';
 import type { JobHandle, JobSnapshot } from './job-handle.js';
+import type { EnqueueOptions } from './job-options.js';
 import type { JobCounts, JobState } from './job/record.js';
-import type { EnqueueOptions } from './options.js';
 import type { Schedules } from './schedules.js';
 
 /** What `enqueue()` takes behind the name: a payload where the handler takes one. */

@@ -1,29 +1,25 @@
 /**
- * The options of `Millrace.open()` and `enqueue()`: declared and documented here, and checked here, once. What
+ * The options of `Millrace.open()`: declared and documented here, and checked here, once. What
  * comes out is settings: defaults filled in, durations in milliseconds.
  */
 import { availableParallelism } from 'node:os';
-import { systemClock, type Clock } from './clock.js';
-import type { JobCatalogue, JobOverrides, JobType, JobTypeOptions } from './define.js';
 import {
+  boolean,
   checkConcurrency,
   checkDurability,
-  checkId,
-  checkInstant,
-  checkPriority,
-  checkQueueName,
+  checkKnown,
   integer,
   isName,
   NAME_RULE,
+  namesOf,
   oneOf,
-  positiveMs,
-  boolean,
 } from './checks.js';
+import { systemClock, type Clock } from './clock.js';
+import type { JobCatalogue } from './define.js';
 import { invalidOption } from './errors.js';
-import { backoffPolicy, type BackoffPolicy } from './job/backoff.js';
+import { checkJobType, type JobTypeSettings } from './job-options.js';
 import { toMs, type Duration } from './job/duration.js';
 import type { Durability } from './job/record.js';
-import { retentionPolicy, type RetentionPolicy } from './job/retention.js';
 import type { Selection } from './queue/selector.js';
 import { checkSchedule, type Schedule, type ScheduleSettings } from './schedule-options.js';
 import type { Timing } from './schedule/rhythm.js';
@@ -106,30 +102,6 @@ export interface MillraceOptions<Jobs extends JobCatalogue, Queue extends string
   clock?: Clock;
 }
 
-/** Options of one job. */
-export interface EnqueueOptions<Queue extends string = string> extends JobOverrides<Queue> {
-  /** Makes the enqueue idempotent: while a job of this id is kept, it is returned and no new one is made. */
-  id?: string;
-  /** Not before so long from now. */
-  delay?: Duration;
-  /** Not before this instant (epoch milliseconds or a Date); instead of `delay`. */
-  runAt?: number | Date;
-}
-
-export interface JobTypeSettings {
-  readonly name: string;
-  readonly kind: JobType['kind'];
-  readonly queue: string;
-  readonly priority: number;
-  readonly maxAttempts: number;
-  readonly backoff: BackoffPolicy;
-  readonly timeoutMs?: number;
-  readonly graceMs: number;
-  /** Infinity where there is no limit. */
-  readonly concurrency: number;
-  readonly retention: RetentionPolicy;
-}
-
 export interface QueueSettings {
   readonly name: string;
   readonly weight: number;
@@ -159,6 +131,29 @@ export interface Settings {
   readonly closeOnSignals?: SignalSettings;
 }
 
+const FIELDS = namesOf<MillraceOptions<JobCatalogue, string>>({
+  directory: true,
+  jobs: true,
+  queues: true,
+  selection: true,
+  threads: true,
+  durability: true,
+  schedules: true,
+  pruneSchedules: true,
+  lockTimeout: true,
+  closeOnSignals: true,
+  logger: true,
+  clock: true,
+});
+const QUEUE_FIELDS = namesOf<QueueOptions>({ weight: true, concurrency: true });
+const THREAD_FIELDS = namesOf<ThreadOptions>({
+  count: true,
+  maxHeapMb: true,
+  nice: true,
+  batchSize: true,
+  execArgv: true,
+});
+
 /** @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkDirectory(directory: string): string {
   if (typeof directory === 'string' && directory !== '') return directory;
@@ -167,7 +162,7 @@ export function checkDirectory(directory: string): string {
 
 /** @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN` */
 export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Settings {
-  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object', options);
+  checkKnown(options, FIELDS, 'options', '');
   const { directory, jobs, queues = { default: {} }, selection = 'weighted', threads = {} } = options;
   if (typeof jobs !== 'object' || jobs === null)
     throw invalidOption('jobs', 'what defineJobs() returned', jobs);
@@ -210,7 +205,7 @@ function checkSchedules(
 
 function checkQueue(name: string, queue: QueueOptions): QueueSettings {
   if (!isName(name)) throw invalidOption('queues', `${NAME_RULE} for each key`, name);
-  if (typeof queue !== 'object' || queue === null) throw invalidOption(`queues.${name}`, 'an object', queue);
+  checkKnown(queue, QUEUE_FIELDS, `queues.${name}`);
   return {
     name,
     weight: integer(queue.weight ?? 1, `queues.${name}.weight`, 1, 1_000_000),
@@ -218,44 +213,9 @@ function checkQueue(name: string, queue: QueueOptions): QueueSettings {
   };
 }
 
-function checkJobType(
-  name: string,
-  type: JobType,
-  queues: ReadonlyMap<string, QueueSettings>,
-): JobTypeSettings {
-  if (!isName(name)) throw invalidOption('jobs', `${NAME_RULE} for each key`, name);
-  if (type?.kind !== 'thread' && type?.kind !== 'inline') {
-    throw invalidOption(`jobs.${name}`, 'what threadJob() or inlineJob() returned', type);
-  }
-  if (type.kind === 'thread' && !(type.url instanceof URL)) {
-    throw invalidOption(`jobs.${name}`, "threadJob(new URL('./workers/name.js', import.meta.url))", type.url);
-  }
-  if (type.kind === 'inline' && typeof type.handler !== 'function') {
-    throw invalidOption(`jobs.${name}`, 'inlineJob(handler) with a function', type.handler);
-  }
-  const options: JobTypeOptions = type.options;
-  const { queue = 'default', backoff = { type: 'exponential' }, timeout } = options;
-  return {
-    name,
-    kind: type.kind,
-    queue: checkQueueName(queue, queues, `jobs.${name}.queue`),
-    priority: checkPriority(options.priority ?? 0, `jobs.${name}.priority`),
-    maxAttempts: integer(options.maxAttempts ?? 3, `jobs.${name}.maxAttempts`, 1),
-    backoff: backoffPolicy(backoff, `jobs.${name}.backoff`),
-    graceMs: toMs(options.grace ?? '5s', `jobs.${name}.grace`),
-    concurrency: checkConcurrency(options.concurrency, `jobs.${name}.concurrency`),
-    retention: retentionPolicy(options.retention ?? {}, `jobs.${name}.retention`),
-    ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
-  };
-}
-
-function checkThreads({
-  count,
-  maxHeapMb,
-  nice = 0,
-  batchSize = 100,
-  execArgv,
-}: ThreadOptions): ThreadsSettings {
+function checkThreads(threads: ThreadOptions): ThreadsSettings {
+  checkKnown(threads, THREAD_FIELDS, 'threads');
+  const { count, maxHeapMb, nice = 0, batchSize = 100, execArgv } = threads;
   if (execArgv !== undefined && !Array.isArray(execArgv))
     throw invalidOption('threads.execArgv', 'an array of strings', execArgv);
   return {
@@ -265,58 +225,4 @@ function checkThreads({
     ...(maxHeapMb !== undefined && { maxHeapMb: integer(maxHeapMb, 'threads.maxHeapMb', 8) }),
     ...(execArgv && { execArgv }),
   };
-}
-
-/** What `enqueue()` was given, checked against what was declared. */
-export interface CheckedEnqueue {
-  readonly queue: string;
-  readonly priority: number;
-  readonly runAt?: number;
-  readonly maxAttempts?: number;
-  readonly timeoutMs?: number;
-  readonly durability: Durability;
-}
-
-/** @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN` */
-export function checkEnqueue(
-  options: EnqueueOptions,
-  type: JobTypeSettings,
-  settings: Settings,
-  now: number,
-): CheckedEnqueue {
-  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object', options);
-  const { id, queue, maxAttempts, timeout } = options;
-  if (id !== undefined) checkId(id);
-  const runAt = checkRunAt(options, now);
-  return {
-    queue: queue === undefined ? type.queue : checkQueueName(queue, settings.queues, 'queue'),
-    priority: options.priority === undefined ? type.priority : checkPriority(options.priority, 'priority'),
-    durability: options.durability === undefined ? settings.durability : checkDurability(options.durability),
-    ...(runAt !== undefined && { runAt }),
-    ...(maxAttempts !== undefined && { maxAttempts: integer(maxAttempts, 'maxAttempts', 1) }),
-    ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, 'timeout') }),
-  };
-}
-
-/** How many jobs one `enqueueMany()` takes: they are one write. */
-const MAX_MANY = 10_000;
-
-/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
-export function checkMany(items: readonly unknown[]): void {
-  if (!Array.isArray(items) || items.length > MAX_MANY)
-    throw invalidOption('items', `an array of at most ${MAX_MANY} jobs`, items);
-  const wrong = items.findIndex((item) => typeof item !== 'object' || item === null);
-  if (wrong >= 0) throw invalidOption(`items[${wrong}]`, '{ name, payload, options }', items[wrong]);
-}
-
-function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | undefined {
-  if (delay !== undefined && runAt !== undefined)
-    throw invalidOption('delay', 'absent where `runAt` is given', delay);
-  if (delay !== undefined) {
-    const delayMs = toMs(delay, 'delay');
-    return delayMs === 0 ? undefined : now + delayMs;
-  }
-  if (runAt === undefined) return undefined;
-  const at = checkInstant(runAt, 'runAt');
-  return at <= now ? undefined : at;
 }

@@ -1,27 +1,11 @@
 /** How an app describes a schedule: declared and documented here, and checked here, once. */
-import {
-  checkDurability,
-  checkInstant,
-  checkJobName,
-  checkName,
-  checkPriority,
-  checkQueueName,
-  integer,
-  oneOf,
-  positiveMs,
-} from './checks.js';
+import { checkInstant, checkJobName, checkKnown, checkName, integer, oneOf, positiveMs } from './checks.js';
 import type { JobCatalogue, JobOverrides, JobPayload } from './define.js';
 import { invalidOption } from './errors.js';
 import { encode } from './job/codec.js';
+import { checkOverrides } from './job-options.js';
 import { toMs, type Duration } from './job/duration.js';
-import {
-  MISFIRES,
-  OVERLAPS,
-  type Definition,
-  type Misfire,
-  type Overlap,
-  type RunOptions,
-} from './schedule/record.js';
+import { MISFIRES, OVERLAPS, type Definition, type Misfire, type Overlap } from './schedule/record.js';
 import { checkInterval, checkPattern, checkTimezone, localTimezone, type Timing } from './schedule/rhythm.js';
 
 /** When a schedule ticks. */
@@ -150,10 +134,7 @@ export function checkSchedule(
 ): ScheduleSettings {
   checkName(name, 'name');
   const { option, isDeclared } = context;
-  if (typeof schedule !== 'object' || schedule === null) throw invalidOption(option, 'an object', schedule);
-  const unknown = Object.entries(schedule).find(([field]) => !FIELDS.includes(field));
-  if (unknown)
-    throw invalidOption(`${option}.${unknown[0]}`, `absent: a schedule has ${FIELDS.join(', ')}`, unknown[1]);
+  checkKnown(schedule, FIELDS, option);
   const {
     job,
     options = {},
@@ -233,28 +214,4 @@ function checkBounds(
   if (from !== undefined && to !== undefined && to <= from)
     throw invalidOption(`${option}.endAt`, 'later than `startAt`', endAt);
   return { ...(from !== undefined && { startAt: from }), ...(to !== undefined && { endAt: to }) };
-}
-
-function checkOverrides(
-  overrides: JobOverrides,
-  queues: ReadonlyMap<string, unknown>,
-  option: string,
-): RunOptions {
-  if (typeof overrides !== 'object' || overrides === null)
-    throw invalidOption(option, 'an object', overrides);
-  const { queue, priority, maxAttempts, timeout, durability, ...rest } = overrides;
-  const [unknown] = Object.entries(rest);
-  if (unknown)
-    throw invalidOption(
-      `${option}.${unknown[0]}`,
-      'absent: jobs of a schedule have no such option',
-      unknown[1],
-    );
-  return {
-    ...(queue !== undefined && { queue: checkQueueName(queue, queues, `${option}.queue`) }),
-    ...(priority !== undefined && { priority: checkPriority(priority, `${option}.priority`) }),
-    ...(maxAttempts !== undefined && { maxAttempts: integer(maxAttempts, `${option}.maxAttempts`, 1) }),
-    ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `${option}.timeout`) }),
-    ...(durability !== undefined && { durability: checkDurability(durability, `${option}.durability`) }),
-  };
 }

@@ -46,6 +46,11 @@ export interface JobSpec {
   readonly payload: Uint8Array;
 }
 
+/** What a job is asked to have instead of what its type, or the engine, says. */
+export type JobOwn = Partial<
+  Pick<JobSpec, 'queue' | 'priority' | 'runAt' | 'durability' | 'maxAttempts' | 'timeoutMs'>
+>;
+
 /** One attempt that counted. */
 export interface AttemptRecord {
   readonly attempt: number;

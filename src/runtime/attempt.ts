@@ -1,7 +1,7 @@
 /** One attempt of a job, as the executor carries it from step to step. */
 import type { Outcome } from '../job/outcome.js';
 import type { Draft, Job, JobState } from '../job/record.js';
-import type { JobTypeSettings } from '../options.js';
+import type { JobTypeSettings } from '../job-options.js';
 import type { Pool, Seat, StopReason, Task } from '../pool/contract.js';
 import type { Choice } from './backlog.js';
 

@@ -1,6 +1,6 @@
 /** Hands jobs to pools: as many as there is room for, and never more. */
 import type { Job } from '../job/record.js';
-import type { JobTypeSettings } from '../options.js';
+import type { JobTypeSettings } from '../job-options.js';
 import type { Pool } from '../pool/contract.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
 import type { Backlog, LaneInfo } from './backlog.js';

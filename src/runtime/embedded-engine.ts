@@ -10,7 +10,8 @@ import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record
 import { KEPT_FOR_EVER } from '../job/retention.js';
 import type { Journal } from '../journal/journal.js';
 import type { Transaction } from '../journal/transaction.js';
-import type { EnqueueOptions, Settings } from '../options.js';
+import type { EnqueueOptions } from '../job-options.js';
+import type { Settings } from '../options.js';
 import type { Pool } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
 import { Alarm } from './alarm.js';
@@ -27,6 +28,7 @@ import { Handle, jobNotFound, type JobAccess } from './handle.js';
 import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
 import { tellMissedEnds } from './missed-ends.js';
+import { NewJobs } from './new-jobs.js';
 import { Outage } from './outage.js';
 import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
@@ -140,7 +142,8 @@ export class EmbeddedEngine implements JobAccess {
     };
     const arriving = new ArrivingIds();
     const arrivals = new Arrivals({ journal, clock, results, onAccepted, claimNew, handleOf });
-    this.#intake = new Intake({ journal, clock, settings, arriving, arrivals, handleOf });
+    const newJobs = new NewJobs({ settings, journal, clock });
+    this.#intake = new Intake({ journal, clock, settings, newJobs, arriving, arrivals, handleOf });
     const onImported = (job: Job, place: string | undefined): void => {
       if (!hasEnded(job.status)) onAccepted(job, place);
     };
@@ -161,6 +164,7 @@ export class EmbeddedEngine implements JobAccess {
       settings,
       journal,
       clock,
+      newJobs,
       alarm,
       arrivals,
       arriving,

@@ -3,27 +3,27 @@ import { checkJobName } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
-import type { Draft, JobSpec } from '../job/record.js';
+import type { JobSpec } from '../job/record.js';
 import type { JobRead } from '../journal/job-reads.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
-import { checkEnqueue, type EnqueueOptions, type Settings } from '../options.js';
+import { checkEnqueue, type EnqueueOptions } from '../job-options.js';
+import type { Settings } from '../options.js';
 import type { Arrivals, ArrivalsLinks } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
 import type { Handle } from './handle.js';
-import { JobIds } from './job-ids.js';
+import type { NewJobs } from './new-jobs.js';
 import { Slices } from './slices.js';
 
 export interface IntakeLinks {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly settings: Settings;
+  readonly newJobs: NewJobs;
   readonly arrivals: Arrivals;
   readonly handleOf: ArrivalsLinks['handleOf'];
   readonly arriving: ArrivingIds;
 }
-
-const NO_OPTIONS: EnqueueOptions = {};
 
 /** A job of an array, unchecked. */
 export interface EnqueueItem {
@@ -34,18 +34,17 @@ export interface EnqueueItem {
 
 export class Intake {
   readonly #links: IntakeLinks;
-  readonly #ids = new JobIds();
 
   constructor(links: IntakeLinks) {
     this.#links = links;
   }
 
   /** Resolves once the job is committed. @throws MillraceError where the job is refused. */
-  enqueue(name: string, payload: unknown, options: EnqueueOptions = NO_OPTIONS): Promise<Handle> {
+  enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<Handle> {
     // What is thrown in here rejects it.
     return new Promise((resolve, reject) => {
       const spec = this.#spec(name, payload, options);
-      if (options.id === undefined) this.#links.arrivals.add(spec, resolve, reject);
+      if (options?.id === undefined) this.#links.arrivals.add(spec, resolve, reject);
       else resolve(this.#commitOnce(spec));
     });
   }
@@ -65,7 +64,7 @@ export class Intake {
     return named.size === 0 ? this.#links.arrivals.addAll(specs) : this.#commitAllOnce(specs, named);
   }
 
-  #specOf({ name, payload, options = NO_OPTIONS }: EnqueueItem, i: number): JobSpec {
+  #specOf({ name, payload, options }: EnqueueItem, i: number): JobSpec {
     try {
       return this.#spec(name, payload, options);
     } catch (thrown) {
@@ -74,29 +73,11 @@ export class Intake {
     }
   }
 
-  #spec(name: string, payload: unknown, options: EnqueueOptions): JobSpec {
-    const { settings, clock, journal } = this.#links;
+  #spec(name: string, payload: unknown, options: EnqueueOptions | undefined): JobSpec {
+    const { settings, clock, newJobs } = this.#links;
     const type = checkJobName(name, settings.types);
-    const enqueuedAt = clock.now();
-    const checked = checkEnqueue(options, type, settings, enqueuedAt);
-    const bytes = encode(payload);
-    const sequence = journal.nextSequence();
-    const { queue, priority, durability, runAt, maxAttempts, timeoutMs } = checked;
-    const { id = this.#ids.next(enqueuedAt, sequence) } = options;
-    const spec: Draft<JobSpec> = {
-      id,
-      name,
-      queue,
-      priority,
-      sequence,
-      enqueuedAt,
-      durability,
-      payload: bytes,
-    };
-    if (runAt !== undefined) spec.runAt = runAt;
-    if (maxAttempts !== undefined) spec.maxAttempts = maxAttempts;
-    if (timeoutMs !== undefined) spec.timeoutMs = timeoutMs;
-    return spec;
+    const own = checkEnqueue(options, settings.queues, clock.now());
+    return newJobs.specOf(type, encode(payload), own, options?.id);
   }
 
   async #commitOnce(spec: JobSpec): Promise<Handle> {

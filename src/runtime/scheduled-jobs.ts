@@ -4,22 +4,20 @@ import { checkJobName, checkQueueName } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { encode } from '../job/codec.js';
-import type { Draft, JobSpec } from '../job/record.js';
-import type { Journal } from '../journal/journal.js';
+import type { JobSpec } from '../job/record.js';
 import type { Settings } from '../options.js';
 import type { MakePayload } from '../schedule-options.js';
 import type { Schedule } from '../schedule/record.js';
-import { JobIds } from './job-ids.js';
+import type { NewJobs } from './new-jobs.js';
 
 export interface ScheduledJobsLinks {
   readonly settings: Settings;
   readonly clock: Clock;
-  readonly journal: Journal;
+  readonly newJobs: NewJobs;
 }
 
 export class ScheduledJobs {
   readonly #links: ScheduledJobsLinks;
-  readonly #ids = new JobIds();
   readonly #makers = new Map<string, MakePayload>();
 
   constructor(links: ScheduledJobsLinks) {
@@ -34,7 +32,7 @@ export class ScheduledJobs {
 
   /** An id that no other job has. */
   newId(): string {
-    return this.#ids.next(this.#links.clock.now(), this.#links.journal.nextSequence());
+    return this.#links.newJobs.newId();
   }
 
   /**
@@ -45,29 +43,18 @@ export class ScheduledJobs {
   specOf(
     schedule: Schedule,
     scheduledFor: number,
-    { id = this.newId(), jitterMs = schedule.definition.jitterMs }: { id?: string; jitterMs?: number },
+    { id, jitterMs = schedule.definition.jitterMs }: { id?: string; jitterMs?: number },
   ): JobSpec {
-    const { settings, clock, journal } = this.#links;
+    const { settings, clock, newJobs } = this.#links;
     const { name, definition } = schedule;
-    const { queue, priority, maxAttempts, timeoutMs, durability } = definition.options;
+    const { options } = definition;
     const type = checkJobName(definition.job, settings.types, 'its `job` to be the name of a job type');
-    const now = clock.now();
-    const spec: Draft<JobSpec> = {
-      id,
-      name: type.name,
-      queue: checkQueueName(queue ?? type.queue, settings.queues, 'options.queue'),
-      priority: priority ?? type.priority,
-      payload: this.#payloadOf(schedule, scheduledFor),
-      sequence: journal.nextSequence(),
-      enqueuedAt: now,
-      durability: durability ?? settings.durability,
-      schedule: name,
-      scheduledFor,
-    };
+    checkQueueName(options.queue ?? type.queue, settings.queues, 'options.queue');
+    const spec = newJobs.specOf(type, this.#payloadOf(schedule, scheduledFor), options, id);
+    spec.schedule = name;
+    spec.scheduledFor = scheduledFor;
     const runAt = scheduledFor + jitterOf(name, scheduledFor, jitterMs);
-    if (runAt > now) spec.runAt = runAt;
-    if (maxAttempts !== undefined) spec.maxAttempts = maxAttempts;
-    if (timeoutMs !== undefined) spec.timeoutMs = timeoutMs;
+    if (runAt > clock.now()) spec.runAt = runAt;
     return spec;
   }
 

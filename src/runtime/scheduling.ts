@@ -3,11 +3,13 @@ import type { Job } from '../job/record.js';
 import type { Schedule } from '../schedule/record.js';
 import { ScheduleControl, type ScheduleControlLinks } from './schedule-control.js';
 import { undeclared } from './schedule-warnings.js';
-import { ScheduledJobs } from './scheduled-jobs.js';
+import { ScheduledJobs, type ScheduledJobsLinks } from './scheduled-jobs.js';
 import { Scheduler, type SchedulerLinks } from './scheduler.js';
 import { declareSchedules, findEndedRuns, readSchedules } from './stored-schedules.js';
 
-export type SchedulingLinks = Omit<SchedulerLinks, 'jobs'> & Omit<ScheduleControlLinks, 'jobs' | 'scheduler'>;
+export type SchedulingLinks = ScheduledJobsLinks &
+  Omit<SchedulerLinks, 'jobs'> &
+  Omit<ScheduleControlLinks, 'jobs' | 'scheduler'>;
 
 export class Scheduling {
   readonly control: ScheduleControl;

@@ -2,7 +2,7 @@
  * What is kept of a schedule: what its owner described, and how far it has come. A tick is an instant at which it
  * enqueues a job; a run is a job that it enqueued. Instants are epoch milliseconds.
  */
-import { hasEnded, type Durability, type EndedState, type Job } from '../job/record.js';
+import { hasEnded, type EndedState, type Job, type JobOwn } from '../job/record.js';
 import type { Timing } from './rhythm.js';
 
 /** What becomes of ticks that nobody was there for. */
@@ -33,18 +33,10 @@ export interface Definition {
   /** Older ticks are not made up for. */
   readonly maxAgeMs?: number;
   readonly overlap: Overlap;
-  readonly options: RunOptions;
+  /** What its jobs have instead of their type's settings. */
+  readonly options: JobOwn;
   /** Whether `Millrace.open()` was given it, and not `upsert()`. */
   readonly isDeclared: boolean;
-}
-
-/** What its jobs have instead of their type's own settings. */
-export interface RunOptions {
-  readonly queue?: string;
-  readonly priority?: number;
-  readonly maxAttempts?: number;
-  readonly timeoutMs?: number;
-  readonly durability?: Durability;
 }
 
 /** `unknown`: its job was no longer kept when somebody looked. */

@@ -1,0 +1,176 @@
+/**
+ * The options of a job type and of one job: checked here, once, against what was declared. What comes out is settings:
+ * defaults filled in, durations in milliseconds.
+ */
+import {
+  checkConcurrency,
+  checkDurability,
+  checkId,
+  checkInstant,
+  checkKnown,
+  checkPriority,
+  checkQueueName,
+  integer,
+  isName,
+  NAME_RULE,
+  namesOf,
+  positiveMs,
+} from './checks.js';
+import type { JobOverrides, JobType, JobTypeOptions } from './define.js';
+import { invalidOption } from './errors.js';
+import { backoffPolicy, type BackoffPolicy } from './job/backoff.js';
+import { toMs, type Duration } from './job/duration.js';
+import type { Draft, JobOwn } from './job/record.js';
+import { retentionPolicy, type RetentionPolicy } from './job/retention.js';
+
+/** Options of one job. */
+export interface EnqueueOptions<Queue extends string = string> extends JobOverrides<Queue> {
+  /** Makes the enqueue idempotent: while a job of this id is kept, it is returned and no new one is made. */
+  id?: string;
+  /** Not before so long from now. */
+  delay?: Duration;
+  /** Not before this instant (epoch milliseconds or a Date); instead of `delay`. */
+  runAt?: number | Date;
+}
+
+export interface JobTypeSettings {
+  readonly name: string;
+  readonly kind: JobType['kind'];
+  readonly queue: string;
+  readonly priority: number;
+  readonly maxAttempts: number;
+  readonly backoff: BackoffPolicy;
+  readonly timeoutMs?: number;
+  readonly graceMs: number;
+  /** Infinity where there is no limit. */
+  readonly concurrency: number;
+  readonly retention: RetentionPolicy;
+}
+
+const TYPE_FIELDS = namesOf<JobTypeOptions>({
+  queue: true,
+  priority: true,
+  maxAttempts: true,
+  backoff: true,
+  timeout: true,
+  grace: true,
+  concurrency: true,
+  retention: true,
+});
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN` */
+export function checkJobType(
+  name: string,
+  type: JobType,
+  queues: ReadonlyMap<string, unknown>,
+): JobTypeSettings {
+  if (!isName(name)) throw invalidOption('jobs', `${NAME_RULE} for each key`, name);
+  if (type?.kind !== 'thread' && type?.kind !== 'inline') {
+    throw invalidOption(`jobs.${name}`, 'what threadJob() or inlineJob() returned', type);
+  }
+  if (type.kind === 'thread' && !(type.url instanceof URL)) {
+    throw invalidOption(`jobs.${name}`, "threadJob(new URL('./workers/name.js', import.meta.url))", type.url);
+  }
+  if (type.kind === 'inline' && typeof type.handler !== 'function') {
+    throw invalidOption(`jobs.${name}`, 'inlineJob(handler) with a function', type.handler);
+  }
+  const options: JobTypeOptions = type.options;
+  checkKnown(options, TYPE_FIELDS, `jobs.${name}`);
+  const { queue = 'default', backoff = { type: 'exponential' }, timeout } = options;
+  return {
+    name,
+    kind: type.kind,
+    queue: checkQueueName(queue, queues, `jobs.${name}.queue`),
+    priority: checkPriority(options.priority ?? 0, `jobs.${name}.priority`),
+    maxAttempts: integer(options.maxAttempts ?? 3, `jobs.${name}.maxAttempts`, 1),
+    backoff: backoffPolicy(backoff, `jobs.${name}.backoff`),
+    graceMs: toMs(options.grace ?? '5s', `jobs.${name}.grace`),
+    concurrency: checkConcurrency(options.concurrency, `jobs.${name}.concurrency`),
+    retention: retentionPolicy(options.retention ?? {}, `jobs.${name}.retention`),
+    ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
+  };
+}
+
+const OVERRIDE_FIELDS = namesOf<JobOverrides>({
+  queue: true,
+  priority: true,
+  maxAttempts: true,
+  timeout: true,
+  durability: true,
+});
+const ENQUEUE_FIELDS = [
+  ...OVERRIDE_FIELDS,
+  ...namesOf<Omit<EnqueueOptions, keyof JobOverrides>>({ id: true, delay: true, runAt: true }),
+];
+
+const NOTHING: JobOwn = {};
+
+/**
+ * What `enqueue()` was given.
+ * @returns what the job has instead of its type's settings.
+ * @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN`
+ */
+export function checkEnqueue(
+  options: EnqueueOptions | undefined,
+  queues: ReadonlyMap<string, unknown>,
+  now: number,
+): JobOwn {
+  if (options === undefined) return NOTHING;
+  checkKnown(options, ENQUEUE_FIELDS, 'options', '');
+  if (options.id !== undefined) checkId(options.id);
+  const own: Draft<JobOwn> = ownOf(options, queues, '');
+  const runAt = checkRunAt(options, now);
+  if (runAt !== undefined) own.runAt = runAt;
+  return own;
+}
+
+/**
+ * What a schedule's jobs have instead of their type's settings.
+ * @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN`
+ */
+export function checkOverrides(
+  overrides: JobOverrides,
+  queues: ReadonlyMap<string, unknown>,
+  option: string,
+): JobOwn {
+  checkKnown(overrides, OVERRIDE_FIELDS, option);
+  return ownOf(overrides, queues, `${option}.`);
+}
+
+/** @param prefix What stands before an option's name in a refusal. */
+function ownOf(
+  { queue, priority, maxAttempts, timeout, durability }: JobOverrides,
+  queues: ReadonlyMap<string, unknown>,
+  prefix: string,
+): JobOwn {
+  const own: Draft<JobOwn> = {};
+  if (queue !== undefined) own.queue = checkQueueName(queue, queues, `${prefix}queue`);
+  if (priority !== undefined) own.priority = checkPriority(priority, `${prefix}priority`);
+  if (maxAttempts !== undefined) own.maxAttempts = integer(maxAttempts, `${prefix}maxAttempts`, 1);
+  if (timeout !== undefined) own.timeoutMs = positiveMs(timeout, `${prefix}timeout`);
+  if (durability !== undefined) own.durability = checkDurability(durability, `${prefix}durability`);
+  return own;
+}
+
+/** How many jobs one `enqueueMany()` takes: they are one write. */
+const MAX_MANY = 10_000;
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkMany(items: readonly unknown[]): void {
+  if (!Array.isArray(items) || items.length > MAX_MANY)
+    throw invalidOption('items', `an array of at most ${MAX_MANY} jobs`, items);
+  const wrong = items.findIndex((item) => typeof item !== 'object' || item === null);
+  if (wrong >= 0) throw invalidOption(`items[${wrong}]`, '{ name, payload, options }', items[wrong]);
+}
+
+function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | undefined {
+  if (delay !== undefined && runAt !== undefined)
+    throw invalidOption('delay', 'absent where `runAt` is given', delay);
+  if (delay !== undefined) {
+    const delayMs = toMs(delay, 'delay');
+    return delayMs === 0 ? undefined : now + delayMs;
+  }
+  if (runAt === undefined) return undefined;
+  const at = checkInstant(runAt, 'runAt');
+  return at <= now ? undefined : at;
+}
