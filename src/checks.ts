@@ -60,8 +60,11 @@ export const checkConcurrency = (value: number | undefined, option: string): num
   value === undefined ? Infinity : integer(value, option, 1);
 
 /** The names of some options: each of them, and the compiler knows of none that is missing. */
-export function namesOf<Options>(names: Required<{ [Name in keyof Options]: true }>): readonly string[] {
-  return Object.keys(names);
+export function namesOf<Options>(
+  names: Required<{ [Name in keyof Options]: true }>,
+): readonly (keyof Options & string)[] {
+  // Safe: it has these keys and no others.
+  return Object.keys(names) as (keyof Options & string)[];
 }
 
 /**

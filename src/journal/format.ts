@@ -9,7 +9,7 @@ import type { Store } from './store.js';
 /** The layout that this version writes. */
 export const FORMAT_VERSION = 6;
 /** Formats that this version reads and goes on with: 4 has no schedules, and 5 no names for what few jobs have. */
-const TAKEN_OVER: readonly number[] = [4, 5];
+const TAKEN_OVER: ReadonlySet<number> = new Set([4, 5]);
 
 /** Formats 1 and 2 had other checksums, behind the value: the digit comes first. */
 const OLD_FORMATS: ReadonlyMap<number, number> = new Map([
@@ -33,7 +33,7 @@ export async function checkFormat(store: Store): Promise<void> {
 
 /** @throws MillraceError `MILLRACE_JOURNAL_FORMAT` */
 export function assertFormat(format: number): void {
-  if (format === FORMAT_VERSION || TAKEN_OVER.includes(format)) return;
+  if (format === FORMAT_VERSION || TAKEN_OVER.has(format)) return;
   const message =
     format > FORMAT_VERSION
       ? `The journal has format ${format}, and this version of Millrace knows formats up to ${FORMAT_VERSION}: open it with the version that wrote it, or a newer one`

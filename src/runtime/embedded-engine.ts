@@ -25,6 +25,7 @@ import { Drain } from './drain.js';
 import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
 import { Handle, jobNotFound, type JobAccess } from './handle.js';
+import { IdleJobs } from './idle-jobs.js';
 import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
 import { tellMissedEnds } from './missed-ends.js';
@@ -67,6 +68,7 @@ export class EmbeddedEngine implements JobAccess {
   readonly #scheduling: Scheduling;
   readonly #pruner: Pruner;
   readonly #compactor: Compactor;
+  readonly #idle: IdleJobs;
   readonly #control: Control;
   readonly #outage: Outage;
   readonly #drain: Drain;
@@ -97,6 +99,7 @@ export class EmbeddedEngine implements JobAccess {
       onWarning,
     });
     const placed = (job: Job): void => this.#placed(job);
+    const assertWritable = (): void => this.#assertWritable();
     this.executor = new Executor({
       journal,
       clock,
@@ -148,18 +151,17 @@ export class EmbeddedEngine implements JobAccess {
       if (!hasEnded(job.status)) onAccepted(job, place);
     };
     this.imports = { journal, settings, arriving, onImported, onWarning };
-    this.#control = new Control({
+    this.#idle = new IdleJobs({
       journal,
-      clock,
       announcer,
-      read: (id) => this.#existing(id),
-      assertWritable: () => this.#assertWritable(),
-      onCancelled: placed,
       backlog: this.#backlog,
       executor: this.executor,
       stager: this.#stager,
       holds: this.#holds,
+      onChanged: placed,
+      assertWritable,
     });
+    this.#control = new Control({ clock, executor: this.executor, idle: this.#idle, assertWritable });
     this.#scheduling = new Scheduling({
       settings,
       journal,
@@ -170,7 +172,7 @@ export class EmbeddedEngine implements JobAccess {
       arriving,
       onWarning,
       cancel: (id) => this.cancel(id),
-      assertWritable: () => this.#assertWritable(),
+      assertWritable,
       assertOpen: () => this.#assertOpen(),
     });
     this.#outage = new Outage({
@@ -363,7 +365,7 @@ export class EmbeddedEngine implements JobAccess {
     const { jobs, damaged, claims } = await recover(journal, clock.now(), isLive);
     for (const one of damaged) this.#warn(one);
     for (const job of jobs) if (hasEnded(job.status)) announcer.cancelled(job);
-    await this.#control.settleDoubts();
+    await this.#idle.settleDoubts();
     await tellMissedEnds(journal, announcer.results, (id) => executor.has(id));
     await executor.resume(claims, error);
     await this.#scheduling.reload();

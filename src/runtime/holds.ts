@@ -15,14 +15,20 @@ export class Holds {
   }
 
   /** To be called while nobody holds the job. */
-  async hold<Value>(id: string, work: () => Promise<Value>): Promise<Value> {
+  hold<Value>(id: string, work: () => Promise<Value>): Promise<Value> {
+    return this.holdAll([id], work);
+  }
+
+  /** To be called while nobody holds any of them. */
+  async holdAll<Value>(ids: readonly string[], work: () => Promise<Value>): Promise<Value> {
     let release = (): void => {};
-    // Before the work begins, which may call somebody who wants to hold it, too.
-    this.#held.set(id, new Promise((resolve) => (release = resolve)));
+    const released = new Promise<void>((resolve) => (release = resolve));
+    // Before the work begins, which may call somebody who wants to hold one, too.
+    for (const id of ids) this.#held.set(id, released);
     try {
       return await work();
     } finally {
-      this.#held.delete(id);
+      for (const id of ids) this.#held.delete(id);
       release();
     }
   }

@@ -72,6 +72,10 @@ const atOpen: [given: object, says: string[], code?: string][] = [
     { jobs: { work: inlineJob(() => 1, { retention: { cancelled: -1 } }) } },
     ['`jobs.work.retention.cancelled`', 'at least 0', '-1'],
   ],
+  [{ retentoin: '1h' }, ['`retentoin`', 'absent', 'durability', '"1h"']],
+  [{ jobs: { work: inlineJob(() => 1, { timout: 5 } as object) } }, ['`jobs.work.timout`', 'timeout', '5']],
+  [{ queues: { default: { wieght: 2 } } }, ['`queues.default.wieght`', 'weight', '2']],
+  [{ threads: { coutn: 2 } }, ['`threads.coutn`', 'count', '2']],
   [{ queues: {} }, ['`queues`', 'at least one']],
   [{ queues: { default: {}, 'a queue': {} } }, ['`queues`', '"a queue"']],
   [{ queues: { default: 7 } }, ['`queues.default`', 'an object', '7']],
@@ -109,6 +113,7 @@ test('open() without options', async () => {
 const atEnqueue: [given: unknown, says: string[], code?: string][] = [
   ['soon', ['`options`', 'an object', '"soon"']],
   [null, ['`options`', 'null']],
+  [{ dealy: 5 }, ['`dealy`', 'delay', '5']],
   [{ id: '' }, ['`id`', '1 to 512', '""']],
   [{ id: 'x'.repeat(513) }, ['`id`', '512']],
   [{ id: '\ud800' }, ['`id`', 'well-formed']],
