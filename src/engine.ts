@@ -30,6 +30,12 @@ export type JobHandles<Jobs extends JobCatalogue, Items extends readonly { reado
   -readonly [I in keyof Items]: JobHandle<Items[I]['name'], JobResult<Jobs[Items[I]['name']]>>;
 };
 
+/** What `enqueueStream()` came to. */
+export interface StreamCounts {
+  /** How many jobs there are of it now; one whose `id` was there already counts like any other. */
+  readonly enqueued: number;
+}
+
 /** What an import came to. */
 export interface ImportCounts {
   /** How many jobs are new. */
@@ -62,6 +68,18 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   enqueueMany<const Items extends readonly EnqueueItem<Jobs, Queue>[]>(
     items: Items,
   ): Promise<JobHandles<Jobs, Items>>;
+
+  /**
+   * Adds as many jobs as an iterable gives, in bounded memory: a thousand at a time, each thousand all or none. The
+   * next item is asked for when there is room for it.
+   * @param options.signal Ends it: what is in the journal by then stays.
+   * @throws StreamError `MILLRACE_STREAM_FAILED` with the number of jobs that are in the journal, and the `cause`: what
+   *   `enqueue()` throws for the first job that is refused, what the iterable throws, or the signal's reason.
+   */
+  enqueueStream(
+    items: AsyncIterable<EnqueueItem<Jobs, Queue>> | Iterable<EnqueueItem<Jobs, Queue>>,
+    options?: { signal?: AbortSignal },
+  ): Promise<StreamCounts>;
 
   /** A job of this or an earlier process, by its id; whether it exists shows when it is asked something. */
   handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>>;

@@ -11,6 +11,7 @@ export type MillraceErrorCode =
   | 'MILLRACE_QUEUE_UNKNOWN'
   | 'MILLRACE_ID_CONFLICT'
   | 'MILLRACE_PAYLOAD_INVALID'
+  | 'MILLRACE_STREAM_FAILED'
   | 'MILLRACE_CLOSED'
   // Schedules.
   | 'MILLRACE_SCHEDULE_NOT_FOUND'
@@ -132,6 +133,17 @@ export class JournalLockedError extends MillraceError {
     const advice = 'Close it there, wait for it with `lockTimeout`, or use another directory';
     super('MILLRACE_JOURNAL_LOCKED', `The journal in ${directory} is open in ${holder}. ${advice}`, options);
     this.pid = pid;
+  }
+}
+
+/** `enqueueStream()` came to an end before its iterable did. `cause` says why: what the iterable threw, or a refused job. */
+export class StreamError extends MillraceError {
+  /** How many jobs are in the journal: the first ones of the iterable, and no other. */
+  readonly enqueued: number;
+
+  constructor(reason: string, enqueued: number, options?: ErrorOptions) {
+    super('MILLRACE_STREAM_FAILED', `${reason}. ${enqueued} jobs were enqueued before that`, options);
+    this.enqueued = enqueued;
   }
 }
 

@@ -13,13 +13,21 @@ export type {
   JobTypeOptions,
   ThreadJob,
 } from './define.js';
-export type { EnqueueArguments, EnqueueItem, ImportCounts, JobEngine, JobHandles } from './engine.js';
+export type {
+  EnqueueArguments,
+  EnqueueItem,
+  ImportCounts,
+  JobEngine,
+  JobHandles,
+  StreamCounts,
+} from './engine.js';
 export {
   ImportError,
   JobCancelledError,
   JobFailedError,
   JournalLockedError,
   MillraceError,
+  StreamError,
   TimeoutError,
   UnrecoverableError,
 } from './errors.js';

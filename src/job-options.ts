@@ -159,8 +159,23 @@ const MAX_MANY = 10_000;
 export function checkMany(items: readonly unknown[]): void {
   if (!Array.isArray(items) || items.length > MAX_MANY)
     throw invalidOption('items', `an array of at most ${MAX_MANY} jobs`, items);
-  const wrong = items.findIndex((item) => typeof item !== 'object' || item === null);
-  if (wrong >= 0) throw invalidOption(`items[${wrong}]`, '{ name, payload, options }', items[wrong]);
+}
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkIterable<Items extends object>(items: Items): Items {
+  if (
+    typeof items === 'object' &&
+    items !== null &&
+    (Symbol.asyncIterator in items || Symbol.iterator in items)
+  )
+    return items;
+  throw invalidOption('items', 'an iterable of { name, payload, options }', items);
+}
+
+/** @param i Its index. @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkItem(item: object, i: number): void {
+  if (typeof item !== 'object' || item === null)
+    throw invalidOption(`items[${i}]`, '{ name, payload, options }', item);
 }
 
 function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | undefined {

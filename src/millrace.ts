@@ -4,7 +4,14 @@
  */
 import { systemClock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
-import type { EnqueueArguments, EnqueueItem, ImportCounts, JobEngine, JobHandles } from './engine.js';
+import type {
+  EnqueueArguments,
+  EnqueueItem,
+  ImportCounts,
+  JobEngine,
+  JobHandles,
+  StreamCounts,
+} from './engine.js';
 import { asError, MillraceError } from './errors.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
@@ -12,7 +19,7 @@ import type { JobHandle, JobSnapshot } from './job-handle.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { BackupReport } from './journal/backup.js';
 import type { JournalReport, RepairReport } from './journal/report.js';
-import { checkMany } from './job-options.js';
+import { checkIterable, checkMany } from './job-options.js';
 import { checkDirectory, checkOptions, type MillraceOptions, type QueueNames } from './options.js';
 import type { Announcer } from './runtime/announcer.js';
 import type { Assembly } from './runtime/assembly.js';
@@ -102,6 +109,13 @@ export class Millrace<
   ): Promise<JobHandles<Jobs, Items>> {
     checkMany(items);
     return (await this.#engine.enqueueMany(items)) as JobHandles<Jobs, Items>;
+  }
+
+  async enqueueStream(
+    items: AsyncIterable<EnqueueItem<Jobs, Queue>> | Iterable<EnqueueItem<Jobs, Queue>>,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<StreamCounts> {
+    return { enqueued: await this.#engine.enqueueStream(checkIterable(items), { signal }) };
   }
 
   handle<Name extends keyof Jobs & string>(name: Name, id: string): HandleOf<Jobs, Name> {

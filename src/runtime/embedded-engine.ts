@@ -22,6 +22,7 @@ import { Compactor } from './compactor.js';
 import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { Drain } from './drain.js';
+import { enqueueStream, type StreamOptions } from './enqueue-stream.js';
 import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
 import { Handle, jobNotFound, type JobAccess } from './handle.js';
@@ -226,6 +227,17 @@ export class EmbeddedEngine implements JobAccess {
   enqueueMany(items: readonly EnqueueItem[]): Promise<Handle[]> {
     this.#assertWritable();
     return this.#intake.enqueueMany(items);
+  }
+
+  enqueueStream(
+    items: AsyncIterable<EnqueueItem> | Iterable<EnqueueItem>,
+    options: StreamOptions,
+  ): Promise<number> {
+    const enqueueMany = (chunk: readonly EnqueueItem[], first: number): Promise<Handle[]> => {
+      this.#assertWritable();
+      return this.#intake.enqueueMany(chunk, first);
+    };
+    return enqueueStream(items, enqueueMany, options);
   }
 
   /** @param endsBefore See {@link Handle}. */

@@ -7,7 +7,7 @@ import type { JobSpec } from '../job/record.js';
 import type { JobRead } from '../journal/job-reads.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
-import { checkEnqueue, type EnqueueOptions } from '../job-options.js';
+import { checkEnqueue, checkItem, type EnqueueOptions } from '../job-options.js';
 import type { Settings } from '../options.js';
 import type { Arrivals, ArrivalsLinks } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
@@ -51,20 +51,23 @@ export class Intake {
 
   /**
    * Resolves once all jobs are committed, in one write: all of them or none.
+   * @param first What the first of them is called in a refusal: its index.
    * @throws MillraceError where one of them is refused.
    */
-  async enqueueMany(items: readonly EnqueueItem[]): Promise<Handle[]> {
+  async enqueueMany(items: readonly EnqueueItem[], first = 0): Promise<Handle[]> {
     const specs: JobSpec[] = [];
     const slices = new Slices(this.#links.clock);
     for (const [i, item] of items.entries()) {
-      specs.push(this.#specOf(item, i));
+      specs.push(this.#specOf(item, first + i));
       if (slices.isOver) await slices.next();
     }
     const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
     return named.size === 0 ? this.#links.arrivals.addAll(specs) : this.#commitAllOnce(specs, named);
   }
 
-  #specOf({ name, payload, options }: EnqueueItem, i: number): JobSpec {
+  #specOf(item: EnqueueItem, i: number): JobSpec {
+    checkItem(item, i);
+    const { name, payload, options } = item;
     try {
       return this.#spec(name, payload, options);
     } catch (thrown) {
