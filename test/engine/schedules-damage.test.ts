@@ -139,9 +139,9 @@ test('a journal from before there were schedules is opened, and has them from th
   await runs.reached(3);
   await mill.close();
   const six = sealText('m!format', '6');
-  expect(await tamper(own, (_key, value) => (Buffer.compare(value, six) === 0 ? value : undefined))).toEqual(
-    ['m!format'],
-  );
+  expect(await tamper(own, (_key, value) => (Buffer.compare(value, six) === 0 ? value : undefined))).toEqual([
+    'm!format',
+  ]);
   const again = closing(await Millrace.open({ ...options, schedules: { one: hourly } }));
   expect(await again.schedules.list()).toMatchObject([{ runCount: 1 }]);
 });
