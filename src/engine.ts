@@ -4,6 +4,7 @@
  */
 import type { JobCatalogue, JobPayload, JobResult } from './define.js';
 import type { Listener, MillraceEvents } from './events.js';
+import type { FlowHandles, FlowJob } from './flow.js';
 import type { Duration } from './job/duration.js';
 import type { JobHandle, JobSnapshot } from './job-handle.js';
 import type { EnqueueOptions } from './job-options.js';
@@ -80,6 +81,24 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
     items: AsyncIterable<EnqueueItem<Jobs, Queue>> | Iterable<EnqueueItem<Jobs, Queue>>,
     options?: { signal?: AbortSignal },
   ): Promise<StreamCounts>;
+
+  /**
+   * Adds jobs that wait for each other, up to 20,000, all or none. Those without parents can run at once; every other is
+   * `waiting` until its parents have ended, and can ask for their results ({@link JobContext.parentResults}), which are
+   * kept, whatever their `retention`, until all jobs of the flow have ended.
+   * @param flow The jobs, each under a key by which others name it as one of their `parents`.
+   * @param options.id Makes the enqueue idempotent: a job without an `id` of its own gets `id/key`, and while the jobs of
+   *   these ids are kept, their handles are returned and no new ones are made.
+   * @returns the handles, under the same keys.
+   * @throws MillraceError what `enqueue()` throws, for the first job that is refused; `MILLRACE_OPTION_INVALID` also where
+   *   jobs wait for each other in a circle, `MILLRACE_ID_CONFLICT` where only some of the ids are taken.
+   */
+  enqueueFlow<
+    const Items extends { readonly [Key in keyof Items]: FlowJob<Jobs, Queue, keyof Items & string> },
+  >(
+    flow: Items,
+    options?: { id?: string },
+  ): Promise<FlowHandles<Jobs, Items>>;
 
   /** A job of this or an earlier process, by its id; whether it exists shows when it is asked something. */
   handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>>;

@@ -44,6 +44,7 @@ export type MillraceErrorCode =
   | 'MILLRACE_TIMEOUT'
   | 'MILLRACE_UNRECOVERABLE'
   // What a job came to.
+  | 'MILLRACE_PARENT_FAILED'
   | 'MILLRACE_JOB_FAILED'
   | 'MILLRACE_JOB_CANCELLED'
   | 'MILLRACE_JOB_NOT_FOUND'

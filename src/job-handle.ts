@@ -27,6 +27,8 @@ export interface JobSnapshot {
   /** The schedule that enqueued it, and the tick that it is for. */
   readonly schedule?: string;
   readonly scheduledFor?: number;
+  /** The ids of the jobs of its flow that it waits for, or waited for, by their keys. */
+  readonly parents?: Readonly<Record<string, string>>;
   /** When a scheduled or retryable job is due. */
   readonly runAt?: number;
   /** When the last attempt started. */

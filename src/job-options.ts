@@ -172,10 +172,10 @@ export function checkIterable<Items extends object>(items: Items): Items {
   throw invalidOption('items', 'an iterable of { name, payload, options }', items);
 }
 
-/** @param i Its index. @throws MillraceError `MILLRACE_OPTION_INVALID` */
-export function checkItem(item: object, i: number): void {
+/** @param what What a refusal calls it. @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkItem(item: object, what: string): void {
   if (typeof item !== 'object' || item === null)
-    throw invalidOption(`items[${i}]`, '{ name, payload, options }', item);
+    throw invalidOption(what, '{ name, payload, options }', item);
 }
 
 function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | undefined {

@@ -2,6 +2,7 @@
  * `Millrace.open()` and what an open engine offers, with its types. The engine itself (runtime/assembly.ts) is loaded when
  * one is opened: a handler's module that imports this package, for an error or a type, keeps its thread from loading it.
  */
+import { checkId } from './checks.js';
 import { systemClock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
 import type {
@@ -13,6 +14,7 @@ import type {
   StreamCounts,
 } from './engine.js';
 import { asError, MillraceError } from './errors.js';
+import { checkFlow, type AnyFlow, type FlowHandles, type FlowJob } from './flow.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
 import type { JobHandle, JobSnapshot } from './job-handle.js';
@@ -116,6 +118,16 @@ export class Millrace<
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<StreamCounts> {
     return { enqueued: await this.#engine.enqueueStream(checkIterable(items), { signal }) };
+  }
+
+  async enqueueFlow<
+    const Items extends { readonly [Key in keyof Items]: FlowJob<Jobs, Queue, keyof Items & string> },
+  >(flow: Items, { id }: { id?: string } = {}): Promise<FlowHandles<Jobs, Items>> {
+    // What it says of itself is checked here; what its type says it is may be otherwise in JavaScript.
+    const given: AnyFlow = flow;
+    checkFlow(given);
+    if (id !== undefined) checkId(id);
+    return (await this.#engine.enqueueFlow(given, id)) as unknown as FlowHandles<Jobs, Items>;
   }
 
   handle<Name extends keyof Jobs & string>(name: Name, id: string): HandleOf<Jobs, Name> {

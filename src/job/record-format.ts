@@ -24,6 +24,10 @@ const RARE_SPEC = namesOf<RareSpec>({
   timeoutMs: true,
   schedule: true,
   scheduledFor: true,
+  flow: true,
+  isParent: true,
+  parents: true,
+  onParentFailure: true,
 });
 const RARE_STATUS = namesOf<RareStatus>({ runAt: true, cancelRequestedAt: true, errors: true });
 

@@ -43,8 +43,19 @@ export interface JobSpec {
   /** The schedule whose tick, or `runNow()`, enqueued it, and the instant that it was for. */
   readonly schedule?: string;
   readonly scheduledFor?: number;
+  /** The flow that it is a job of, and whether others of that wait for it. */
+  readonly flow?: string;
+  readonly isParent?: boolean;
+  /** The ids of the jobs that it waits for first, by the keys that the flow has for them. */
+  readonly parents?: Readonly<Record<string, string>>;
+  /** `'fail'` where it is absent. */
+  readonly onParentFailure?: OnParentFailure;
   readonly payload: Uint8Array;
 }
+
+/** What becomes of a job when one that it waits for does not complete. */
+export const ON_PARENT_FAILURE = ['fail', 'cancel', 'ignore'] as const;
+export type OnParentFailure = (typeof ON_PARENT_FAILURE)[number];
 
 /** What a job is asked to have instead of what its type, or the engine, says. */
 export type JobOwn = Partial<

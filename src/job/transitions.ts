@@ -23,9 +23,19 @@ export interface RetryPolicy {
 
 /** A job's first status; the journal need not store it, for it follows from the spec. */
 export function enqueued(spec: JobSpec): JobStatus {
+  if (spec.parents !== undefined) return { state: 'waiting', attempt: 0 };
   return spec.runAt === undefined
     ? { state: 'available', attempt: 0 }
     : { state: 'scheduled', attempt: 0, runAt: spec.runAt };
+}
+
+/** A job whose parents have all ended. */
+export function unblocked(status: JobStatus, { runAt }: JobSpec, now: number): JobStatus {
+  expect(status, 'waiting');
+  if (runAt === undefined || runAt <= now) return next(status, 'available');
+  const scheduled = next(status, 'scheduled');
+  scheduled.runAt = runAt;
+  return scheduled;
 }
 
 /** A job that is due. */

@@ -11,6 +11,7 @@ import { GroupCommit, type OnCommit } from './group-commit.js';
 import { unsealBytes, unsealText } from './integrity.js';
 import { readJobs, type JobRead } from './job-reads.js';
 import {
+  childrenSpan,
   claimOf,
   DUE_SPAN,
   endedKey,
@@ -18,13 +19,17 @@ import {
   finishedAtOf,
   laneOf,
   laneSpan,
+  membersSpan,
   metaKey,
+  NEWS_SPAN,
+  parentCountKey,
   readySpan,
   RUNNING_SPAN,
   scheduleOf,
   SCHEDULES_SPAN,
   specKey,
   statusKey,
+  WAITING_SPAN,
   type Span,
 } from './keys.js';
 import { endedLanes, type EndedLane } from './ended-lanes.js';
@@ -239,6 +244,40 @@ export class Journal {
       lanes.push(lane);
       from = laneSpan(queue, lane).to;
     }
+  }
+
+  /** Jobs that wait for others, in the order of their enqueue, behind the key `after`. */
+  waiting(after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(WAITING_SPAN, after, limit);
+  }
+
+  /** Jobs that have ended and whose children have not been told yet, behind the key `after`. */
+  news(after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(NEWS_SPAN, after, limit);
+  }
+
+  /** The first jobs that wait for one. */
+  children(parentId: string, limit: number): Promise<IndexPage> {
+    return this.#page(childrenSpan(parentId), undefined, limit);
+  }
+
+  /** For how many jobs each still waits; those that wait for none are left out. @param sequences The jobs' own. */
+  async parentCounts(sequences: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    this.#assertOpen();
+    const keys = sequences.map(parentCountKey);
+    const values = keys.length > 0 ? await this.#store.getMany(keys) : [];
+    return new Map(
+      sequences.flatMap((sequence, i) => {
+        const [key = '', value] = [keys[i], values[i]];
+        return value ? [[sequence, Number(unsealText(key, value))] as const] : [];
+      }),
+    );
+  }
+
+  /** Whether a job of the flow has not ended. */
+  async isFlowOpen(flow: string): Promise<boolean> {
+    this.#assertOpen();
+    return (await this.#store.page({ ...membersSpan(flow), limit: 1 })).length > 0;
   }
 
   /** Scheduled and retryable jobs, the first due first, behind the key `after`. */

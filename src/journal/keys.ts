@@ -8,6 +8,11 @@
  * | `s!id`                                 | the job's status, from its first transition on          |
  * | `r!queue!lane!priority sequence`       | available, in the order of claiming; `id`               |
  * | `t!runAt sequence`                     | scheduled or retryable, by due time; `id`               |
+ * | `w!sequence`                           | waits for its parents; `id`                             |
+ * | `v!sequence`                           | for how many of them                                    |
+ * | `e!hash!sequence`                      | waits for the job whose id has the hash; `id`           |
+ * | `n!sequence hash`                      | has ended, and its children are to be told; `id`        |
+ * | `g!flow!sequence`                      | a job of the flow that has not ended; `id`              |
  * | `a!claim`                              | claimed together, and not all over yet; a roster        |
  * | `f!state!name!finishedAt sequence`     | of one type, ended together, by time; a roster          |
  * | `c!queue`                              | the queue's counters                                    |
@@ -19,8 +24,9 @@
  * holds up no other. (A concurrency key, such as a tenant, would be a part of the lane's name.) So do those that ended
  * in a state, for each type is kept for a time of its own.
  */
+import { createHash } from 'node:crypto';
 import { MillraceError } from '../errors.js';
-import { MAX_PRIORITY, type EndedState, type Job, type JobSpec } from '../job/record.js';
+import { isEnd, MAX_PRIORITY, type EndedState, type Job, type JobSpec } from '../job/record.js';
 
 /** Behind every key that starts with the same prefix: `"` follows `!`. */
 const END = '"';
@@ -33,6 +39,9 @@ function number(value: number): string {
   return LENGTHS.charAt(digits.length) + digits;
 }
 
+/** An id may hold any character, so where it is not the last part of a key its hash stands for it. */
+const hashOf = (id: string): string => createHash('sha256').update(id).digest('base64url').slice(0, 22);
+
 /** The number that begins at a position of a key. */
 function numberAt(key: string, at: number): number {
   return Number.parseInt(key.slice(at + 1, at + 1 + LENGTHS.indexOf(key.charAt(at))), 36);
@@ -41,6 +50,14 @@ function numberAt(key: string, at: number): number {
 export const specKey = (id: string): string => `j!${id}`;
 export const statusKey = (id: string): string => `s!${id}`;
 export const countersKey = (queue: string): string => `c!${queue}`;
+export const waitingKey = (sequence: number): string => `w!${number(sequence)}`;
+export const parentCountKey = (sequence: number): string => `v!${number(sequence)}`;
+/** @param sequence The child's. */
+export const childKey = (parentId: string, sequence: number): string =>
+  `e!${hashOf(parentId)}!${number(sequence)}`;
+/** @param sequence Where it sorts: the job's own, or a later one. */
+export const newsKey = (id: string, sequence: number): string => `n!${number(sequence)}${hashOf(id)}`;
+export const memberKey = (flow: string, sequence: number): string => `g!${flow}!${number(sequence)}`;
 export const scheduleKey = (name: string): string => `h!${name}`;
 export const metaKey = (name: string): string => `m!${name}`;
 export const runningKey = (claim: number): string => `a!${number(claim)}`;
@@ -82,12 +99,20 @@ export const endedSpan = (state: EndedState): Span => span(`f!${state}`);
 export const endedLaneSpan = (state: EndedState, name: string): Span => span(`f!${state}!${name}`);
 /** The job type of a key that lies in a lane. */
 export const laneOf = (key: string): string => key.split('!')[2] ?? '';
+/** The jobs that wait for one. */
+export const childrenSpan = (parentId: string): Span => span(`e!${hashOf(parentId)}`);
+/** The jobs of a flow that have not ended. */
+export const membersSpan = (flow: string): Span => span(`g!${flow}`);
 /** All available jobs of all queues. */
 export const ALL_READY_SPAN = span('r');
 export const queueOf = (readyKey: string): string => readyKey.split('!')[1] ?? '';
 export const SPEC_SPAN = span('j');
 export const RUNNING_SPAN = span('a');
 export const COUNTERS_SPAN = span('c');
+export const WAITING_SPAN = span('w');
+export const NEWS_SPAN = span('n');
+/** Who waits for whom: what follows from the jobs, but for how far it has come. */
+export const FLOW_SPANS: readonly Span[] = [span('v'), span('e'), NEWS_SPAN, span('g')];
 export const SCHEDULES_SPAN = span('h');
 export const MARKS_SPAN = span('m!low');
 export const DUE_SPAN = span('t');
@@ -118,11 +143,13 @@ export function rankOf(key: string): { priority: number; sequence: number } {
   return { priority: MAX_PRIORITY - rank, sequence: numberAt(key, at + PRIORITY_WIDTH) };
 }
 
-/** The key of its own of a job that waits: for a thread, or for a time. */
+/** The key of its own of a job that waits: for a thread, for a time, or for others. */
 export function placeOf({ spec, status }: Job): string | undefined {
   switch (status.state) {
     case 'available':
       return readyKey(spec);
+    case 'waiting':
+      return waitingKey(spec.sequence);
     case 'scheduled':
     case 'retryable':
       if (status.runAt === undefined) throw incomplete(spec);
@@ -130,6 +157,22 @@ export function placeOf({ spec, status }: Job): string | undefined {
     default:
       return undefined;
   }
+}
+
+/**
+ * All that a job has among those of its flow, as if none of its parents had told it of their end: each is looked at
+ * again. Keys, and what they say.
+ */
+export function flowEntries({ spec, status }: Job): [key: string, text: string][] {
+  const { id, sequence, flow, parents } = spec;
+  if (flow === undefined || isEnd(status.state)) return [];
+  const entries: [string, string][] = [[memberKey(flow, sequence), id]];
+  if (status.state !== 'waiting') return entries;
+  const ids = Object.values(parents ?? {});
+  for (const parent of ids)
+    entries.push([childKey(parent, sequence), id], [newsKey(parent, sequence), parent]);
+  entries.push([parentCountKey(sequence), String(ids.length)]);
+  return entries;
 }
 
 export function incomplete({ id }: JobSpec): MillraceError {

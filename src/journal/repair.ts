@@ -22,6 +22,8 @@ import {
   COUNTERS_SPAN,
   countersKey,
   endedKey,
+  FLOW_SPANS,
+  flowEntries,
   MARKS_SPAN,
   metaKey,
   placeOf,
@@ -43,7 +45,12 @@ import { WITNESS } from './witness.js';
 /** The new journal, while it is made. */
 const REBUILT = 'rebuilt';
 /** What follows from the other records, or need not be known. */
-const DERIVED = [COUNTERS_SPAN.from, MARKS_SPAN.from, ...['boot', 'sequence', 'format'].map(metaKey)];
+const DERIVED = [
+  COUNTERS_SPAN.from,
+  MARKS_SPAN.from,
+  ...FLOW_SPANS.map(({ from }) => from),
+  ...['boot', 'sequence', 'format'].map(metaKey),
+];
 /** Its records are written so many at a time. */
 const BATCH = 4_096;
 
@@ -179,6 +186,7 @@ class Builder implements SurveyListener {
     if (!isFirst({ spec, status })) this.#batch.put(statusKey(id), seal(statusKey(id), encodeStatus(status)));
     const place = isRunning ? undefined : placeOf({ spec, status });
     if (place !== undefined) this.#batch.put(place, sealText(place, id));
+    for (const [key, text] of flowEntries({ spec, status })) this.#batch.put(key, sealText(key, text));
     if (!isUnlisted || !isEnd(status.state) || status.finishedAt === undefined) return;
     const key = endedKey(status.state, spec.name, status.finishedAt, sequence);
     this.#batch.put(key, sealRoster(key, [id]));

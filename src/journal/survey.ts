@@ -229,7 +229,7 @@ class Walk implements Survey {
   }
 }
 
-const isPlace = (key: string): boolean => key.startsWith('r!') || key.startsWith('t!');
+const isPlace = (key: string): boolean => /^[rtw]!/.test(key);
 
 /** The first of them in the order of their bytes. */
 function first(ids: readonly (string | undefined)[]): string | undefined {

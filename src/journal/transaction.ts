@@ -10,7 +10,21 @@ import {
   type JobStatus,
 } from '../job/record.js';
 import { seal, sealBytes, sealText } from './integrity.js';
-import { endedKey, incomplete, placeOf, runningKey, scheduleKey, specKey, statusKey } from './keys.js';
+import {
+  childKey,
+  endedKey,
+  flowEntries,
+  incomplete,
+  memberKey,
+  newsKey,
+  NEWS_SPAN,
+  parentCountKey,
+  placeOf,
+  runningKey,
+  scheduleKey,
+  specKey,
+  statusKey,
+} from './keys.js';
 import { sealRoster } from './roster.js';
 
 /** By how much the number of jobs in each state changes, in the order of {@link JOB_STATES}. */
@@ -101,6 +115,7 @@ export class Transaction {
   ): this {
     this.#putRecord(specKey(spec.id), record);
     this.#place(spec.id, place);
+    if (spec.flow !== undefined) this.#member(spec, status);
     if (status.state === 'running') this.#claim(spec, status);
     this.#count(spec.queue, status.state, 1);
     if (spec.durability === 'fsync') this.withSync();
@@ -112,8 +127,36 @@ export class Transaction {
     this.#putRecord(specKey(spec.id), encodeSpec(spec));
     this.#putRecord(statusKey(spec.id), encodeStatus(status));
     this.#place(spec.id, placeOf({ spec, status }));
+    for (const [key, text] of flowEntries({ spec, status })) {
+      this.#put(key, sealText(key, text));
+      if (key.startsWith(NEWS_SPAN.from)) this.places.push(key);
+    }
     if (isEnd(status.state)) this.#end(spec, status.state, status);
     this.#count(spec.queue, status.state, 1);
+    return this;
+  }
+
+  /** A job that waits for others, as many as are given: what {@link enqueue} or {@link restore} does not know of it. */
+  waitFor({ id, sequence }: JobSpec, parents: readonly string[]): this {
+    for (const parent of parents) {
+      const key = childKey(parent, sequence);
+      this.#put(key, sealText(key, id));
+    }
+    return this.keepParentCount(sequence, parents.length);
+  }
+
+  /** For how many jobs it still waits. @param sequence The job's own. */
+  keepParentCount(sequence: number, count: number): this {
+    const key = parentCountKey(sequence);
+    this.#put(key, sealText(key, String(count)));
+    return this;
+  }
+
+  /** The children of a job are to be told that it has ended. @param sequence See {@link newsKey}. */
+  tellChildren(id: string, sequence: number): this {
+    const key = newsKey(id, sequence);
+    this.#put(key, sealText(key, id));
+    this.places.push(key);
     return this;
   }
 
@@ -130,6 +173,8 @@ export class Transaction {
     if (to.state === 'running' && from.state !== 'running') this.#claim(spec, to);
     else this.#putRecord(statusKey(spec.id), encodeStatus(to));
     if (from.state === to.state) return this;
+    if (from.state === 'waiting') this.forget(parentCountKey(spec.sequence));
+    if (spec.flow !== undefined && isEnd(from.state) !== isEnd(to.state)) this.#member(spec, to);
     if (isEnd(to.state)) this.#end(spec, to.state, to);
     this.#count(spec.queue, from.state, -1);
     this.#count(spec.queue, to.state, 1);
@@ -159,6 +204,8 @@ export class Transaction {
 
   /** A job that is not to be kept any longer; its roster is the caller's to change. */
   remove({ spec, status }: Job): this {
+    if (status.state === 'waiting') this.forget(parentCountKey(spec.sequence));
+    if (spec.flow !== undefined && !isEnd(status.state)) this.#leaveFlow(spec, spec.flow);
     this.#count(spec.queue, status.state, -1);
     return this.forget(specKey(spec.id)).forget(statusKey(spec.id));
   }
@@ -184,6 +231,20 @@ export class Transaction {
     for (const [claim, ids] of this.#claims) this.keepClaim(claim, ids);
     for (const { state, name, finishedAt, sequence, ids } of this.#ended)
       this.keepRoster(endedKey(state, name, finishedAt, sequence), ids);
+  }
+
+  /** A job of a flow as it is from here on. */
+  #member(spec: JobSpec, { state }: JobStatus): void {
+    // Safe: only of these.
+    const flow = spec.flow as string;
+    if (isEnd(state)) this.#leaveFlow(spec, flow);
+    else this.#put(memberKey(flow, spec.sequence), sealText(memberKey(flow, spec.sequence), spec.id));
+  }
+
+  /** It does not hold up the others any more. */
+  #leaveFlow({ id, sequence, isParent }: JobSpec, flow: string): void {
+    this.forget(memberKey(flow, sequence));
+    if (isParent) this.tellChildren(id, sequence);
   }
 
   #claim(spec: JobSpec, { claim }: JobStatus): void {

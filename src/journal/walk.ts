@@ -22,6 +22,7 @@ import {
   RUNNING_SPAN,
   SPEC_SPAN,
   statusKey,
+  WAITING_SPAN,
   type Span,
 } from './keys.js';
 import { unsealRoster } from './roster.js';
@@ -46,7 +47,7 @@ const READS = 32;
 
 /**
  * First the available jobs and those that run, queue by queue, in the order of claiming; then those for later, the
- * first due first; then all others, by their ids. A job that runs is walked as it would be after a crash.
+ * first due first; then all others, by their ids, and behind the jobs that they wait for those of flows. A job that runs is walked as it would be after a crash.
  * @param now Epoch milliseconds.
  */
 export async function* walk(view: StoreView, now: number): AsyncGenerator<Walked> {
@@ -57,6 +58,7 @@ export async function* walk(view: StoreView, now: number): AsyncGenerator<Walked
   }
   yield* placed(view, placesOf(view, DUE_SPAN), running, now);
   yield* others(view, running, now);
+  yield* placed(view, placesOf(view, WAITING_SPAN), running, now);
 }
 
 /** The places that the jobs which run had, by their ids. */

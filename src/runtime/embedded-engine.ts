@@ -6,6 +6,7 @@ import { checkQueueName } from '../checks.js';
 import type { Clock } from '../clock.js';
 import type { JobSnapshot } from '../job-handle.js';
 import { MillraceError } from '../errors.js';
+import type { AnyFlow } from '../flow.js';
 import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record.js';
 import { KEPT_FOR_EVER } from '../job/retention.js';
 import type { Journal } from '../journal/journal.js';
@@ -25,6 +26,7 @@ import { Drain } from './drain.js';
 import { enqueueStream, type StreamOptions } from './enqueue-stream.js';
 import { Executor, type NewClaim } from './executor.js';
 import { Holds } from './holds.js';
+import { Flows } from './flows.js';
 import { Handle, jobNotFound, type JobAccess } from './handle.js';
 import { IdleJobs } from './idle-jobs.js';
 import type { ImportLinks } from './import.js';
@@ -36,6 +38,7 @@ import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
 import type { ScheduleControl } from './schedule-control.js';
 import { Scheduling } from './scheduling.js';
+import { Releaser } from './releaser.js';
 import { snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
 import { strayQueues, strayTypes } from './strays.js';
@@ -68,6 +71,8 @@ export class EmbeddedEngine implements JobAccess {
   readonly #stager: Stager;
   readonly #scheduling: Scheduling;
   readonly #pruner: Pruner;
+  readonly #flows: Flows;
+  readonly #releaser: Releaser;
   readonly #compactor: Compactor;
   readonly #idle: IdleJobs;
   readonly #control: Control;
@@ -82,7 +87,10 @@ export class EmbeddedEngine implements JobAccess {
   constructor(parts: EngineParts) {
     this.#parts = parts;
     const { settings, journal, clock, announcer, random } = parts;
-    this.#drain = new Drain({ isActive: () => isActive(journal), onDrained: () => announcer.drained() });
+    this.#drain = new Drain({
+      isActive: () => isActive(journal) || this.#releaser.isBusy,
+      onDrained: () => announcer.drained(),
+    });
     const isHeld = (id: string): boolean => this.#holds.has(id);
     const onWarning = (error: MillraceError): void => this.#warn(error);
     this.#backlog = new Backlog({
@@ -148,8 +156,10 @@ export class EmbeddedEngine implements JobAccess {
     const arrivals = new Arrivals({ journal, clock, results, onAccepted, claimNew, handleOf });
     const newJobs = new NewJobs({ settings, journal, clock });
     this.#intake = new Intake({ journal, clock, settings, newJobs, arriving, arrivals, handleOf });
+    this.#flows = new Flows({ journal, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
     const onImported = (job: Job, place: string | undefined): void => {
       if (!hasEnded(job.status)) onAccepted(job, place);
+      if (job.status.state === 'waiting') this.#releaser.look();
     };
     this.imports = { journal, settings, arriving, onImported, onWarning };
     this.#idle = new IdleJobs({
@@ -161,6 +171,13 @@ export class EmbeddedEngine implements JobAccess {
       holds: this.#holds,
       onChanged: placed,
       assertWritable,
+    });
+    this.#releaser = new Releaser({
+      journal,
+      clock,
+      idle: this.#idle,
+      onPass: () => this.wake(),
+      onWarning,
     });
     this.#control = new Control({ clock, executor: this.executor, idle: this.#idle, assertWritable });
     this.#scheduling = new Scheduling({
@@ -238,6 +255,11 @@ export class EmbeddedEngine implements JobAccess {
       return this.#intake.enqueueMany(chunk, first);
     };
     return enqueueStream(items, enqueueMany, options);
+  }
+
+  enqueueFlow(flow: AnyFlow, id: string | undefined): Promise<Record<string, Handle>> {
+    this.#assertWritable();
+    return this.#flows.enqueue(flow, id);
   }
 
   /** @param endsBefore See {@link Handle}. */
@@ -344,6 +366,7 @@ export class EmbeddedEngine implements JobAccess {
     else {
       this.#pruner.notice(job);
       this.#scheduling.notice(job);
+      this.#releaser.notice(job);
     }
     this.wake();
   }
@@ -389,7 +412,7 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async #stopLoops(): Promise<void> {
-    const loops = [this.#scheduling, this.#stager, this.#pruner, this.#compactor];
+    const loops = [this.#scheduling, this.#releaser, this.#stager, this.#pruner, this.#compactor];
     await Promise.all(loops.map((loop) => loop.stop()));
   }
 
@@ -399,6 +422,7 @@ export class EmbeddedEngine implements JobAccess {
     void this.#backlog.load();
     this.#stager.start();
     this.#scheduling.start();
+    this.#releaser.start();
     this.#compactor.start();
     this.#pruner.start();
     this.wake();

@@ -91,7 +91,7 @@ export class IdleJobs {
 
   async #change(
     ids: readonly string[],
-    { decide, commit = (change) => this.#links.journal.commit(change) }: IdleChange,
+    { decide, commit }: IdleChange,
   ): Promise<Omit<IdleResult, 'running'>> {
     const { journal, backlog, announcer, onChanged } = this.#links;
     const change = new Transaction().readIn(journal.generation);
@@ -104,7 +104,8 @@ export class IdleJobs {
     const taken = steps.flatMap(({ before: { spec, status } }) => (status.state === 'available' ? spec : []));
     for (const spec of taken) backlog.take(spec);
     try {
-      if (change.keys.length > 0) await commit(change);
+      if (commit) await commit(change);
+      else if (change.keys.length > 0) await journal.commit(change);
     } catch (thrown) {
       if (journal.failure) for (const { before } of steps) this.#doubtful.set(before.spec.id, before);
       throw thrown;

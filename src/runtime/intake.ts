@@ -3,7 +3,7 @@ import { checkJobName } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import { encode } from '../job/codec.js';
-import type { JobSpec } from '../job/record.js';
+import type { Draft, JobSpec } from '../job/record.js';
 import type { JobRead } from '../journal/job-reads.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
@@ -58,25 +58,30 @@ export class Intake {
     const specs: JobSpec[] = [];
     const slices = new Slices(this.#links.clock);
     for (const [i, item] of items.entries()) {
-      specs.push(this.#specOf(item, first + i));
+      specs.push(this.specOf(item, `items[${first + i}]`));
       if (slices.isOver) await slices.next();
     }
     const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
     return named.size === 0 ? this.#links.arrivals.addAll(specs) : this.#commitAllOnce(specs, named);
   }
 
-  #specOf(item: EnqueueItem, i: number): JobSpec {
-    checkItem(item, i);
+  /**
+   * A new job.
+   * @param what What it is called in a refusal.
+   * @throws MillraceError
+   */
+  specOf(item: EnqueueItem, what: string): Draft<JobSpec> {
+    checkItem(item, what);
     const { name, payload, options } = item;
     try {
       return this.#spec(name, payload, options);
     } catch (thrown) {
       if (!(thrown instanceof MillraceError)) throw thrown;
-      throw new MillraceError(thrown.code, `items[${i}]: ${thrown.message}`, { cause: thrown });
+      throw new MillraceError(thrown.code, `${what}: ${thrown.message}`, { cause: thrown });
     }
   }
 
-  #spec(name: string, payload: unknown, options: EnqueueOptions | undefined): JobSpec {
+  #spec(name: string, payload: unknown, options: EnqueueOptions | undefined): Draft<JobSpec> {
     const { settings, clock, newJobs } = this.#links;
     const type = checkJobName(name, settings.types);
     const own = checkEnqueue(options, settings.queues, clock.now());

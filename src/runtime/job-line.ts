@@ -12,6 +12,7 @@ import {
   MAX_ERRORS,
   MAX_PRIORITY,
   MIN_PRIORITY,
+  ON_PARENT_FAILURE,
   type AttemptRecord,
   type Draft,
   type Durability,
@@ -22,7 +23,15 @@ import {
 } from '../job/record.js';
 
 /** The states that a line can have: a job that ran waits again. */
-const STATES = ['scheduled', 'available', 'retryable', 'completed', 'failed', 'cancelled'] as const;
+const STATES = [
+  'waiting',
+  'scheduled',
+  'available',
+  'retryable',
+  'completed',
+  'failed',
+  'cancelled',
+] as const;
 const DURABILITIES: readonly Durability[] = ['fsync', 'os'];
 /** A record has room for twice as many: what is imported can still be run. */
 const MAX_ATTEMPT = 2 ** 31;
@@ -32,7 +41,7 @@ type Fields = Record<string, unknown>;
 /** @returns a line's object; JSON leaves out what is `undefined`. */
 export function fieldsOf({ spec, status }: Job): Fields {
   const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
-  const { schedule, scheduledFor } = spec;
+  const { schedule, scheduledFor, flow, isParent, parents, onParentFailure } = spec;
   const { state, attempt, runAt, startedAt, finishedAt, result, errors } = status;
   return {
     id,
@@ -46,6 +55,10 @@ export function fieldsOf({ spec, status }: Job): Fields {
     timeoutMs,
     schedule,
     scheduledFor,
+    flow,
+    isParent,
+    parents,
+    onParentFailure,
     attempt,
     runAt,
     startedAt,
@@ -85,7 +98,7 @@ function isKeptByJson(value: unknown): boolean {
 export function jobOf(line: Fields, sequence: number): Job {
   const { id, name, queue, state, priority, enqueuedAt, durability, maxAttempts, timeoutMs, ...others } =
     line;
-  const { schedule, scheduledFor, ...rest } = others;
+  const { schedule, scheduledFor, flow, isParent, parents, onParentFailure, ...rest } = others;
   const spec: Draft<JobSpec> = {
     id: checkId(id),
     name: checkName(name, 'name'),
@@ -102,7 +115,31 @@ export function jobOf(line: Fields, sequence: number): Job {
   if ((schedule === undefined) !== (scheduledFor === undefined))
     throw invalidOption('scheduledFor', 'present where `schedule` is, and only there', scheduledFor);
   if (scheduledFor !== undefined) spec.scheduledFor = integer(scheduledFor, 'scheduledFor', 0);
-  return { spec, status: statusOf(rest, oneOf(state, 'state', STATES)) };
+  Object.assign(spec, flowOf({ flow, isParent, parents, onParentFailure }));
+  return { spec, status: statusOf(rest, stateOf(state, spec)) };
+}
+
+/** What a job of a flow has. */
+function flowOf({ flow, isParent, parents, onParentFailure }: Fields): Partial<JobSpec> {
+  const own: Draft<Partial<JobSpec>> = {};
+  if (flow !== undefined) own.flow = checkName(flow, 'flow');
+  const isOdd = flow === undefined && [isParent, parents, onParentFailure].some((one) => one !== undefined);
+  if (isOdd) throw invalidOption('flow', 'present where `isParent`, `parents` or `onParentFailure` is', flow);
+  if (isParent !== undefined) own.isParent = oneOf(isParent, 'isParent', [true]);
+  if (onParentFailure !== undefined)
+    own.onParentFailure = oneOf(onParentFailure, 'onParentFailure', ON_PARENT_FAILURE);
+  if (parents === undefined) return own;
+  const ids = Object.entries(record(parents, 'parents')).map(
+    ([key, id]) => [checkName(key, 'parents'), checkId(id)] as const,
+  );
+  own.parents = Object.fromEntries(ids);
+  return own;
+}
+
+function stateOf(value: unknown, { parents }: JobSpec): JobState {
+  const state = oneOf(value, 'state', STATES);
+  if (state !== 'waiting' || parents) return state;
+  throw invalidOption('parents', 'present in a job that is waiting', parents);
 }
 
 function statusOf(line: Fields, state: JobState): JobStatus {
@@ -199,7 +236,7 @@ export function integer(value: unknown, field: string, min: number, max = Number
   throw invalidOption(field, `an integer from ${min} to ${max}`, value);
 }
 
-function oneOf<Text extends string>(value: unknown, field: string, allowed: readonly Text[]): Text {
+function oneOf<Value>(value: unknown, field: string, allowed: readonly Value[]): Value {
   const found = allowed.find((one) => one === value);
   if (found !== undefined) return found;
   throw invalidOption(field, allowed.join(' or '), value);

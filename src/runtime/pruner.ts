@@ -34,6 +34,8 @@ const REST_MS = 1_000;
 const MAX_REST_MS = 60_000;
 /** While jobs are kept the clock is looked at this often, for it may be set forward. */
 const LOOK_EVERY_MS = 3_600_000;
+/** Jobs of flows that have yet to end are looked at this often. */
+const HELD_MS = 60_000;
 
 export class Pruner {
   readonly #links: PrunerLinks;
@@ -176,9 +178,10 @@ export class Pruner {
     const { journal } = this.#links;
     const { state, name, keptMs } = lane;
     let last: string | undefined;
+    let isHeld = false;
     for (let after: string | undefined; ;) {
       const { rosters, next } = await journal.ended(state, name, { after, until, limit: PAGE });
-      await this.#remover.remove(lane, until, rosters, () => this.#isStopped);
+      isHeld = (await this.#remover.remove(lane, until, rosters, () => this.#isStopped)) || isHeld;
       if (this.#isStopped) return;
       last = next ?? rosters.at(-1)?.key ?? last;
       if (next === undefined) break;
@@ -186,6 +189,11 @@ export class Pruner {
     }
     const first = await journal.firstEndedAfter(state, name, until);
     if (first) lane.dueAt = Math.min(lane.dueAt, first.finishedAt + keptMs);
+    if (isHeld) {
+      // Below the first that is later they have stayed.
+      lane.dueAt = Math.min(lane.dueAt, this.#links.clock.now() + HELD_MS);
+      return;
+    }
     const live = first?.key ?? last;
     if (live !== undefined) journal.raiseMark(endedLaneSpan(state, name).from, live);
   }

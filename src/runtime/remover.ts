@@ -24,8 +24,8 @@ interface Work {
   readonly key: string;
   /** Those that were not looked at yet. */
   ids: readonly string[];
-  /** Those that cannot be read. They stay. */
-  readonly damaged: string[];
+  /** Those that stay: they cannot be read, or their flow has jobs that have not ended. */
+  readonly left: string[];
 }
 
 /** How many jobs go in one write at most: few enough not to be felt on the event loop. */
@@ -47,18 +47,20 @@ export class Remover {
   /**
    * @param until Only those that ended up to then: a power cut may have brought back a roster.
    * @param isStopped Whether to end behind the batch that is under way.
+   * @returns whether jobs were left because of their flows.
    */
   async remove(
     lane: RemovalLane,
     until: number,
     rosters: readonly EndedRoster[],
     isStopped: () => boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    let isHeld = false;
     const queue: Work[] = [];
     for (const { key, ids } of rosters) {
       // Again, for the journal may have been opened anew.
       if (this.#damaged.has(key)) this.#links.journal.pin(key);
-      else queue.push({ key, ids, damaged: [] });
+      else queue.push({ key, ids, left: [] });
     }
     while (queue.length > 0 && !isStopped()) {
       const batch: [work: Work, ids: readonly string[]][] = [];
@@ -71,8 +73,9 @@ export class Remover {
         room -= ids.length;
         if (work.ids.length === 0) queue.shift();
       }
-      await this.#removeBatch(lane, until, batch);
+      isHeld = (await this.#removeBatch(lane, until, batch)) || isHeld;
     }
+    return isHeld;
   }
 
   /** Not synced: a removal that a power cut takes back is made again. */
@@ -80,35 +83,48 @@ export class Remover {
     lane: RemovalLane,
     until: number,
     batch: readonly (readonly [work: Work, ids: readonly string[]])[],
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { journal, onRemoved } = this.#links;
     const { generation } = journal;
     const reads = await journal.jobs(batch.flatMap(([, ids]) => ids));
     lane.batch = fittingBatch(reads);
+    const open = await this.#openFlows(reads);
     const change = new Transaction().readIn(generation);
     const removed: Job[] = [];
     let i = 0;
     for (const [work, ids] of batch) {
-      const damagedBefore = work.damaged.length;
+      const leftBefore = work.left.length;
       for (const id of ids) {
         const read = reads[i++];
         if (read instanceof MillraceError) this.#report(work, id, read);
         // Any other was removed before, and there may be a new one of its id.
-        else if (read && isToGo(read, lane, until)) {
+        else if (!read || !isToGo(read, lane, until)) continue;
+        else if (open.has(read.spec.flow ?? '')) work.left.push(id);
+        else {
           change.remove(read);
           removed.push(read);
         }
       }
-      const left = [...work.damaged, ...work.ids];
+      const left = [...work.left, ...work.ids];
       if (left.length === 0) change.forget(work.key);
-      else if (work.damaged.length - damagedBefore < ids.length) change.keepRoster(work.key, left);
+      else if (work.left.length - leftBefore < ids.length) change.keepRoster(work.key, left);
     }
     if (change.keys.length > 0) await journal.commit(change);
     for (const job of removed) onRemoved(job.spec.id, bytesOf(job));
+    return open.size > 0;
+  }
+
+  /** Whose jobs others may still ask for their results. */
+  async #openFlows(reads: readonly JobRead[]): Promise<ReadonlySet<string>> {
+    const flows = new Set<string>();
+    for (const read of reads)
+      if (read && !(read instanceof MillraceError) && read.spec.flow !== undefined) flows.add(read.spec.flow);
+    for (const flow of flows) if (!(await this.#links.journal.isFlowOpen(flow))) flows.delete(flow);
+    return flows;
   }
 
   #report(work: Work, id: string, error: MillraceError): void {
-    work.damaged.push(id);
+    work.left.push(id);
     this.#damaged.add(work.key);
     this.#links.journal.pin(work.key);
     this.#links.onWarning(error);

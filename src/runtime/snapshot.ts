@@ -22,6 +22,7 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     enqueuedAt: spec.enqueuedAt,
     ...(spec.schedule !== undefined && { schedule: spec.schedule }),
     ...(spec.scheduledFor !== undefined && { scheduledFor: spec.scheduledFor }),
+    ...(spec.parents && { parents: { ...spec.parents } }),
     ...(runAt !== undefined && { runAt }),
     ...(startedAt !== undefined && { startedAt }),
     ...(finishedAt !== undefined && { finishedAt }),

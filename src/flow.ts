@@ -1,0 +1,120 @@
+/** Flows: jobs that wait for others. What an app writes, and how it is checked. */
+import { checkKnown, isName, NAME_RULE, namesOf, oneOf } from './checks.js';
+import type { JobCatalogue, JobResult } from './define.js';
+import type { EnqueueItem } from './engine.js';
+import type { EnqueueOptions } from './job-options.js';
+import { invalidOption, show } from './errors.js';
+import type { JobHandle } from './job-handle.js';
+import { ON_PARENT_FAILURE, type OnParentFailure } from './job/record.js';
+
+/** What a job of a flow has beside name, payload and options. */
+export interface FlowLinks<Key extends string = string> {
+  /** The keys of the jobs that it waits for: it is `waiting` until all of them have ended. Default: none. */
+  readonly parents?: readonly Key[];
+  /**
+   * What becomes of it when one of its parents fails, is cancelled or is removed before it has ended. `'fail'` (default):
+   * it fails at once, with `MILLRACE_PARENT_FAILED`. `'cancel'`: it is cancelled. `'ignore'`: that parent counts as done,
+   * and has no result.
+   */
+  readonly onParentFailure?: OnParentFailure;
+}
+
+/** One job of a flow. */
+export type FlowJob<Jobs extends JobCatalogue, Queue extends string, Key extends string> = EnqueueItem<
+  Jobs,
+  Queue
+> &
+  FlowLinks<Key>;
+
+/** The jobs of a flow, each under a key that the others name it by. */
+export type Flow<Jobs extends JobCatalogue, Queue extends string, Keys extends string> = {
+  readonly [Key in Keys]: FlowJob<Jobs, Queue, Keys>;
+};
+
+/** The handles of a flow's jobs, by their keys. */
+export type FlowHandles<
+  Jobs extends JobCatalogue,
+  Items extends { readonly [Key in keyof Items]: { readonly name: string } },
+> = {
+  -readonly [Key in keyof Items]: JobHandle<Items[Key]['name'], JobResult<Jobs[Items[Key]['name']]>>;
+};
+
+/** How many jobs one flow has at most: they are one write. */
+const MAX_JOBS = 20_000;
+
+const FIELDS = namesOf<FlowLinks & { name: string; payload: unknown; options: object }>({
+  name: true,
+  payload: true,
+  options: true,
+  parents: true,
+  onParentFailure: true,
+});
+
+/** A flow as it comes, unchecked. */
+export type AnyFlow = Readonly<
+  Record<string, FlowLinks & { name: string; payload?: unknown; options?: EnqueueOptions }>
+>;
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkFlow(flow: AnyFlow): void {
+  if (typeof flow !== 'object' || flow === null || Array.isArray(flow))
+    throw invalidOption('flow', 'an object with a job for each key', flow);
+  const keys = Object.keys(flow);
+  if (keys.length === 0 || keys.length > MAX_JOBS)
+    throw invalidOption('flow', `an object with 1 to ${MAX_JOBS} jobs`, `${keys.length} jobs`);
+  for (const [key, job] of Object.entries(flow)) {
+    if (!isName(key)) throw invalidOption('flow', `${NAME_RULE} for each key`, key);
+    checkKnown(job, FIELDS, `flow.${key}`);
+    checkParents(flow, key, job.parents ?? []);
+    oneOf(job.onParentFailure ?? 'fail', `flow.${key}.onParentFailure`, ON_PARENT_FAILURE);
+  }
+  checkAcyclic(flow);
+}
+
+function checkParents(flow: AnyFlow, key: string, parents: readonly string[]): void {
+  const option = `flow.${key}.parents`;
+  if (!Array.isArray(parents)) throw invalidOption(option, 'an array of keys', parents);
+  const seen = new Set<string>();
+  for (const parent of parents) {
+    if (typeof parent !== 'string' || !Object.hasOwn(flow, parent))
+      throw invalidOption(option, 'keys of the same flow', parent);
+    if (seen.has(parent)) throw invalidOption(option, 'each key once', parent);
+    seen.add(parent);
+  }
+}
+
+/** Takes away job by job that waits for none that is left: what cannot be taken waits for itself in the end. */
+function checkAcyclic(flow: AnyFlow): void {
+  const waitsFor = new Map(Object.entries(flow).map(([key, { parents = [] }]) => [key, parents.length]));
+  const children = new Map<string, string[]>();
+  for (const [key, { parents = [] }] of Object.entries(flow))
+    for (const parent of parents) children.set(parent, [...(children.get(parent) ?? []), key]);
+  const free = [...waitsFor].flatMap(([key, count]) => (count === 0 ? key : []));
+  for (let key = free.pop(); key !== undefined; key = free.pop()) {
+    waitsFor.delete(key);
+    for (const child of children.get(key) ?? []) {
+      const left = (waitsFor.get(child) ?? 0) - 1;
+      waitsFor.set(child, left);
+      if (left === 0) free.push(child);
+    }
+  }
+  const [first] = waitsFor.keys();
+  if (first === undefined) return;
+  throw invalidOption(
+    'flow',
+    'jobs that do not wait for each other in a circle',
+    circle(flow, waitsFor, first),
+  );
+}
+
+/** The circle that one comes to from a job, going from parent to parent among those that are in one or behind one. */
+function circle(flow: AnyFlow, left: ReadonlyMap<string, number>, first: string): string {
+  const path: string[] = [];
+  for (let key = first; ;) {
+    const at = path.indexOf(key);
+    path.push(key);
+    if (at >= 0) return path.slice(at).map(show).join(' waits for ');
+    // Safe: whatever is left waits for something that is left.
+    key = (flow[key]?.parents ?? []).find((parent) => left.has(parent)) as string;
+  }
+}

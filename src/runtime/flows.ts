@@ -1,0 +1,118 @@
+/** Enqueues flows: all their jobs, and which of them wait for which, in one write. */
+import { checkId } from '../checks.js';
+import { MillraceError, show } from '../errors.js';
+import type { Draft, Job, JobSpec } from '../job/record.js';
+import type { Journal } from '../journal/journal.js';
+import { Transaction } from '../journal/transaction.js';
+import type { AnyFlow } from '../flow.js';
+import type { Arrivals } from './arrivals.js';
+import type { ArrivingIds } from './arriving-ids.js';
+import type { Handle } from './handle.js';
+import type { Intake } from './intake.js';
+import type { NewJobs } from './new-jobs.js';
+import { Slices } from './slices.js';
+
+export interface FlowsLinks {
+  readonly journal: Journal;
+  readonly arrivals: Arrivals;
+  readonly arriving: ArrivingIds;
+  readonly intake: Intake;
+  readonly newJobs: NewJobs;
+  readonly handleOf: (name: string, id: string) => Handle;
+}
+
+export class Flows {
+  readonly #links: FlowsLinks;
+
+  constructor(links: FlowsLinks) {
+    this.#links = links;
+  }
+
+  /**
+   * Resolves once all jobs are committed.
+   * @param flowId Makes it idempotent.
+   * @returns their handles, by the flow's keys.
+   * @throws MillraceError where one of them is refused; then there is none.
+   */
+  async enqueue(flow: AnyFlow, flowId: string | undefined): Promise<Record<string, Handle>> {
+    const { arriving, handleOf } = this.#links;
+    const specs = await this.#specsOf(flow, flowId);
+    const named = new Map<string, JobSpec>();
+    for (const [key, spec] of specs) {
+      if (flowId === undefined && flow[key]?.options?.id === undefined) continue;
+      if (named.has(spec.id))
+        throw conflict(
+          `Expected each job of the flow to have an id of its own, and two have ${show(spec.id)}`,
+        );
+      named.set(spec.id, spec);
+    }
+    const commit = (): Promise<void> => this.#commit(specs, named);
+    await (named.size > 0 ? arriving.alone([...named.keys()], commit) : commit());
+    return Object.fromEntries(Array.from(specs, ([key, { name, id }]) => [key, handleOf(name, id)]));
+  }
+
+  async #specsOf(flow: AnyFlow, flowId: string | undefined): Promise<Map<string, Draft<JobSpec>>> {
+    const { intake, newJobs } = this.#links;
+    // An id that a caller chose may hold any character, and this one is a part of a key.
+    const own = newJobs.newId();
+    const slices = new Slices();
+    const specs = new Map<string, Draft<JobSpec>>();
+    for (const [key, { name, payload, options }] of Object.entries(flow)) {
+      const id = options?.id ?? (flowId === undefined ? undefined : checkId(`${flowId}/${key}`));
+      const spec = intake.specOf(
+        { name, payload, options: { ...options, ...(id !== undefined && { id }) } },
+        `flow.${key}`,
+      );
+      spec.flow = own;
+      specs.set(key, spec);
+      if (slices.isOver) await slices.next();
+    }
+    for (const [key, { parents = [], onParentFailure }] of Object.entries(flow)) {
+      // Safe: there is one for each key.
+      const spec = specs.get(key) as Draft<JobSpec>;
+      if (parents.length === 0) continue;
+      spec.parents = Object.fromEntries(parents.map((parent) => [parent, specs.get(parent)?.id ?? '']));
+      if (onParentFailure !== undefined) spec.onParentFailure = onParentFailure;
+      // Safe: a flow whose parents are not its own jobs was refused.
+      for (const parent of parents) (specs.get(parent) as Draft<JobSpec>).isParent = true;
+      if (slices.isOver) await slices.next();
+    }
+    return specs;
+  }
+
+  /** @param named Those whose ids their caller chose, by them. */
+  async #commit(specs: ReadonlyMap<string, JobSpec>, named: ReadonlyMap<string, JobSpec>): Promise<void> {
+    const { journal, arrivals } = this.#links;
+    const transaction = new Transaction().readIn(journal.generation);
+    if (await this.#isThere(specs.size, named)) return;
+    const slices = new Slices();
+    for (const spec of specs.values()) {
+      if (spec.parents) transaction.waitFor(spec, Object.values(spec.parents));
+      if (slices.isOver) await slices.next();
+    }
+    await arrivals.addAll([...specs.values()], { transaction, named: new Set(named.values()) });
+  }
+
+  /**
+   * Whether the same flow was enqueued before: all its jobs have ids, and jobs of a flow are there with them.
+   * @throws MillraceError where only some are, for a job that is there already cannot become part of another flow.
+   */
+  async #isThere(size: number, named: ReadonlyMap<string, JobSpec>): Promise<boolean> {
+    const reads = await this.#links.journal.jobs([...named.keys()]);
+    const taken = reads.filter((read) => read !== undefined);
+    const [first] = taken;
+    if (!first) return false;
+    if (first instanceof MillraceError) throw first;
+    if (taken.length === size && taken.every((read) => isSameJob(read, named))) return true;
+    throw conflict(
+      `Expected the ids of the flow's jobs to be new, or those of the same flow, and there is a job ${show(first.spec.id)} already`,
+    );
+  }
+}
+
+const isSameJob = (read: Job | MillraceError, named: ReadonlyMap<string, JobSpec>): boolean =>
+  !(read instanceof MillraceError) &&
+  read.spec.flow !== undefined &&
+  read.spec.name === named.get(read.spec.id)?.name;
+
+const conflict = (message: string): MillraceError => new MillraceError('MILLRACE_ID_CONFLICT', message);

@@ -1,0 +1,182 @@
+/**
+ * Tells the jobs of flows that a job has ended for which they wait. The journal says which jobs have ended and have not
+ * told their children yet, so a restart goes on where the process before it was; and that a child is told, and waits for
+ * one job less, is one commit: none is told twice.
+ */
+import type { Clock, Timer } from '../clock.js';
+import { asError, MillraceError } from '../errors.js';
+import { encodeError } from '../job/error-data.js';
+import { hasEnded, type Job, type JobStatus } from '../job/record.js';
+import { cancelled, gaveUp, unblocked } from '../job/transitions.js';
+import type { IndexEntry, JobRead, Journal } from '../journal/journal.js';
+import { NEWS_SPAN, newsKey } from '../journal/keys.js';
+import type { Transaction } from '../journal/transaction.js';
+import { parentFailure } from './parent-failure.js';
+import type { IdleJobs } from './idle-jobs.js';
+
+export interface ReleaserLinks {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly idle: IdleJobs;
+  /** Nothing is left to tell. */
+  readonly onPass: () => void;
+  readonly onWarning: (error: MillraceError) => void;
+}
+
+/** A job that has ended, and jobs that wait for it. */
+interface News {
+  readonly entry: IndexEntry;
+  /** Why it does not count as done; absent where it is completed. */
+  readonly failure: MillraceError | undefined;
+  readonly children: readonly IndexEntry[];
+  /** Whether these are the last that are to be told. */
+  readonly isLast: boolean;
+}
+
+/** How many jobs are told in one commit. */
+const BATCH = 500;
+/** Before what could not be read is tried again. */
+const RETRY_MS = 1_000;
+
+export class Releaser {
+  readonly #links: ReleaserLinks;
+  #pass: Promise<void> | undefined;
+  #hasMore = false;
+  #retry: Timer | undefined;
+  #isStopped = true;
+
+  constructor(links: ReleaserLinks) {
+    this.#links = links;
+  }
+
+  /** Whether there may be jobs that have yet to be told. */
+  get isBusy(): boolean {
+    return this.#pass !== undefined || this.#hasMore;
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.look();
+  }
+
+  /** Waits for a commit that is under way. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#retry?.cancel();
+    await this.#pass;
+  }
+
+  /** A job is now this, and that is committed. */
+  notice({ spec, status }: Job): void {
+    if (spec.isParent && hasEnded(status)) this.look();
+  }
+
+  /** There may be something to tell. */
+  look(): void {
+    this.#hasMore = true;
+    this.#begin();
+  }
+
+  #begin(): void {
+    if (this.#isStopped || this.#pass) return;
+    this.#pass = this.#run().finally(() => {
+      this.#pass = undefined;
+      this.#links.onPass();
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { journal, clock, onWarning } = this.#links;
+    try {
+      while (this.#hasMore && !this.#isStopped) {
+        this.#hasMore = false;
+        await this.#tellAll();
+      }
+    } catch (thrown) {
+      this.#hasMore = true;
+      // A journal that has stopped writing has said so itself.
+      if (journal.failure || this.#isStopped) return;
+      const cause = asError(thrown);
+      const message = `Jobs of flows that wait could not be told of the end of others, and that is tried again: ${cause.message}`;
+      onWarning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
+      this.#retry = clock.setTimer(() => this.#begin(), RETRY_MS);
+    }
+  }
+
+  async #tellAll(): Promise<void> {
+    const { journal } = this.#links;
+    for (;;) {
+      // Whatever ends from here on lies behind it, or lowers the mark by itself.
+      const behind = newsKey('', journal.nextSequence());
+      const { entries } = await journal.news(undefined, BATCH);
+      if (entries.length === 0) {
+        journal.raiseMark(NEWS_SPAN.from, behind);
+        return;
+      }
+      if (this.#isStopped) return;
+      await this.#tell(await this.#gather(entries));
+    }
+  }
+
+  /** As many of them as one commit takes, and of the last one perhaps not all children. */
+  async #gather(entries: readonly IndexEntry[]): Promise<News[]> {
+    const { journal } = this.#links;
+    const reads = await journal.jobs(entries.map(({ text: id }) => id));
+    const news: News[] = [];
+    let room = BATCH;
+    for (const [i, entry] of entries.entries()) {
+      const read = reads[i];
+      // It was made to run again: when it ends, it is news again.
+      const isOld = read !== undefined && !(read instanceof MillraceError) && !hasEnded(read.status);
+      if (isOld) news.push({ entry, failure: undefined, children: [], isLast: true });
+      else {
+        const { entries: children, next } = await journal.children(entry.text, room);
+        news.push({ entry, failure: failureOf(entry.text, read), children, isLast: next === undefined });
+        room -= children.length;
+      }
+      if (room === 0) break;
+    }
+    return news;
+  }
+
+  async #tell(news: readonly News[]): Promise<void> {
+    const { journal, clock, idle } = this.#links;
+    const now = clock.now();
+    const parentsOf = new Map<string, News[]>();
+    for (const one of news)
+      for (const { text: id } of one.children) parentsOf.set(id, [...(parentsOf.get(id) ?? []), one]);
+    const ids = [...parentsOf.keys()];
+    const jobs = (await journal.jobs(ids)).flatMap((read) => (isWaiting(read) ? read.spec.sequence : []));
+    const counts = await journal.parentCounts(jobs);
+    const left = new Map<number, number>();
+    const decide = ({ spec, status }: Job): JobStatus | undefined => {
+      const count = counts.get(spec.sequence);
+      if (status.state !== 'waiting' || count === undefined) return undefined;
+      const parents = parentsOf.get(spec.id) ?? [];
+      const failure = parents.find((parent) => parent.failure)?.failure;
+      const policy = spec.onParentFailure ?? 'fail';
+      if (failure && policy === 'fail') return gaveUp(status, encodeError(failure), now);
+      if (failure && policy === 'cancel') return cancelled(status, now);
+      if (count <= parents.length) return unblocked(status, spec, now);
+      left.set(spec.sequence, count - parents.length);
+      return undefined;
+    };
+    const commit = (change: Transaction): Promise<void> => {
+      for (const { entry, children, isLast } of news) {
+        for (const { key } of children) change.forget(key);
+        if (isLast) change.forget(entry.key);
+      }
+      for (const [sequence, count] of left) change.keepParentCount(sequence, count);
+      return journal.commit(change);
+    };
+    await idle.change(ids, { decide, commit });
+  }
+}
+
+const isWaiting = (read: JobRead): read is Job =>
+  read !== undefined && !(read instanceof MillraceError) && read.status.state === 'waiting';
+
+function failureOf(id: string, read: JobRead): MillraceError | undefined {
+  if (read instanceof MillraceError || read === undefined) return parentFailure(id, undefined, read);
+  return read.status.state === 'completed' ? undefined : parentFailure(id, read);
+}
