@@ -93,9 +93,7 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * @throws MillraceError what `enqueue()` throws, for the first job that is refused; `MILLRACE_OPTION_INVALID` also where
    *   jobs wait for each other in a circle, `MILLRACE_ID_CONFLICT` where only some of the ids are taken.
    */
-  enqueueFlow<
-    const Items extends { readonly [Key in keyof Items]: FlowJob<Jobs, Queue, keyof Items & string> },
-  >(
+  enqueueFlow<const Items extends Readonly<Record<string, FlowJob<Jobs, Queue>>>>(
     flow: Items,
     options?: { id?: string },
   ): Promise<FlowHandles<Jobs, Items>>;

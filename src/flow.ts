@@ -3,14 +3,14 @@ import { checkKnown, isName, NAME_RULE, namesOf, oneOf } from './checks.js';
 import type { JobCatalogue, JobResult } from './define.js';
 import type { EnqueueItem } from './engine.js';
 import type { EnqueueOptions } from './job-options.js';
-import { invalidOption, show } from './errors.js';
+import { invalidOption, MillraceError, show } from './errors.js';
 import type { JobHandle } from './job-handle.js';
 import { ON_PARENT_FAILURE, type OnParentFailure } from './job/record.js';
 
 /** What a job of a flow has beside name, payload and options. */
-export interface FlowLinks<Key extends string = string> {
+export interface FlowLinks {
   /** The keys of the jobs that it waits for: it is `waiting` until all of them have ended. Default: none. */
-  readonly parents?: readonly Key[];
+  readonly parents?: readonly string[];
   /**
    * What becomes of it when one of its parents fails, is cancelled or is removed before it has ended. `'fail'` (default):
    * it fails at once, with `MILLRACE_PARENT_FAILED`. `'cancel'`: it is cancelled. `'ignore'`: that parent counts as done,
@@ -20,16 +20,7 @@ export interface FlowLinks<Key extends string = string> {
 }
 
 /** One job of a flow. */
-export type FlowJob<Jobs extends JobCatalogue, Queue extends string, Key extends string> = EnqueueItem<
-  Jobs,
-  Queue
-> &
-  FlowLinks<Key>;
-
-/** The jobs of a flow, each under a key that the others name it by. */
-export type Flow<Jobs extends JobCatalogue, Queue extends string, Keys extends string> = {
-  readonly [Key in Keys]: FlowJob<Jobs, Queue, Keys>;
-};
+export type FlowJob<Jobs extends JobCatalogue, Queue extends string> = EnqueueItem<Jobs, Queue> & FlowLinks;
 
 /** The handles of a flow's jobs, by their keys. */
 export type FlowHandles<
@@ -100,10 +91,10 @@ function checkAcyclic(flow: AnyFlow): void {
   }
   const [first] = waitsFor.keys();
   if (first === undefined) return;
-  throw invalidOption(
-    'flow',
-    'jobs that do not wait for each other in a circle',
-    circle(flow, waitsFor, first),
+  const found = circle(flow, waitsFor, first);
+  throw new MillraceError(
+    'MILLRACE_OPTION_INVALID',
+    `Expected \`flow\` to have no jobs that wait for each other in a circle, and ${found}`,
   );
 }
 

@@ -120,9 +120,10 @@ export class Millrace<
     return { enqueued: await this.#engine.enqueueStream(checkIterable(items), { signal }) };
   }
 
-  async enqueueFlow<
-    const Items extends { readonly [Key in keyof Items]: FlowJob<Jobs, Queue, keyof Items & string> },
-  >(flow: Items, { id }: { id?: string } = {}): Promise<FlowHandles<Jobs, Items>> {
+  async enqueueFlow<const Items extends Readonly<Record<string, FlowJob<Jobs, Queue>>>>(
+    flow: Items,
+    { id }: { id?: string } = {},
+  ): Promise<FlowHandles<Jobs, Items>> {
     // What it says of itself is checked here; what its type says it is may be otherwise in JavaScript.
     const given: AnyFlow = flow;
     checkFlow(given);

@@ -3,7 +3,7 @@
  * jobs: what is more than fits into memory is kept in a LevelDB of its own.
  */
 import { byBytes } from './byte-order.js';
-import { claimOf, endedOf } from './keys.js';
+import { claimOf, endedOf, isPlace } from './keys.js';
 import { openLevelStore } from './level-store.js';
 import type { Store } from './store.js';
 import type { Evidence } from './verdict.js';
@@ -90,7 +90,7 @@ export class EvidenceStore {
 function evidenceOf(id: string, keys: readonly string[]): JobEvidence {
   return {
     id,
-    places: keys.filter((key) => key.startsWith('r!') || key.startsWith('t!')),
+    places: keys.filter(isPlace),
     claims: keys.filter((key) => key.startsWith('a!')).map(claimOf),
     ends: keys.filter((key) => key.startsWith('f!')).map(endedOf),
   };

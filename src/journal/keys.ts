@@ -143,6 +143,9 @@ export function rankOf(key: string): { priority: number; sequence: number } {
   return { priority: MAX_PRIORITY - rank, sequence: numberAt(key, at + PRIORITY_WIDTH) };
 }
 
+/** Whether it is the place of a job: {@link placeOf}. */
+export const isPlace = (key: string): boolean => /^[rtw]!/.test(key);
+
 /** The key of its own of a job that waits: for a thread, for a time, or for others. */
 export function placeOf({ spec, status }: Job): string | undefined {
   switch (status.state) {

@@ -12,7 +12,7 @@ import type { EvidenceStore, JobEvidence } from './evidence.js';
 import { assertFormat } from './format.js';
 import { isSealed, unseal, unsealBytes, unsealText } from './integrity.js';
 import type { JournalFiles, RawRecord } from './journal-files.js';
-import { ALL_KEYS, claimOf, COUNTERS_SPAN, metaKey, SPECS_SPAN, STATUSES_SPAN } from './keys.js';
+import { ALL_KEYS, claimOf, COUNTERS_SPAN, isPlace, metaKey, SPECS_SPAN, STATUSES_SPAN } from './keys.js';
 import { unsealRoster } from './roster.js';
 import { judge, type Part, type Verdict } from './verdict.js';
 
@@ -228,8 +228,6 @@ class Walk implements Survey {
     }
   }
 }
-
-const isPlace = (key: string): boolean => /^[rtw]!/.test(key);
 
 /** The first of them in the order of their bytes. */
 function first(ids: readonly (string | undefined)[]): string | undefined {

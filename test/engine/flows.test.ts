@@ -1,0 +1,279 @@
+/** Flows on a real journal, in real threads. */
+import { Level } from 'level';
+import { expect, test } from 'vitest';
+import { defineJobs, inlineJob, Millrace, UnrecoverableError } from '../../src/index.js';
+import { bench } from '../fixtures/engine.js';
+import { Recorder } from '../fixtures/recorder.js';
+import { scriptedThread } from '../fixtures/scripted-jobs.js';
+
+const order = new Recorder<string>();
+const jobs = defineJobs({
+  note: inlineJob((label: string) => {
+    order.push(label);
+    return label.length;
+  }),
+  fail: inlineJob((label: string) => {
+    order.push(label);
+    throw new UnrecoverableError(`${label} cannot be done`);
+  }),
+  tick: inlineJob(() => 'tock'),
+  thread: scriptedThread({ maxAttempts: 2, backoff: { type: 'exponential', delay: 1 } }),
+});
+
+async function open(more: object = {}) {
+  order.all.length = 0;
+  const { options, closing, directory } = await bench();
+  const all = { ...options, jobs, ...more };
+  return { options: all, closing, directory, mill: closing(await Millrace.open(all)) };
+}
+
+test('a chain, a fan-out and a fan-in run in the order of their parents, with typed handles', async () => {
+  const { mill } = await open();
+  const flow = await mill.enqueueFlow({
+    last: { name: 'note', payload: 'last', parents: ['b', 'c'] },
+    a: { name: 'note', payload: 'a' },
+    b: { name: 'thread', payload: { do: 'return', value: 1 }, parents: ['a'] },
+    c: { name: 'note', payload: 'c', parents: ['a'] },
+  });
+  expect(await flow.last.snapshot()).toMatchObject({
+    state: 'waiting',
+    parents: { b: flow.b.id, c: flow.c.id },
+  });
+  const length: number = await flow.last.result();
+  expect(length).toBe(4);
+  expect(order.all).toEqual(['a', 'c', 'last']);
+  expect(await mill.counts()).toMatchObject({ completed: 4, waiting: 0 });
+});
+
+test.each([
+  ['fail', 'failed'],
+  ['cancel', 'cancelled'],
+  ['ignore', 'completed'],
+] as const)('onParentFailure %s: the child is %s', async (onParentFailure, state) => {
+  const { mill } = await open();
+  const { child, grandchild } = await mill.enqueueFlow({
+    parent: { name: 'fail', payload: 'parent' },
+    child: { name: 'note', payload: 'child', parents: ['parent'], onParentFailure },
+    grandchild: { name: 'note', payload: 'grandchild', parents: ['child'], onParentFailure: 'ignore' },
+  });
+  expect(await grandchild.result()).toBe(10);
+  expect(await child.snapshot()).toMatchObject({ state, attempt: state === 'completed' ? 1 : 0 });
+  if (state === 'failed')
+    await expect(child.result()).rejects.toMatchObject({
+      code: 'MILLRACE_JOB_FAILED',
+      cause: {
+        code: 'MILLRACE_PARENT_FAILED',
+        message: expect.stringContaining('parent cannot be done'),
+        cause: { code: 'MILLRACE_UNRECOVERABLE' },
+      },
+    });
+});
+
+test('a parent that is tried again keeps its child waiting until it is done', async () => {
+  const { mill } = await open();
+  const scripts = [{ do: 'throw' }, { do: 'return' }] as const;
+  const { child } = await mill.enqueueFlow({
+    parent: { name: 'thread', payload: { do: 'inTurn', scripts } },
+    child: { name: 'note', payload: 'child', parents: ['parent'] },
+  });
+  expect(await child.result()).toBe(5);
+});
+
+test('a child that waits can be cancelled, and its own children hear of that', async () => {
+  const { mill } = await open();
+  const { child, grandchild, parent } = await mill.enqueueFlow({
+    parent: { name: 'note', payload: 'parent', options: { delay: '1h' } },
+    child: { name: 'note', payload: 'child', parents: ['parent'] },
+    grandchild: { name: 'note', payload: 'grandchild', parents: ['child'] },
+  });
+  expect(await child.cancel()).toBe('cancelled');
+  await expect(grandchild.result()).rejects.toMatchObject({ cause: { code: 'MILLRACE_PARENT_FAILED' } });
+  expect(await parent.snapshot()).toMatchObject({ state: 'scheduled' });
+  expect(await mill.counts()).toMatchObject({ waiting: 0, cancelled: 1, failed: 1, scheduled: 1 });
+});
+
+test('a child with a time of its own waits for that, too', async () => {
+  const { mill } = await open();
+  const { child } = await mill.enqueueFlow({
+    parent: { name: 'note', payload: 'parent' },
+    child: { name: 'note', payload: 'child', parents: ['parent'], options: { delay: '1h' } },
+  });
+  await mill.drain();
+  expect(await child.snapshot()).toMatchObject({ state: 'scheduled', runAt: expect.any(Number) });
+});
+
+test('drain() waits for all of a flow', async () => {
+  const { mill } = await open();
+  const chain = Object.fromEntries(
+    Array.from({ length: 30 }, (_, i) => [
+      `j${i}`,
+      { name: 'note' as const, payload: `j${i}`, parents: i > 0 ? [`j${i - 1}`] : [] },
+    ]),
+  );
+  await mill.enqueueFlow(chain);
+  await mill.drain();
+  expect(await mill.counts()).toMatchObject({ completed: 30 });
+  expect(order.all).toEqual(Object.keys(chain));
+});
+
+test('ten thousand children of one parent, and one child of them all', async () => {
+  const { mill } = await open();
+  const leaves = Array.from({ length: 10_000 }, (_, i) => `leaf-${i}`);
+  const flow = {
+    ...Object.fromEntries(leaves.map((key) => [key, { name: 'tick' as const, parents: ['root'] }])),
+    root: { name: 'note' as const, payload: 'root' },
+    end: { name: 'note' as const, payload: 'end', parents: leaves },
+  };
+  const { end } = await mill.enqueueFlow(flow);
+  expect(await mill.counts()).toMatchObject({ waiting: 10_001 });
+  await end.result();
+  expect(order.all).toEqual(['root', 'end']);
+  expect(await mill.counts()).toMatchObject({ completed: 10_002, waiting: 0 });
+}, 60_000);
+
+test('with an id a flow can be asked for again, and is there once', async () => {
+  const { mill, options, closing } = await open();
+  const flow = {
+    a: { name: 'note', payload: 'a' },
+    b: { name: 'note', payload: 'b', parents: ['a'], options: { id: 'own' } },
+  } as const;
+  const [first, second] = await Promise.all([
+    mill.enqueueFlow(flow, { id: 'order 7' }),
+    mill.enqueueFlow(flow, { id: 'order 7' }),
+  ]);
+  expect([first.a.id, first.b.id]).toEqual(['order 7/a', 'own']);
+  expect([second.a.id, second.b.id]).toEqual(['order 7/a', 'own']);
+  await first.b.result();
+  await mill.close();
+  const again = closing(await Millrace.open(options));
+  await (await again.enqueueFlow(flow, { id: 'order 7' })).b.result();
+  expect(order.all).toEqual(['a', 'b']);
+  await expect(again.enqueueFlow({ a: flow.a, c: flow.a }, { id: 'order 7' })).rejects.toMatchObject({
+    code: 'MILLRACE_ID_CONFLICT',
+    message: expect.stringContaining('"order 7/a"'),
+  });
+  expect(await again.counts()).toMatchObject({ completed: 2, available: 0 });
+});
+
+test('what ended is kept until all of its flow has ended, whatever its retention', async () => {
+  const short = { note: inlineJob(() => 1, { retention: { completed: 0 } }), late: inlineJob(() => 2) };
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: short }));
+  const removed = async (id: string): Promise<boolean> => (await mill.job(id)) === undefined;
+  const alone = await mill.enqueue('note', undefined);
+  const { a } = await mill.enqueueFlow({
+    a: { name: 'note' },
+    b: { name: 'late', parents: ['a'], options: { delay: '1h' } },
+  });
+  await a.result();
+  // By then the pruner has looked at both.
+  await expect.poll(() => removed(alone.id), { timeout: 20_000 }).toBe(true);
+  expect(await a.snapshot()).toMatchObject({ state: 'completed', result: 1 });
+});
+
+test('a flow goes on where it was after a restart', async () => {
+  const { mill, options, closing } = await open();
+  const { parent, child } = await mill.enqueueFlow({
+    parent: { name: 'note', payload: 'parent', options: { delay: 400 } },
+    child: { name: 'thread', payload: { do: 'return', value: 7 }, parents: ['parent'] },
+  });
+  await mill.close();
+  const again = closing(await Millrace.open(options));
+  expect(await again.counts()).toMatchObject({ waiting: 1, scheduled: 1 });
+  expect(await again.handle('thread', child.id).result()).toBe(7);
+  expect(await again.job(parent.id)).toMatchObject({ state: 'completed' });
+});
+
+test('a journal with a flow half way is sound, exported and imported', async () => {
+  const { mill, options, closing, directory } = await open();
+  const { end } = await mill.enqueueFlow({
+    done: { name: 'note', payload: 'done' },
+    wrong: { name: 'fail', payload: 'wrong' },
+    later: { name: 'note', payload: 'later', options: { delay: 300 } },
+    end: {
+      name: 'note',
+      payload: 'end',
+      parents: ['later', 'done', 'wrong'],
+      onParentFailure: 'ignore',
+    },
+  });
+  await mill.drain();
+  const lines: string[] = [];
+  for await (const line of mill.export()) lines.push(line);
+  await mill.close();
+  expect(await Millrace.verify(options.directory)).toMatchObject({
+    damage: [],
+    sound: true,
+    jobs: { waiting: 1 },
+  });
+  const copy = closing(await Millrace.open({ ...options, directory: `${directory}/copy` }));
+  expect(await copy.import(lines)).toEqual({ imported: 4, skipped: 0 });
+  expect(await copy.handle('note', end.id).result()).toBe(3);
+  await copy.close();
+  expect(await Millrace.verify(`${directory}/copy`)).toMatchObject({ sound: true });
+});
+
+const a = { name: 'note', payload: 'a' };
+test.each<[given: unknown, says: string, code?: string]>([
+  [undefined, '`flow`'],
+  [[a], '`flow`'],
+  [{}, '1 to 20000 jobs'],
+  [{ 'a b': a }, 'letters, digits'],
+  [{ a: 7 }, '`flow.a`'],
+  [{ a: { ...a, parent: ['b'] } }, '`flow.a.parent`'],
+  [{ a: { ...a, parents: 'b' } }, '`flow.a.parents`'],
+  [{ a: { ...a, parents: ['b'] } }, 'keys of the same flow'],
+  [{ a: { ...a, parents: ['toString'] } }, 'keys of the same flow'],
+  [{ a, b: { ...a, parents: ['a', 'a'] } }, 'each key once'],
+  [{ a: { ...a, onParentFailure: 'panic' } }, "'fail' or 'cancel' or 'ignore'"],
+  [{ a: { ...a, parents: ['a'] } }, '"a" waits for "a"'],
+  [
+    { a, b: { ...a, parents: ['a', 'd'] }, c: { ...a, parents: ['b'] }, d: { ...a, parents: ['c'] } },
+    '"b" waits for "d" waits for "c" waits for "b"',
+  ],
+  [{ a, b: { name: 'nope' } }, 'flow.b: ', 'MILLRACE_JOB_UNKNOWN'],
+  [{ a, b: { ...a, payload: () => {} } }, 'flow.b: ', 'MILLRACE_PAYLOAD_INVALID'],
+  [
+    { a: { ...a, options: { id: 'x' } }, b: { ...a, options: { id: 'x' } } },
+    'two have "x"',
+    'MILLRACE_ID_CONFLICT',
+  ],
+])('refused: %j', async (given, says, code = 'MILLRACE_OPTION_INVALID') => {
+  const { mill } = await open();
+  await expect(mill.enqueueFlow(given as never)).rejects.toMatchObject({
+    code,
+    message: expect.stringContaining(says),
+  });
+  expect(Object.values(await mill.counts()).every((count) => count === 0)).toBe(true);
+});
+
+test('what a flow says of itself is checked by the compiler', () => {
+  const check = (mill: Millrace<typeof jobs, 'default'>): unknown[] => [
+    // @ts-expect-error no such job type
+    mill.enqueueFlow({ a: { name: 'nope' } }),
+    // @ts-expect-error a payload of another type
+    mill.enqueueFlow({ a: { name: 'note', payload: 7 } }),
+    mill.enqueueFlow({ a: { name: 'tick' }, b: { name: 'note', payload: 'b', parents: ['a'] } }),
+  ];
+  expect(check).toBeTypeOf('function');
+});
+
+test('a repair makes a flow whole again whose links were damaged', async () => {
+  const { mill, options, closing } = await open();
+  const { end } = await mill.enqueueFlow({
+    done: { name: 'note', payload: 'done' },
+    later: { name: 'note', payload: 'later', options: { delay: '1s' } },
+    end: { name: 'note', payload: 'end', parents: ['later', 'done'] },
+  });
+  await mill.drain();
+  await mill.close();
+  // Whom `end` waits for, and for how many.
+  const level = new Level<string, Uint8Array>(options.directory, { valueEncoding: 'view' });
+  for await (const key of level.keys()) if (/^[ev]!/.test(key)) await level.put(key, Uint8Array.of(1));
+  await level.close();
+  expect(await Millrace.repair(options.directory)).toMatchObject({ repaired: true, lostCount: 0 });
+  expect(await Millrace.verify(options.directory)).toMatchObject({ damage: [], sound: true });
+  const again = closing(await Millrace.open(options));
+  expect(await again.handle('note', end.id).result()).toBe(3);
+  expect(order.all).toEqual(['done', 'later', 'end']);
+});
