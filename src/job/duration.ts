@@ -7,10 +7,13 @@ type Unit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w';
 /** Milliseconds, or a number with a unit: `500`, `'90s'`, `'10m'`, `'1.5h'`, `'7d'`. */
 export type Duration = number | `${number}${Unit}`;
 
-/** Milliseconds, at least 0 and finite; `option` is the name that a refusal speaks of. */
+/** As many as there are from 1970 to the last day that a `Date` knows; a later instant is none that a job can be due at. */
+const LONGEST_MS = 8.64e15;
+
+/** Milliseconds, at least 0 and at most {@link LONGEST_MS}; `option` is the name that a refusal speaks of. */
 export function toMs(duration: Duration, option: string): number {
   const value = typeof duration === 'string' ? parse(duration) : duration;
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
+  if (typeof value !== 'number' || !(value >= 0 && value <= LONGEST_MS)) {
     throw invalidOption(
       option,
       "milliseconds of at least 0, or a string like '90s', '10m', '2h' or '7d'",

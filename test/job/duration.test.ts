@@ -11,6 +11,7 @@ test.each<[Duration, number]>([
   ['1.5h', 5_400_000],
   ['7d', 604_800_000],
   ['2w', 1_209_600_000],
+  [8.64e15, 8.64e15],
 ])('%j is %d milliseconds', (duration, expected) => {
   expect(toMs(duration, 'delay')).toBe(expected);
 });
@@ -20,6 +21,9 @@ test.each([
   ['-1s'],
   [Number.NaN],
   [Infinity],
+  [8.64e15 + 2],
+  ['1e300ms'],
+  ['99999999999999w'],
   ['soon'],
   [''],
   [' '],
