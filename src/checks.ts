@@ -113,6 +113,11 @@ export function oneOf<T extends string>(value: T, option: string, allowed: reado
   throw invalidOption(option, allowed.map((one) => `'${one}'`).join(' or '), value);
 }
 
+export function checkFunction<Call extends (...args: never[]) => unknown>(value: Call, option: string): Call {
+  if (typeof value === 'function') return value;
+  throw invalidOption(option, 'a function', value);
+}
+
 export function boolean(value: boolean, option: string): boolean {
   if (typeof value === 'boolean') return value;
   throw invalidOption(option, 'true or false', value);

@@ -2,6 +2,7 @@
  * How an app describes its job types: `threadJob`, `inlineJob`, `defineJobs`. Payload and result types are
  * taken from the handler itself, so that no type is written twice.
  */
+import type { JobSnapshot } from './job-handle.js';
 import type { Backoff } from './job/backoff.js';
 import type { JobContext } from './job/context.js';
 import type { Duration } from './job/duration.js';
@@ -18,6 +19,27 @@ export interface JobTypeOptions<Queue extends string = string> {
   maxAttempts?: number;
   /** How long to wait before the next attempt. Default exponential from 1 s to 1 h with full jitter. */
   backoff?: Backoff;
+  /**
+   * How often a job may come back without an attempt counted, by `job.snooze()` or a `RetryAfterError`; integer ≥ 0.
+   * Beyond it each counts as an errored attempt. Default 100.
+   */
+  maxSnoozes?: number;
+  /**
+   * Whether trying again can help; `false` fails the job at once. It is asked after each attempt that errored, timed out
+   * or crashed while there are attempts left, on the main thread, with the error rebuilt from what was stored of it:
+   * compare its `code`, for its class is gone. It must be synchronous, and may be asked more than once about an attempt.
+   * Where it throws, or returns neither `true` nor `false`, there is a `warning` `MILLRACE_IS_RETRYABLE_INVALID`, and the
+   * job is tried again. Default: always.
+   */
+  isRetryable?: (error: Error) => boolean;
+  /**
+   * Called when a job has failed, for whatever reason, once that is committed and told: on the main thread, with the job
+   * and the error that it failed with, rebuilt from what was stored of it. It may be asynchronous; what it throws or
+   * rejects with becomes a `warning` `MILLRACE_ON_FAILED_THREW`. It is a hook and no job: it is called at most once, and
+   * not at all where the process dies first; `close()` does not wait for it, and nothing tries it again. What must
+   * happen belongs into a job of its own.
+   */
+  onFailed?: (job: JobSnapshot, error: Error) => unknown;
   /** How long an attempt may take, from the handler's start. Default: no limit. */
   timeout?: Duration;
   /**

@@ -43,6 +43,9 @@ export type MillraceErrorCode =
   | 'MILLRACE_RESULT_INVALID'
   | 'MILLRACE_TIMEOUT'
   | 'MILLRACE_UNRECOVERABLE'
+  | 'MILLRACE_RETRY_AFTER'
+  | 'MILLRACE_SNOOZED'
+  | 'MILLRACE_SNOOZED_TOO_OFTEN'
   // What a job came to.
   | 'MILLRACE_PARENT_FAILED'
   | 'MILLRACE_JOB_FAILED'
@@ -54,6 +57,10 @@ export type MillraceErrorCode =
   | 'MILLRACE_THREAD_STUCK'
   | 'MILLRACE_INLINE_STUCK'
   | 'MILLRACE_LISTENER_THREW'
+  // Warnings about functions of a job type's.
+  | 'MILLRACE_BACKOFF_INVALID'
+  | 'MILLRACE_IS_RETRYABLE_INVALID'
+  | 'MILLRACE_ON_FAILED_THREW'
   // A ready-made worker's own.
   | 'MILLRACE_WORKER_DEPENDENCY_MISSING';
 

@@ -34,11 +34,12 @@ export {
 export type { MillraceErrorCode } from './errors.js';
 export type { AttemptEvent, JobEvent, Listener, MillraceEvents } from './events.js';
 export type { FlowHandles, FlowJob, FlowLinks } from './flow.js';
-export type { Backoff } from './job/backoff.js';
+export type { Backoff, BackoffFunction, ComputedBackoff, Jitter } from './job/backoff.js';
 export type { JobContext, JobLog } from './job/context.js';
 export type { Duration } from './job/duration.js';
 export type { ErrorData } from './job/error-data.js';
 export type { Durability, JobCounts, JobState, OnParentFailure } from './job/record.js';
+export { RetryAfterError } from './job/snooze.js';
 export type { Retention } from './job/retention.js';
 export type { AttemptError, JobHandle, JobSnapshot } from './job-handle.js';
 export type { BackupReport } from './journal/backup.js';

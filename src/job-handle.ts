@@ -23,6 +23,8 @@ export interface JobSnapshot {
   readonly priority: number;
   /** The running or last attempt, counted from 1; 0 before the first. */
   readonly attempt: number;
+  /** How often it was snoozed, by `job.snooze()` or a `RetryAfterError`. */
+  readonly snoozes: number;
   readonly enqueuedAt: number;
   /** The schedule that enqueued it, and the tick that it is for. */
   readonly schedule?: string;

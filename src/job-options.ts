@@ -5,6 +5,7 @@
 import {
   checkConcurrency,
   checkDurability,
+  checkFunction,
   checkId,
   checkInstant,
   checkKnown,
@@ -18,7 +19,8 @@ import {
 } from './checks.js';
 import type { JobOverrides, JobType, JobTypeOptions } from './define.js';
 import { invalidOption } from './errors.js';
-import { backoffPolicy, type BackoffPolicy } from './job/backoff.js';
+import type { JobSnapshot } from './job-handle.js';
+import { backoffPolicy, DEFAULT_BACKOFF, type BackoffPolicy } from './job/backoff.js';
 import { toMs, type Duration } from './job/duration.js';
 import type { Draft, JobOwn } from './job/record.js';
 import { retentionPolicy, type RetentionPolicy } from './job/retention.js';
@@ -40,6 +42,9 @@ export interface JobTypeSettings {
   readonly priority: number;
   readonly maxAttempts: number;
   readonly backoff: BackoffPolicy;
+  readonly maxSnoozes: number;
+  readonly isRetryable?: (error: Error) => boolean;
+  readonly onFailed?: (job: JobSnapshot, error: Error) => unknown;
   readonly timeoutMs?: number;
   readonly graceMs: number;
   /** Infinity where there is no limit. */
@@ -52,6 +57,9 @@ const TYPE_FIELDS = namesOf<JobTypeOptions>({
   priority: true,
   maxAttempts: true,
   backoff: true,
+  maxSnoozes: true,
+  isRetryable: true,
+  onFailed: true,
   timeout: true,
   grace: true,
   concurrency: true,
@@ -76,14 +84,17 @@ export function checkJobType(
   }
   const options: JobTypeOptions = type.options;
   checkKnown(options, TYPE_FIELDS, `jobs.${name}`);
-  const { queue = 'default', backoff = { type: 'exponential' }, timeout } = options;
+  const { queue = 'default', backoff, timeout, isRetryable, onFailed } = options;
   return {
     name,
     kind: type.kind,
     queue: checkQueueName(queue, queues, `jobs.${name}.queue`),
     priority: checkPriority(options.priority ?? 0, `jobs.${name}.priority`),
     maxAttempts: integer(options.maxAttempts ?? 3, `jobs.${name}.maxAttempts`, 1),
-    backoff: backoffPolicy(backoff, `jobs.${name}.backoff`),
+    backoff: backoff === undefined ? DEFAULT_BACKOFF : backoffPolicy(backoff, `jobs.${name}.backoff`),
+    maxSnoozes: integer(options.maxSnoozes ?? 100, `jobs.${name}.maxSnoozes`, 0),
+    ...(isRetryable !== undefined && { isRetryable: checkFunction(isRetryable, `jobs.${name}.isRetryable`) }),
+    ...(onFailed !== undefined && { onFailed: checkFunction(onFailed, `jobs.${name}.onFailed`) }),
     graceMs: toMs(options.grace ?? '5s', `jobs.${name}.grace`),
     concurrency: checkConcurrency(options.concurrency, `jobs.${name}.concurrency`),
     retention: retentionPolicy(options.retention ?? {}, `jobs.${name}.retention`),

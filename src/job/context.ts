@@ -1,4 +1,5 @@
 /** What a handler is given beside its payload. */
+import type { Duration } from './duration.js';
 
 /** Structured log lines of a handler; they reach the engine's `logger` with the job's id, name and attempt. */
 export interface JobLog {
@@ -32,6 +33,14 @@ export interface JobContext {
    * @throws the signal's reason, when the attempt has been aborted.
    */
   progress(value: unknown): void;
+  /**
+   * Ends the handler, by throwing; the job comes back after `delay`, and this attempt is not counted. `return
+   * job.snooze('10m')` tells the compiler, too, that nothing comes behind it. What it throws has the code
+   * `MILLRACE_SNOOZED`: a handler that catches it and goes on, goes on, and the job with it. Bounded by the job type's
+   * `maxSnoozes`: beyond it the attempt errors with `MILLRACE_SNOOZED_TOO_OFTEN`.
+   * @throws MillraceError `MILLRACE_OPTION_INVALID` for what is no duration: an ordinary error.
+   */
+  snooze(delay: Duration): never;
   /** @throws the signal's reason, when the attempt has been aborted. Cheap enough for an inner loop. */
   throwIfAborted(): void;
 }

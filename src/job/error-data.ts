@@ -88,6 +88,22 @@ export function isUnrecoverable(thrown: unknown): boolean {
   return isErrorLike(thrown) && read(thrown, 'code') === 'MILLRACE_UNRECOVERABLE';
 }
 
+/** A thrown value that asks for its job to come back later: how long that is, as far as it can be told. */
+export interface AskedDelay {
+  /** Whether it is an error of the handler's, and not what `job.snooze()` ends it with. */
+  readonly isError: boolean;
+  /** Of anybody's making: to be checked. */
+  readonly delayMs: unknown;
+}
+
+/** By code, as {@link isUnrecoverable}. */
+export function askedDelay(thrown: unknown): AskedDelay | undefined {
+  if (!isErrorLike(thrown)) return undefined;
+  const code = read(thrown, 'code');
+  if (code !== 'MILLRACE_RETRY_AFTER' && code !== 'MILLRACE_SNOOZED') return undefined;
+  return { isError: code === 'MILLRACE_RETRY_AFTER', delayMs: read(thrown, 'delayMs') };
+}
+
 function describe(error: Error, links: number): ErrorData {
   const data: ErrorData = { name: text(read(error, 'name'), 'Error'), message: messageOf(error) };
   const stack = read(error, 'stack');

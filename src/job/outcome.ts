@@ -1,7 +1,15 @@
 /** What an attempt came to, as plain data. Errors travel encoded, as the thread made them. */
 export type Outcome =
   | { readonly kind: 'completed'; readonly result: Uint8Array }
-  | { readonly kind: 'errored'; readonly error: Uint8Array; readonly unrecoverable: boolean }
+  | {
+      readonly kind: 'errored';
+      readonly error: Uint8Array;
+      readonly unrecoverable: boolean;
+      /** The next attempt waits for at least so long. */
+      readonly retryAfterMs?: number;
+    }
+  /** The job comes back later, and the attempt does not count. `error`: of a `RetryAfterError`. */
+  | { readonly kind: 'snoozed'; readonly delayMs: number; readonly error?: Uint8Array }
   /** Decided when the signal was sent, even if a value arrived within the grace. */
   | { readonly kind: 'timedOut'; readonly error: Uint8Array }
   | { readonly kind: 'cancelled' }

@@ -29,7 +29,12 @@ const RARE_SPEC = namesOf<RareSpec>({
   parents: true,
   onParentFailure: true,
 });
-const RARE_STATUS = namesOf<RareStatus>({ runAt: true, cancelRequestedAt: true, errors: true });
+const RARE_STATUS = namesOf<RareStatus>({
+  runAt: true,
+  cancelRequestedAt: true,
+  errors: true,
+  snoozes: true,
+});
 
 /** Up to format 5 they had no names, but places. */
 const PLACED_SPEC = ['runAt', 'maxAttempts', 'timeoutMs', 'schedule', 'scheduledFor'];

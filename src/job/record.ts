@@ -80,6 +80,8 @@ export interface JobStatus {
   readonly finishedAt?: number;
   /** A cancel that was acknowledged while the job ran. */
   readonly cancelRequestedAt?: number;
+  /** How many of its attempts were snoozed; absent where none was. */
+  readonly snoozes?: number;
   /** The number of the claim that the running or last attempt began with. */
   readonly claim?: number;
   readonly result?: Uint8Array;

@@ -2,7 +2,6 @@
  * Every change of a job's state, and the only place that assigns one. Pure: each takes a status and gives the
  * next; the caller journals it. An impossible change is a bug of the engine and throws.
  */
-import { backoffMs, type BackoffPolicy } from './backoff.js';
 import type { Outcome } from './outcome.js';
 import {
   MAX_ERRORS,
@@ -15,10 +14,9 @@ import {
   type JobStatus,
 } from './record.js';
 
-/** What decides whether and when a job gets another attempt. */
-export interface RetryPolicy {
-  readonly maxAttempts: number;
-  readonly backoff: BackoffPolicy;
+/** That a job gets another attempt after one that errored, and how long it waits until then. */
+export interface Retry {
+  readonly delayMs: number;
 }
 
 /** A job's first status; the journal need not store it, for it follows from the spec. */
@@ -83,13 +81,12 @@ export function orphaned(status: JobStatus, now: number): JobStatus {
   return status.state === 'running' ? released(status) : status;
 }
 
-/** @param random In [0, 1), for the backoff's jitter. */
+/** @param retry What was decided of an attempt that errored, timed out or crashed; absent where its job fails. */
 export function settled(
   status: JobStatus,
   outcome: Outcome,
-  policy: RetryPolicy,
+  retry: Retry | undefined,
   now: number,
-  random: number,
 ): JobStatus {
   expect(status, 'running');
   if (status.cancelRequestedAt !== undefined) return ended(status, 'cancelled', now);
@@ -100,14 +97,15 @@ export function settled(
       return ended(status, 'cancelled', now);
     case 'released':
       return released(status);
+    case 'snoozed':
+      return snoozed(status, outcome.delayMs, now);
     case 'errored':
     case 'timedOut':
     case 'crashed': {
       const erred = withError(status, outcome.error, now);
-      const givesUp = outcome.kind === 'errored' && outcome.unrecoverable;
-      if (givesUp || status.attempt >= policy.maxAttempts) return ended(erred, 'failed', now);
+      if (!retry) return ended(erred, 'failed', now);
       const retryable = next(erred, 'retryable');
-      retryable.runAt = now + backoffMs(policy.backoff, status.attempt, random);
+      retryable.runAt = now + retry.delayMs;
       return retryable;
     }
     default:
@@ -133,6 +131,7 @@ function next(status: JobStatus, state: JobState): Draft<JobStatus> {
   if (status.result !== undefined) draft.result = status.result;
   if (status.cancelRequestedAt !== undefined) draft.cancelRequestedAt = status.cancelRequestedAt;
   if (status.errors !== undefined) draft.errors = status.errors;
+  if (status.snoozes !== undefined) draft.snoozes = status.snoozes;
   return draft;
 }
 
@@ -149,10 +148,22 @@ function completed(status: JobStatus, result: Uint8Array, now: number): JobStatu
 }
 
 function released(status: JobStatus): JobStatus {
-  const available = next(status, 'available');
-  delete available.startedAt;
-  available.attempt--;
-  return available;
+  return uncounted(status, 'available');
+}
+
+function snoozed(status: JobStatus, delayMs: number, now: number): JobStatus {
+  const later = uncounted(status, 'scheduled');
+  later.runAt = now + delayMs;
+  later.snoozes = (status.snoozes ?? 0) + 1;
+  return later;
+}
+
+/** As if the attempt had not been. */
+function uncounted(status: JobStatus, state: JobState): Draft<JobStatus> {
+  const before = next(status, state);
+  delete before.startedAt;
+  before.attempt--;
+  return before;
 }
 
 function withError(status: JobStatus, error: Uint8Array, now: number): JobStatus {

@@ -2,8 +2,9 @@
  * How a handler's end becomes the attempt's outcome; the same rules for threads and inline jobs. A task that was
  * told to stop has its outcome already, whatever its handler answers within the grace.
  */
-import { MillraceError } from '../errors.js';
-import { encodeError, isUnrecoverable } from '../job/error-data.js';
+import { asError, MillraceError } from '../errors.js';
+import { toMs, type Duration } from '../job/duration.js';
+import { askedDelay, encodeError, isUnrecoverable, type AskedDelay } from '../job/error-data.js';
 import type { Outcome } from '../job/outcome.js';
 import { stopError, type StopReason, type Task } from './contract.js';
 
@@ -11,10 +12,13 @@ import { stopError, type StopReason, type Task } from './contract.js';
 export type Answer =
   | readonly [kind: 'completed', result: Uint8Array]
   | readonly [kind: 'errored' | 'unrecoverable', error: Uint8Array]
+  | readonly [kind: 'snoozed', delayMs: number, error: Uint8Array | undefined]
   | readonly [kind: 'stopped'];
 
 /** What a handler threw, or what its result was refused with. */
 export function errorAnswer(thrown: unknown): Answer {
+  const asked = askedDelay(thrown);
+  if (asked) return snoozeAnswer(thrown, asked);
   return [
     isUnrecoverable(thrown) || isResultInvalid(thrown) ? 'unrecoverable' : 'errored',
     encodeError(thrown),
@@ -31,6 +35,12 @@ export function outcomeOf(answer: Answer, task: Task, stop: StopReason | undefin
       // What a handler throws while the engine closes is most likely the signal's reason.
       if (stop === 'shutdown') return { kind: 'released' };
       return { kind: 'errored', error: answer[1], unrecoverable: answer[0] === 'unrecoverable' };
+    case 'snoozed':
+      return {
+        kind: 'snoozed',
+        delayMs: answer[1],
+        ...(answer[2] && { error: answer[2] }),
+      };
     case 'stopped':
       return { kind: 'released' };
     default:
@@ -51,6 +61,19 @@ function stoppedOutcome(task: Task, stop: 'timedOut' | 'cancelled'): Outcome {
   return stop === 'cancelled'
     ? { kind: 'cancelled' }
     : { kind: 'timedOut', error: encodeError(stopError(stop, task)) };
+}
+
+/** Whoever made the error: what cannot be waited for is an error like any other, that says so. */
+function snoozeAnswer(thrown: unknown, { isError, delayMs }: AskedDelay): Answer {
+  try {
+    return ['snoozed', toMs(delayMs as Duration, 'delayMs'), isError ? encodeError(thrown) : undefined];
+  } catch (refusal) {
+    const { message } = asError(refusal);
+    return [
+      'errored',
+      encodeError(new MillraceError('MILLRACE_OPTION_INVALID', message, { cause: thrown })),
+    ];
+  }
 }
 
 /** A result that cannot be stored will be no better the next time, and the work was done. */

@@ -1,6 +1,7 @@
 /** Makes the {@link JobContext} of an attempt; the same for threads and inline jobs. */
 import { encode } from '../job/codec.js';
 import type { JobContext, JobLog } from '../job/context.js';
+import { SnoozeError } from '../job/snooze.js';
 import type { LogLine, Task } from './contract.js';
 
 export interface ContextLinks {
@@ -34,6 +35,9 @@ export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: Conte
     progress(value) {
       throwIfAborted();
       links.progress(encode(value, 'progress'));
+    },
+    snooze(delay) {
+      throw new SnoozeError(delay);
     },
     throwIfAborted,
   };

@@ -3,6 +3,7 @@ import { asError, MillraceError } from '../errors.js';
 import { Emitter, type AttemptEvent, type JobEvent } from '../events.js';
 import { decode } from '../job/codec.js';
 import { decodeError, type ErrorData } from '../job/error-data.js';
+import type { Outcome } from '../job/outcome.js';
 import { hasEnded, type AttemptRecord, type Job } from '../job/record.js';
 import type { Logger } from '../options.js';
 import type { LogLine, Task } from '../pool/contract.js';
@@ -11,6 +12,8 @@ import { Results } from './results.js';
 export class Announcer {
   readonly results = new Results();
   readonly emitter: Emitter;
+  /** A job has failed, and that was told. @param error What it failed with, encoded. */
+  onFailed: ((job: Job, error: Uint8Array) => void) | undefined;
   readonly #logger: Logger;
 
   constructor(logger: Logger) {
@@ -56,8 +59,12 @@ export class Announcer {
     this.#log(level, { ...fields, jobId: id, job: name, attempt }, message);
   }
 
-  /** An attempt is over. @param before How the job was while it ran. */
-  settled(before: Job, job: Job): void {
+  /**
+   * An attempt is over.
+   * @param before How the job was while it ran.
+   * @param outcome What came of it, where that is known.
+   */
+  settled(before: Job, job: Job, outcome?: Outcome): void {
     const { spec, status } = job;
     const last = status.errors?.at(-1);
     const previous = before.status.errors?.at(-1);
@@ -67,7 +74,9 @@ export class Announcer {
     if (news) this.#errored(job, news);
     if (status.state === 'completed') this.#completed(job);
     if (status.state === 'cancelled') this.emitter.emit('cancelled', () => jobEvent({ spec }));
+    if (status.state === 'scheduled') this.#snoozed(job, outcome);
     if (hasEnded(status)) this.results.ended(job);
+    if (news && status.state === 'failed') this.onFailed?.(job, news.error);
   }
 
   cancelled(job: Job): void {
@@ -82,6 +91,16 @@ export class Announcer {
       result: result && decode(result),
       durationMs: finishedAt - startedAt,
     }));
+  }
+
+  /** It is no event: nothing has gone wrong, and nothing has been done. */
+  #snoozed(job: Job, outcome: Outcome | undefined): void {
+    const { id, name } = job.spec;
+    const { attempt, snoozes, runAt } = job.status;
+    const thrown = outcome?.kind === 'snoozed' ? outcome.error : undefined;
+    const error = thrown && decodeError(thrown);
+    const fields = { jobId: id, job: name, attempt: attempt + 1, snoozes, runAt, ...(error && { error }) };
+    this.#log('info', fields, `Job ${name} was snoozed${error ? `: ${error.message}` : ''}`);
   }
 
   #errored(job: Job, record: AttemptRecord): void {

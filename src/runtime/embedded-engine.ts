@@ -25,6 +25,7 @@ import { Dispatcher } from './dispatcher.js';
 import { Drain } from './drain.js';
 import { enqueueStream, type StreamOptions } from './enqueue-stream.js';
 import { Executor, type NewClaim } from './executor.js';
+import { FailureHooks } from './failure-hooks.js';
 import { Holds } from './holds.js';
 import { Flows } from './flows.js';
 import { Handle, jobNotFound, type JobAccess } from './handle.js';
@@ -36,6 +37,7 @@ import { NewJobs } from './new-jobs.js';
 import { Outage } from './outage.js';
 import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
+import { Retries } from './retries.js';
 import type { ScheduleControl } from './schedule-control.js';
 import { Scheduling } from './scheduling.js';
 import { Releaser } from './releaser.js';
@@ -113,10 +115,12 @@ export class EmbeddedEngine implements JobAccess {
       journal,
       clock,
       announcer,
-      random,
+      retries: new Retries({ random, onWarning }),
       backlog: this.#backlog,
       onSettled: placed,
     });
+    const hooks = new FailureHooks(settings.types, onWarning);
+    announcer.onFailed = (job, error) => hooks.failed(job, error);
     const alarm = new Alarm(clock);
     this.#stager = new Stager({
       journal,

@@ -20,14 +20,14 @@ import type { Backlog } from './backlog.js';
 import { Claimer } from './claimer.js';
 import { reconcile } from './reconciliation.js';
 import type { OpenClaim } from './recovery.js';
+import type { Retries } from './retries.js';
 
 export interface ExecutorLinks {
   readonly journal: Journal;
   readonly backlog: Backlog;
   readonly announcer: Announcer;
   readonly clock: Clock;
-  /** In [0, 1), for the backoff's jitter. */
-  readonly random: () => number;
+  readonly retries: Retries;
   /** An attempt is over, and the job is now this. */
   readonly onSettled: (job: Job) => void;
 }
@@ -217,13 +217,13 @@ export class Executor {
   #settle(ends: readonly Ending[]): void {
     for (const { attempt, outcome } of ends) attempt.outcome = outcome;
     if (ends.length === 0 || this.#isSuspended) return;
-    const { journal, clock, random } = this.#links;
+    const { journal, clock, retries } = this.#links;
     const now = clock.now();
     const change = new Transaction();
-    const jobs = ends.map(({ attempt, before: { spec, status }, outcome }): Job => {
-      const { type } = attempt;
-      const policy = { maxAttempts: spec.maxAttempts ?? type.maxAttempts, backoff: type.backoff };
-      const next = settled(status, outcome, policy, now, random());
+    const jobs = ends.map(({ attempt: { type }, before, outcome: told }): Job => {
+      const { spec, status } = before;
+      const outcome = retries.bounded(told, before, type);
+      const next = settled(status, outcome, retries.after(outcome, before, type), now);
       change.move(spec, status, next);
       // A release that a power cut takes back is made again by recovery.
       if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
@@ -259,7 +259,7 @@ export class Executor {
   #end(attempt: Attempt, before: Job, job: Job): void {
     this.#attempts.remove(attempt);
     for (const resolve of attempt.onEnd) resolve(job.status.state);
-    this.#links.announcer.settled(before, job);
+    this.#links.announcer.settled(before, job, attempt.outcome);
     this.#links.onSettled(job);
   }
 

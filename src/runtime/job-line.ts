@@ -42,7 +42,7 @@ type Fields = Record<string, unknown>;
 export function fieldsOf({ spec, status }: Job): Fields {
   const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
   const { schedule, scheduledFor, flow, isParent, parents, onParentFailure } = spec;
-  const { state, attempt, runAt, startedAt, finishedAt, result, errors } = status;
+  const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes } = status;
   return {
     id,
     name,
@@ -60,6 +60,7 @@ export function fieldsOf({ spec, status }: Job): Fields {
     parents,
     onParentFailure,
     attempt,
+    snoozes,
     runAt,
     startedAt,
     finishedAt,
@@ -145,6 +146,7 @@ function stateOf(value: unknown, { parents }: JobSpec): JobState {
 function statusOf(line: Fields, state: JobState): JobStatus {
   const {
     attempt,
+    snoozes,
     runAt,
     startedAt,
     finishedAt,
@@ -158,6 +160,7 @@ function statusOf(line: Fields, state: JobState): JobStatus {
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) throw invalidOption(unknown, 'absent: no job has such a field', rest[unknown]);
   const status: Draft<JobStatus> = { state, attempt: integer(attempt, 'attempt', 0, MAX_ATTEMPT) };
+  if (snoozes !== undefined) status.snoozes = integer(snoozes, 'snoozes', 1);
   const isDue = state === 'scheduled' || state === 'retryable';
   if (isPresent(runAt, 'runAt', isDue, state)) status.runAt = integer(runAt, 'runAt', 0);
   if (startedAt !== undefined) status.startedAt = integer(startedAt, 'startedAt', 0);

@@ -19,6 +19,7 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     stopping,
     priority: spec.priority,
     attempt: status.attempt,
+    snoozes: status.snoozes ?? 0,
     enqueuedAt: spec.enqueuedAt,
     ...(spec.schedule !== undefined && { schedule: spec.schedule }),
     ...(spec.scheduledFor !== undefined && { scheduledFor: spec.scheduledFor }),

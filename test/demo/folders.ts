@@ -43,6 +43,9 @@ export const noContext: JobContext = {
   signal: new AbortController().signal,
   log: { debug() {}, info() {}, warn() {}, error() {} },
   progress() {},
+  snooze() {
+    throw new Error('Nothing of the demo puts anything off');
+  },
   throwIfAborted() {},
 };
 

@@ -82,6 +82,7 @@ function snapshot(state: JobState, code?: string): JobSnapshot {
     stopping: false,
     priority: 0,
     attempt: 1,
+    snoozes: 0,
     enqueuedAt: 0,
     payload: undefined,
     errors: [],

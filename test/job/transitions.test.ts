@@ -10,19 +10,19 @@ import {
   orphaned,
   promoted,
   settled,
-  type RetryPolicy,
+  type Retry,
 } from '../../src/job/transitions.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 
 const ERROR = Uint8Array.of(1);
-const POLICY: RetryPolicy = { maxAttempts: 3, backoff: { delayMs: 1_000, maxMs: 60_000, jitter: 'none' } };
+const RETRY: Retry = { delayMs: 1_000 };
 
 const available: JobStatus = { state: 'available', attempt: 0 };
 const running = claimed(available, 7, NOW);
 const errored: Outcome = { kind: 'errored', error: ERROR, unrecoverable: false };
 
-const settle = (status: JobStatus, outcome: Outcome, policy = POLICY): JobStatus =>
-  settled(status, outcome, policy, NOW + 10, 0.5);
+const settle = (status: JobStatus, outcome: Outcome, retry?: Retry): JobStatus =>
+  settled(status, outcome, retry, NOW + 10);
 
 /** A status of each state, as the engine would come to it. */
 const STATUS_OF: Record<JobState, JobStatus> = {
@@ -30,9 +30,9 @@ const STATUS_OF: Record<JobState, JobStatus> = {
   scheduled: { state: 'scheduled', attempt: 0, runAt: NOW + 5 },
   available,
   running,
-  retryable: settle(running, errored),
+  retryable: settle(running, errored, RETRY),
   completed: settle(running, { kind: 'completed', result: Uint8Array.of(2) }),
-  failed: settle(running, { ...errored, unrecoverable: true }),
+  failed: settle(running, errored),
   cancelled: cancelled(available, NOW),
 };
 
@@ -76,7 +76,7 @@ test('a running job completes with its result', () => {
 test.each<Outcome>([errored, { kind: 'timedOut', error: ERROR }, { kind: 'crashed', error: ERROR }])(
   'an attempt that $kind counts, and the job waits for its next',
   (outcome) => {
-    expect(settle(running, outcome)).toStrictEqual({
+    expect(settle(running, outcome, RETRY)).toStrictEqual({
       state: 'retryable',
       attempt: 1,
       claim: 7,
@@ -88,7 +88,7 @@ test.each<Outcome>([errored, { kind: 'timedOut', error: ERROR }, { kind: 'crashe
 );
 
 test.each<Outcome>([errored, { kind: 'timedOut', error: ERROR }, { kind: 'crashed', error: ERROR }])(
-  'a job whose last attempt $kind fails',
+  'a job whose attempt $kind and that is not to be retried fails',
   (outcome) => {
     const last = settle({ ...running, attempt: 3 }, outcome);
     expect(last).toMatchObject({ state: 'failed', attempt: 3, finishedAt: NOW + 10 });
@@ -96,13 +96,25 @@ test.each<Outcome>([errored, { kind: 'timedOut', error: ERROR }, { kind: 'crashe
   },
 );
 
-test('an unrecoverable error fails the job whatever attempts are left', () => {
-  expect(settle(running, { ...errored, unrecoverable: true })).toMatchObject({ state: 'failed', attempt: 1 });
-});
-
 test('an attempt that was released does not count', () => {
   // Its claim is kept: it tells that the job has left the claim's roster.
   expect(settle(running, { kind: 'released' })).toStrictEqual({ ...available, claim: 7 });
+});
+
+test('an attempt that was snoozed does not count, and the job waits for its time', () => {
+  const outcome: Outcome = { kind: 'snoozed', delayMs: 500 };
+  const snoozed = settle(running, outcome);
+  expect(snoozed).toStrictEqual({ state: 'scheduled', attempt: 0, claim: 7, runAt: NOW + 510, snoozes: 1 });
+  const again = settle(claimed(promoted(snoozed), 8, NOW), outcome);
+  expect(again).toMatchObject({ state: 'scheduled', attempt: 0, claim: 8, snoozes: 2 });
+});
+
+test('whatever becomes of a job, how often it was snoozed is kept', () => {
+  const before = { ...running, snoozes: 2 };
+  const outcomes: Outcome[] = [errored, { kind: 'completed', result: ERROR }, { kind: 'released' }];
+  for (const outcome of outcomes) expect(settle(before, outcome, RETRY)).toHaveProperty('snoozes', 2);
+  expect(settle(before, errored)).toHaveProperty('snoozes', 2);
+  expect(orphaned(before, NOW)).toHaveProperty('snoozes', 2);
 });
 
 test('an attempt that ended cancelled cancels the job', () => {
@@ -126,6 +138,7 @@ test.each<Outcome>([
   { kind: 'cancelled' },
   { kind: 'crashed', error: ERROR },
   { kind: 'released' },
+  { kind: 'snoozed', delayMs: 5 },
 ])('a running job that was asked to cancel ends cancelled, even if its attempt $kind', (outcome) => {
   const asked = cancelled(running, NOW + 3);
   expect(asked).toStrictEqual({ ...running, cancelRequestedAt: NOW + 3 });
@@ -182,7 +195,7 @@ const LEGAL: readonly [what: string, from: readonly JobState[], change: (status:
       ['waiting', 'scheduled', 'available', 'retryable', 'running'],
       (status) => cancelled(status, NOW),
     ],
-    ['settle', ['running'], (status) => settle(status, errored)],
+    ['settle', ['running'], (status) => settle(status, errored, RETRY)],
     ['be an orphan', ['available', 'running'], (status) => orphaned(status, NOW)],
     [
       'give up',

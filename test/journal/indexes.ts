@@ -7,9 +7,9 @@ import type { DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 import { claim, dueIds, enqueue, move, openOn, readyIds, runningIds } from './harness.js';
 
-const POLICY = { maxAttempts: 2, backoff: { delayMs: 1_000, maxMs: 1_000, jitter: 'none' as const } };
+const RETRY = { delayMs: 1_000 };
 const errored = (status: JobStatus, now: number): JobStatus =>
-  settled(status, { kind: 'errored', error: Uint8Array.of(1), unrecoverable: false }, POLICY, now, 0);
+  settled(status, { kind: 'errored', error: Uint8Array.of(1), unrecoverable: false }, RETRY, now);
 
 export function indexSuite(name: string, createDisk: DiskFactory): void {
   test(`${name}: a job that has not ended is in one place, and one that has in none of them`, async () => {

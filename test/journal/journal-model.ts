@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { expect } from 'vitest';
 import { type Job, type JobSpec, type JobState, type JobStatus } from '../../src/job/record.js';
-import { cancelled, claimed, enqueued, promoted, settled } from '../../src/job/transitions.js';
+import { cancelled, claimed, enqueued, promoted, settled, type Retry } from '../../src/job/transitions.js';
 import { noJobs } from '../../src/journal/counters.js';
 import type { JobCounts } from '../../src/job/record.js';
 import type { Journal } from '../../src/journal/journal.js';
@@ -13,7 +13,8 @@ import { NOW, specOf } from '../fixtures/jobs.js';
 import { dueIds, openOn, plain, readyIds, runningIds } from './harness.js';
 
 const QUEUES = ['default', 'default-2', 'low'];
-const POLICY = { maxAttempts: 3, backoff: { delayMs: 50, maxMs: 1_000, jitter: 'none' as const } };
+const MAX_ATTEMPTS = 3;
+const FIRST_DELAY_MS = 50;
 const BYTES = Uint8Array.of(1);
 
 type What =
@@ -163,11 +164,16 @@ export class JournalModel {
       case 'cancel':
         return cancelled(status, now);
       case 'complete':
-        return settled(status, { kind: 'completed', result: BYTES }, POLICY, now, 0);
+        return settled(status, { kind: 'completed', result: BYTES }, undefined, now);
       case 'error':
-        return settled(status, { kind: 'errored', error: BYTES, unrecoverable: false }, POLICY, now, 0);
+        return settled(
+          status,
+          { kind: 'errored', error: BYTES, unrecoverable: false },
+          retryAfter(status),
+          now,
+        );
       case 'release':
-        return settled(status, { kind: 'released' }, POLICY, now, 0);
+        return settled(status, { kind: 'released' }, undefined, now);
       default:
         return what satisfies never;
     }
@@ -211,3 +217,7 @@ export class JournalModel {
     return counts;
   }
 }
+
+/** Each wait is twice the one before. */
+const retryAfter = ({ attempt }: JobStatus): Retry | undefined =>
+  attempt < MAX_ATTEMPTS ? { delayMs: FIRST_DELAY_MS * 2 ** (attempt - 1) } : undefined;

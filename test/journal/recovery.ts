@@ -8,7 +8,7 @@ import type { DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 import { claim, claimNumber, enqueue, move, openOn, readyIds, runningIds, tamper } from './harness.js';
 
-const POLICY = { maxAttempts: 3, backoff: { delayMs: 0, maxMs: 0, jitter: 'none' as const } };
+const RETRY = { delayMs: 0 };
 
 export function recoverySuite(name: string, createDisk: DiskFactory): void {
   test(`${name}: orphans are available again, in their old places, and no attempt is counted`, async () => {
@@ -33,7 +33,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     let [job = jobOf(1)] = await enqueue(journal, specOf(1));
     job = await claim(journal, job);
     const error = { kind: 'errored', error: Uint8Array.of(1), unrecoverable: false } as const;
-    job = await move(journal, job, settled(job.status, error, POLICY, NOW, 0));
+    job = await move(journal, job, settled(job.status, error, RETRY, NOW));
     job = await move(journal, job, { ...job.status, state: 'available' });
     await claim(journal, job);
     const next = await openOn(await disk.afterKill());
@@ -105,7 +105,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     for (let i = 0; i < 5; i++) {
       const running = await claim(journal, job);
       claims.push(running.status.claim ?? 0);
-      await move(journal, running, settled(running.status, { kind: 'released' }, POLICY, NOW, 0));
+      await move(journal, running, settled(running.status, { kind: 'released' }, undefined, NOW));
     }
     await recover(journal, NOW);
     await claim(journal, other);
@@ -160,8 +160,8 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     await journal.commit(together);
     const [over = jobOf(1), released = jobOf(2)] = running;
     const leave = new Transaction();
-    const completed = settled(over.status, { kind: 'completed', result: Uint8Array.of(1) }, POLICY, NOW, 0);
-    const available = settled(released.status, { kind: 'released' }, POLICY, NOW, 0);
+    const completed = settled(over.status, { kind: 'completed', result: Uint8Array.of(1) }, undefined, NOW);
+    const available = settled(released.status, { kind: 'released' }, undefined, NOW);
     leave.move(over.spec, over.status, completed).move(released.spec, released.status, available);
     await journal.commit(leave);
     // One that was released is claimed anew, and its process dies, too.
@@ -214,7 +214,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
       together.move(spec, [over, other][i]?.status ?? status, status);
     await journal.commit(together);
     const [first = over] = running;
-    const completed = settled(first.status, { kind: 'completed', result: Uint8Array.of(1) }, POLICY, NOW, 0);
+    const completed = settled(first.status, { kind: 'completed', result: Uint8Array.of(1) }, undefined, NOW);
     // Its claim stays open, for the other job goes on.
     await journal.commit(new Transaction().move(first.spec, first.status, completed));
     await journal.commit(new Transaction().remove({ spec: first.spec, status: completed }));

@@ -23,7 +23,7 @@ async function walked(journal: Journal): Promise<Walked[]> {
 const ids = (all: readonly Walked[]): string[] => all.map(({ id }) => id);
 const stateOf = ({ read }: Walked): string => (read instanceof MillraceError ? read.code : read.status.state);
 
-const POLICY = { maxAttempts: 3, backoff: { delayMs: 5, maxMs: 5, jitter: 'none' as const } };
+const RETRY = { delayMs: 5 };
 const ERRORED = { kind: 'errored', error: Uint8Array.of(0xc0), unrecoverable: false } as const;
 
 /** A job's step on its way: what becomes of it, besides waiting. */
@@ -45,7 +45,7 @@ async function meet(journal: Journal, job: Job, fate: Fate): Promise<void> {
       finishedAt: NOW,
       result: Uint8Array.of(0xc0),
     });
-  if (fate === 'retryable') await move(journal, running, settled(running.status, ERRORED, POLICY, NOW, 0));
+  if (fate === 'retryable') await move(journal, running, settled(running.status, ERRORED, RETRY, NOW));
 }
 
 const anyJob = fc.record({

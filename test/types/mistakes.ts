@@ -58,7 +58,7 @@ export async function wrongOptions(mill: Engine): Promise<void> {
   // @ts-expect-error: no such durability
   await mill.enqueue('nothing', undefined, { durability: 'memory' });
   // @ts-expect-error: no such backoff
-  inlineJob(() => 1, { backoff: { type: 'fixed' } });
+  inlineJob(() => 1, { backoff: { type: 'quadratic' } });
   // @ts-expect-error: no such selection
   await Millrace.open({ directory: 'jobs', jobs: {}, selection: 'random' });
   // @ts-expect-error: nobody can hear of this signal

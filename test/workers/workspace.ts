@@ -36,6 +36,9 @@ export function makeJob(onProgress: (job: FakeJob) => void = () => {}): FakeJob 
     reported: [],
     abort: () => controller.abort(ABORTED),
     throwIfAborted: () => signal.throwIfAborted(),
+    snooze() {
+      throw new Error('None of these handlers puts anything off');
+    },
     progress(value) {
       job.reported.push(value);
       onProgress(job);

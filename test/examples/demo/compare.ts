@@ -111,6 +111,9 @@ function plainContext(id: string, signal: AbortSignal): JobContext {
     signal,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     progress: () => signal.throwIfAborted(),
+    snooze() {
+      throw new Error('Without an engine nothing can be put off');
+    },
     throwIfAborted: () => signal.throwIfAborted(),
   };
 }

@@ -1,0 +1,37 @@
+/** The hooks that job types have for their jobs' failure: called after the commit, and harming nobody. */
+import { asError, MillraceError } from '../errors.js';
+import { decodeError, fromErrorData } from '../job/error-data.js';
+import type { Job } from '../job/record.js';
+import type { JobTypeSettings } from '../job-options.js';
+import { snapshotOf } from './snapshot.js';
+
+export class FailureHooks {
+  readonly #types: ReadonlyMap<string, JobTypeSettings>;
+  readonly #onWarning: (error: MillraceError) => void;
+
+  constructor(types: ReadonlyMap<string, JobTypeSettings>, onWarning: (error: MillraceError) => void) {
+    this.#types = types;
+    this.#onWarning = onWarning;
+  }
+
+  /** @param error What the job failed with, encoded. */
+  failed(job: Job, error: Uint8Array): void {
+    const onFailed = this.#types.get(job.spec.name)?.onFailed;
+    if (onFailed) void this.#call(onFailed, job, error);
+  }
+
+  async #call(
+    onFailed: NonNullable<JobTypeSettings['onFailed']>,
+    job: Job,
+    error: Uint8Array,
+  ): Promise<void> {
+    try {
+      await onFailed(snapshotOf(job, false), fromErrorData(decodeError(error)));
+    } catch (thrown) {
+      const cause = asError(thrown);
+      const { id, name } = job.spec;
+      const message = `onFailed of job type ${name}, called for job ${id}, failed: ${cause.message}`;
+      this.#onWarning(new MillraceError('MILLRACE_ON_FAILED_THREW', message, { cause }));
+    }
+  }
+}
