@@ -34,7 +34,8 @@ export interface JobTypeOptions<Queue extends string = string> {
   isRetryable?: (error: Error) => boolean;
   /**
    * Called when a job has failed, for whatever reason, once that is committed and told: on the main thread, with the job
-   * and the error that it failed with, rebuilt from what was stored of it. It may be asynchronous; what it throws or
+   * (of one whose record is damaged, what is left of that) and the error that it failed with, rebuilt from what was
+   * stored of it. It may be asynchronous; what it throws or
    * rejects with becomes a `warning` `MILLRACE_ON_FAILED_THREW`. It is a hook and no job: it is called at most once, and
    * not at all where the process dies first; `close()` does not wait for it, and nothing tries it again. What must
    * happen belongs into a job of its own.

@@ -27,7 +27,8 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     ...(runAt !== undefined && { runAt }),
     ...(startedAt !== undefined && { startedAt }),
     ...(finishedAt !== undefined && { finishedAt }),
-    payload: decode(spec.payload),
+    // Where a record is damaged, nothing is left of it.
+    payload: spec.payload.byteLength > 0 ? decode(spec.payload) : undefined,
     ...(status.result && { result: decode(status.result) }),
     ...(last && { error: last.error }),
     errors,

@@ -41,12 +41,31 @@ const atOpen: [given: object, says: string[], code?: string][] = [
   [{ jobs: { work: inlineJob(() => 1, { grace: -1 }) } }, ['`jobs.work.grace`', '-1']],
   [{ jobs: { work: inlineJob(() => 1, { concurrency: 0 }) } }, ['`jobs.work.concurrency`', '≥ 1', '0']],
   [
-    { jobs: { work: inlineJob(() => 1, { backoff: { type: 'fixed' as never } }) } },
-    ['`jobs.work.backoff.type`', "'exponential'", '"fixed"'],
+    { jobs: { work: inlineJob(() => 1, { backoff: { type: 'quadratic' as never } }) } },
+    ['`jobs.work.backoff.type`', "'exponential', 'linear' or 'fixed'", '"quadratic"'],
   ],
   [
     { jobs: { work: inlineJob(() => 1, { backoff: 'exponential' as never }) } },
-    ['`jobs.work.backoff.type`', 'undefined'],
+    ['`jobs.work.backoff`', "'linear'", 'a list', 'a function', '"exponential"'],
+  ],
+  [{ jobs: { work: inlineJob(() => 1, { backoff: [] }) } }, ['`jobs.work.backoff`', 'at least one delay']],
+  [
+    { jobs: { work: inlineJob(() => 1, { backoff: ['1s', 'soon' as never] }) } },
+    ['`jobs.work.backoff[1]`', '"soon"'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { backoff: { type: 'fixed', jitter: 2 } }) } },
+    ['`jobs.work.backoff.jitter`', "'equal'", 'a fraction', '2'],
+  ],
+  [{ jobs: { work: inlineJob(() => 1, { maxSnoozes: -1 }) } }, ['`jobs.work.maxSnoozes`', '≥ 0', '-1']],
+  [{ jobs: { work: inlineJob(() => 1, { maxSnoozes: 1.5 }) } }, ['`jobs.work.maxSnoozes`', '1.5']],
+  [
+    { jobs: { work: inlineJob(() => 1, { isRetryable: true as never }) } },
+    ['`jobs.work.isRetryable`', 'a function', 'true'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { onFailed: 'mail me' as never }) } },
+    ['`jobs.work.onFailed`', 'a function', '"mail me"'],
   ],
   [
     { jobs: { work: inlineJob(() => 1, { backoff: { type: 'exponential', delay: NaN } }) } },

@@ -158,3 +158,64 @@ test('of many errors the last ten are kept', async () => {
     4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
   ]);
 });
+
+test.each([
+  ['a list', ['10s', '30s'] as const, [10_000, 30_000, 30_000]],
+  ['linear', { type: 'linear', delay: '1s', jitter: 'none' } as const, [1_000, 2_000, 3_000]],
+  ['fixed', { type: 'fixed', delay: '5s' } as const, [5_000, 5_000, 5_000]],
+  [
+    'a function',
+    (attempt: number, error: Error & { code?: string }) => (error.code === 'E_LUCK' ? attempt * 7 : 0),
+    [7, 14, 21],
+  ],
+])('a job waits as its backoff says: %s', async (_what, backoff, expected) => {
+  const { options, closing } = await bench();
+  const clock = new FakeClock();
+  const work = scriptedInline({ backoff, maxAttempts: 4 });
+  const mill = closing(await Millrace.open({ ...options, jobs: { work }, clock }));
+  const events = record(mill, 'retrying');
+  await mill.enqueue('work', { do: 'throw' });
+  for (const [i, waitMs] of expected.entries()) {
+    const [, value] = await events.until(([, value]) => 'attempt' in value && value.attempt === i + 1);
+    expect('runAt' in value && value.runAt - clock.now()).toBe(waitMs);
+    await clock.armed(waitMs);
+    await clock.advance(waitMs);
+  }
+});
+
+test.each([
+  ['in a thread', scriptedThread],
+  ['inline', scriptedInline],
+])('a job %s is not tried again where isRetryable says that it cannot help', async (_where, scripted) => {
+  const { options, closing } = await bench();
+  const isRetryable = ({ cause }: Error): boolean => (cause as Error).message !== 'inner';
+  const mill = closing(await Millrace.open({ ...options, jobs: { work: scripted({ isRetryable }) } }));
+  const events = record(mill, 'retrying', 'failed');
+  const job = await mill.enqueue('work', { do: 'throw' });
+  await expect(job.result()).rejects.toMatchObject({ attempt: 1, cause: { code: 'E_LUCK' } });
+  expect(events.all.map(([event]) => event)).toEqual(['failed']);
+});
+
+test('functions of a job type that fail are warned of, and cost nothing', async () => {
+  const { options, closing } = await bench();
+  const fail = (): never => {
+    throw new Error('a mistake');
+  };
+  const clock = new FakeClock();
+  const work = scriptedThread({ backoff: fail, isRetryable: fail });
+  const mill = closing(await Millrace.open({ ...options, jobs: { work }, clock }));
+  const warnings = record(mill, 'warning');
+  const retrying = record(mill, 'retrying');
+  const job = await mill.enqueue('work', {
+    do: 'inTurn',
+    scripts: [{ do: 'throw' }, { do: 'return', value: 'fine' }],
+  });
+  await retrying.reached(1);
+  expect(warnings.all).toMatchObject([
+    ['warning', { code: 'MILLRACE_IS_RETRYABLE_INVALID', cause: { message: 'a mistake' } }],
+    ['warning', { code: 'MILLRACE_BACKOFF_INVALID', cause: { message: 'a mistake' } }],
+  ]);
+  await clock.armed();
+  await clock.advance(1_000);
+  expect(await job.result()).toBe('fine');
+});

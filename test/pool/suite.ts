@@ -1,4 +1,5 @@
 /** What every pool keeps, whatever its handlers run in. */
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
@@ -39,6 +40,30 @@ export function poolSuite(name: string, make: MakePool): void {
       const outcome = await news.outcome(one);
       expect(outcome).toMatchObject({ kind: 'errored', unrecoverable: true });
       expect(errorOf(outcome)).toMatchObject({ name: 'UnrecoverableError', code: 'MILLRACE_UNRECOVERABLE' });
+    });
+
+    test('a handler that is snoozed says for how long, and with which error where it threw one', async () => {
+      const { pool, news } = await poolBench(make);
+      const file = join(await temporaryDirectory(), 'runs');
+      const one = task({ do: 'snooze', delay: '10m', times: 2, file });
+      run(pool, one);
+      expect(await news.outcome(one)).toEqual({ kind: 'snoozed', delayMs: 600_000 });
+      const other = task({ do: 'throwRetryAfter', delay: '10m', times: 2, file });
+      run(pool, other);
+      const outcome = await news.outcome(other);
+      expect(outcome).toMatchObject({ kind: 'snoozed', delayMs: 600_000 });
+      expect(errorOf(outcome)).toMatchObject({
+        name: 'RetryAfterError',
+        code: 'MILLRACE_RETRY_AFTER',
+        message: 'busy',
+      });
+    });
+
+    test('a task that is over its time has timed out, even if it would be snoozed then', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'snoozeWhenAborted', delay: '10m' }, { timeoutMs: 30 });
+      run(pool, one);
+      expect((await news.outcome(one)).kind).toBe('timedOut');
     });
 
     test.each([
