@@ -13,9 +13,11 @@ import type { Terms } from './evidence.js';
 import handle from './handler.js';
 import type { Schedule } from './schedules.js';
 
+/** So few that jobs come to be snoozed too often. */
+const MAX_SNOOZES = 2;
 const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
 /** A thread that was told to stop is ended soon after. */
-const common = { backoff, grace: 15 } as const;
+const common = { backoff, grace: 15, maxSnoozes: MAX_SNOOZES } as const;
 
 /**
  * Job types whose jobs have ids that every process uses. They are kept: of a new job with the id of one that was removed
@@ -37,7 +39,7 @@ function catalogueOf(retention: Retention | undefined) {
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
     stuck: thread({ ...kept, timeout: 30, maxAttempts: 2 }),
     greedy: thread({ ...kept, maxAttempts: 2 }),
-    mail: inlineJob(handle, { backoff, concurrency: 4 }),
+    mail: inlineJob(handle, { backoff, maxSnoozes: MAX_SNOOZES, concurrency: 4 }),
     // An inline handler that is given up after its grace goes on; here less long than an engine takes to open again.
     call: inlineJob(handle, { backoff, ...kept, grace: 2, timeout: 20, maxAttempts: 2, queue: 'low' }),
   });
@@ -59,6 +61,7 @@ export const TERMS: Terms = {
   },
   // The engine ends their attempts, or they end their thread.
   endedByForce: new Set<Name>(['stuck', 'greedy', 'call']),
+  maxSnoozes: MAX_SNOOZES,
   // A machine that is short of processors, and handlers that end their thread, bring these about.
   // So does a journal that nobody has open for a while.
   tolerated: new Set(['MILLRACE_THREAD_STUCK', 'MILLRACE_INLINE_STUCK', 'MILLRACE_TICKS_MISSED']),

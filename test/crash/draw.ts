@@ -57,6 +57,7 @@ function failing(random: Random, act: Act): Acts {
     [{ do: 'throw' }, { do: 'throw' }, act],
     [{ do: 'throw' }],
     [{ do: 'giveUp' }],
+    [{ do: 'snooze', ms: random.integer(0, 30) }, act],
   ]);
 }
 

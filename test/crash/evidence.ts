@@ -9,6 +9,8 @@ export interface Terms {
   readonly limits: Readonly<Record<'name' | 'queue', ReadonlyMap<string, number>>>;
   /** Job types whose attempts may end while their handler goes on: what died with its process may have counted. */
   readonly endedByForce: ReadonlySet<string>;
+  /** How often a job can be snoozed without an attempt counted. */
+  readonly maxSnoozes: number;
   /** Codes of warnings and refusals that there was a reason for. */
   readonly tolerated: ReadonlySet<string>;
 }

@@ -140,6 +140,8 @@ export interface Left {
   readonly thread: number;
   /** Its engine has certainly heard of it; where that is not said, it may have been lost on the way. */
   readonly isHeard?: boolean;
+  /** It asked for its job to come back after so long; absent where it was told to stop before. */
+  readonly snoozedMs?: number;
 }
 
 export type FactOf<Kind extends Fact['kind']> = Extract<Fact, { kind: Kind }>;

@@ -15,6 +15,8 @@ export type Act =
   | { readonly do: 'throw' }
   /** Throws what makes the job fail at once. */
   | { readonly do: 'giveUp' }
+  /** Puts its job off, as often as it may. */
+  | { readonly do: 'snooze'; readonly ms: number }
   /** Takes so long: awaiting, or keeping its thread busy. */
   | { readonly do: 'wait' | 'spin'; readonly ms: number }
   /** Goes on until it sees that it is to stop. */
@@ -48,11 +50,12 @@ export default async function handle({ facts, token, acts }: Work, job: JobConte
   const { pid } = process;
   const own = { id, name, queue, attempt, maxAttempts, ...(scheduledFor !== undefined && { scheduledFor }) };
   tell(facts, { kind: 'started', ...own, pid, thread, living });
+  const act = acts[attempt - 1] ?? acts.at(-1) ?? acts[0];
   try {
-    await perform(acts[attempt - 1] ?? acts.at(-1) ?? acts[0], job);
+    await perform(act, job);
     return { id, token, attempt };
   } finally {
-    tell(facts, { kind: 'left', id, attempt, thread });
+    tell(facts, { kind: 'left', id, attempt, thread, ...(act.do === 'snooze' && { snoozedMs: act.ms }) });
   }
 }
 
@@ -64,6 +67,9 @@ async function perform(act: Act, job: JobContext): Promise<void> {
       throw new Error('as it was told to');
     case 'giveUp':
       throw new UnrecoverableError('as it was told to');
+    case 'snooze':
+      job.snooze(act.ms);
+      return;
     case 'wait':
       await wait(act.ms);
       return;

@@ -164,9 +164,23 @@ const PLANTED: Planted = {
           isStartOf('a')(fact) ? [fact, { ...left('a', 1), isHeard: true }, fact] : [fact],
         ),
       ),
+    'an attempt that was snoozed was counted': () =>
+      evidence(
+        soundFacts().flatMap((fact) =>
+          isStartOf('a')(fact) ? [fact, { ...left('a', 1), snoozedMs: 0 }, started('a', 2)] : [fact],
+        ),
+      ),
     'a job ended with more attempts than it has': () => withLast({ attempt: 4, errored: [1, 2, 3] }),
     'an attempt was counted that did not error': () => withLast({ attempt: 2 }),
     'an attempt errored that was not counted': () => withLast({ attempt: 1, errored: [1] }),
+  },
+  backEarly: {
+    'a job that was snoozed comes back before its time': () =>
+      evidence(
+        soundFacts().flatMap((fact) =>
+          isStartOf('a')(fact) ? [fact, { ...left('a', 1), isHeard: true, snoozedMs: 2 }, fact] : [fact],
+        ),
+      ),
   },
   ranWhileClosed: {
     'a handler starts behind close()': () =>
@@ -312,5 +326,13 @@ test('an attempt may follow one whose thread or process has gone, and it may rep
     errored: [1],
     result: { id: 'c', token: 'c', attempt: 2 },
   });
+  expect(findViolations(counted(3, facts, [...soundJobs(), c]))).toEqual([]);
+});
+
+test('a job that was snoozed comes back with the same attempt, and one that was too often with the next', () => {
+  const snoozed = { ...left('c', 1), isHeard: true, snoozedMs: 1 };
+  const runs = [started('c', 1), snoozed];
+  const c = finalJob('c', { attempt: 2, errored: [1], result: { id: 'c', token: 'c', attempt: 2 } });
+  const facts = factsWith(isEndOf('a'), ...runs, ...runs, ...runs, started('c', 2), left('c', 2));
   expect(findViolations(counted(3, facts, [...soundJobs(), c]))).toEqual([]);
 });

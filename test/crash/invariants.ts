@@ -2,7 +2,15 @@
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { plainId, tellLives } from './lives.js';
 import { announcedTwice, goneEarly, lost, misreported, mixedUp, stranded, torn } from './promises.js';
-import { finishedTwice, ghosts, miscounted, overLimit, ranConcurrently, ranWhileClosed } from './runs.js';
+import {
+  backEarly,
+  finishedTwice,
+  ghosts,
+  miscounted,
+  overLimit,
+  ranConcurrently,
+  ranWhileClosed,
+} from './runs.js';
 import { misreportedRuns, ticksDoubled, ticksInvented, ticksLost } from './ticks.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
 
@@ -18,6 +26,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'ranConcurrently', check: ranConcurrently },
   { name: 'overLimit', check: overLimit },
   { name: 'miscounted', check: miscounted },
+  { name: 'backEarly', check: backEarly },
   { name: 'ranWhileClosed', check: ranWhileClosed },
   { name: 'ghosts', check: ghosts },
   { name: 'ticksLost', check: ticksLost },

@@ -70,20 +70,29 @@ interface Last {
   isOver: boolean;
   /** It must have counted, for its engine has heard of its end, and gone on. */
   mustCount: boolean;
+  /** It was snoozed, and not too often: it must not have counted. */
+  isSnoozed: boolean;
 }
 
 /**
  * Attempts are counted from 1 and never back, and stay within their number; one that came to its end, or was told to
- * have errored, is not made again, and one that was interrupted does not count.
+ * have errored, is not made again, and one that was interrupted, or snoozed, does not count.
  */
 export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Finding[] {
   const findings: Finding[] = [];
   const last = new Map<string, Last>();
   const errored = new Map<string, number>();
+  const snoozes = new Map<string, number>();
   for (const fact of facts) {
     if (fact.kind === 'left') {
       const before = last.get(fact.id);
-      if (before) [before.isOver, before.mustCount] = [true, fact.isHeard === true];
+      const isSnoozed = fact.snoozedMs !== undefined;
+      if (isSnoozed) snoozes.set(fact.id, (snoozes.get(fact.id) ?? 0) + 1);
+      if (before) {
+        before.isOver = true;
+        before.mustCount = fact.isHeard === true && !isSnoozed;
+        before.isSnoozed = isSnoozed && (snoozes.get(fact.id) ?? 0) <= terms.maxSnoozes;
+      }
     }
     // What was not committed when its process died is forgotten; and what an engine that closes stops does not count.
     if (fact.kind === 'spawned' || fact.kind === 'closing' || fact.kind === 'opening')
@@ -96,7 +105,7 @@ export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Find
     }
     const message = miscount(fact, last.get(fact.id), terms.endedByForce);
     if (message !== undefined) findings.push({ id: fact.id, message });
-    last.set(fact.id, { start: fact, isOver: false, mustCount: false });
+    last.set(fact.id, { start: fact, isOver: false, mustCount: false, isSnoozed: false });
   }
   return [...findings, ...[...jobs.values()].flatMap(wrongTotal)];
 }
@@ -119,14 +128,34 @@ function miscount(
 ): string | undefined {
   if (attempt < 1 || attempt > maxAttempts) return `started attempt ${attempt} of ${maxAttempts}`;
   if (!before) return undefined;
-  const { start, isOver, mustCount } = before;
+  const { start, isOver, mustCount, isSnoozed } = before;
   if (attempt < start.attempt) return `started attempt ${attempt} after ${start.attempt}`;
   if (mustCount && attempt === start.attempt)
     return `started attempt ${attempt} again, which had come to its end`;
+  if (isSnoozed && !endedByForce.has(name) && attempt !== start.attempt)
+    return `started attempt ${attempt} after ${start.attempt} had been snoozed`;
   const wasInterrupted = !isOver && !endedByForce.has(name);
   if (wasInterrupted && attempt !== start.attempt)
     return `started attempt ${attempt} after ${start.attempt} had died with its process or thread`;
   return undefined;
+}
+
+/** A job that was snoozed is left alone for as long as it was. */
+export function backEarly({ facts }: Evidence): Finding[] {
+  const notBefore = new Map<string, number>();
+  const findings: Finding[] = [];
+  for (const fact of facts) {
+    // What was not committed when its process died is forgotten.
+    if (fact.kind === 'spawned' || fact.kind === 'opening') notBefore.clear();
+    if (fact.kind === 'left' && fact.isHeard === true && fact.snoozedMs !== undefined)
+      notBefore.set(fact.id, fact.at + fact.snoozedMs);
+    if (fact.kind !== 'started') continue;
+    const earlyMs = (notBefore.get(fact.id) ?? 0) - fact.at;
+    if (earlyMs > 0)
+      findings.push({ id: fact.id, message: `started ${earlyMs} ms before its snooze was over` });
+    notBefore.delete(fact.id);
+  }
+  return findings;
 }
 
 /** Handlers start only while an engine is open. */

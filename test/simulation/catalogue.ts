@@ -61,6 +61,8 @@ export const TERMS: Terms = {
   },
   // An inline handler goes on when its attempt has timed out.
   endedByForce: new Set<Name>(['call']),
+  // As by default: no history is so long.
+  maxSnoozes: 100,
   // Clocks are set, and machines are down for an hour.
   tolerated: new Set(['MILLRACE_INLINE_STUCK', 'MILLRACE_TICKS_MISSED', 'MILLRACE_CLOCK_SET_BACK']),
 };

@@ -113,7 +113,7 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('end' as const),
       n: anyN,
-      how: fc.constantFrom<End>('return', 'return', 'return', 'throw', 'throw', 'giveUp', 'die'),
+      how: fc.constantFrom<End>('return', 'return', 'return', 'throw', 'throw', 'snooze', 'giveUp', 'die'),
     }),
   },
   {

@@ -4,6 +4,7 @@
  */
 import type { Timer } from '../../src/clock.js';
 import type { Outcome } from '../../src/job/outcome.js';
+import { encodeError } from '../../src/job/error-data.js';
 import { lostOutcome } from '../../src/pool/answer.js';
 import type { Settled } from '../../src/pool/contract.js';
 import { PLANTED_TICKS } from './planted-ticks.js';
@@ -106,6 +107,20 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   'an attempt that errored is not counted': {
     invariant: 'miscounted',
     wrap: () => outcomes(({ outcome }) => (outcome.kind === 'errored' ? { kind: 'released' } : outcome)),
+  },
+  'an attempt that was snoozed is counted': {
+    invariant: 'miscounted',
+    wrap: () =>
+      outcomes(({ outcome }) =>
+        outcome.kind === 'snoozed'
+          ? { kind: 'errored', error: encodeError(new Error('busy')), unrecoverable: false }
+          : outcome,
+      ),
+  },
+  'a job that was snoozed comes back at once': {
+    invariant: 'backEarly',
+    wrap: () =>
+      outcomes(({ outcome }) => (outcome.kind === 'snoozed' ? { ...outcome, delayMs: 0 } : outcome)),
   },
   'writing goes on after a write has failed': {
     invariant: 'lost',

@@ -1,11 +1,13 @@
 /** The handlers that run in a simulated process, and how a history ends them. */
-import { UnrecoverableError } from '../../src/index.js';
+import { RetryAfterError, UnrecoverableError } from '../../src/index.js';
 import { decode } from '../../src/job/codec.js';
 import type { Done, Fact } from '../crash/facts.js';
 import type { Work } from './catalogue.js';
 
 /** How a handler ends; one that dies takes its thread with it. */
-export type End = 'return' | 'throw' | 'giveUp' | 'die';
+export type End = 'return' | 'throw' | 'snooze' | 'giveUp' | 'die';
+
+const SNOOZE_MS = 30;
 
 /** What a handler knows of its attempt. */
 export interface Running {
@@ -17,6 +19,8 @@ export interface Running {
   readonly scheduledFor?: number;
   /** Of an inline job: once it was told to stop, its engine may have given it up. */
   readonly signal?: AbortSignal;
+  /** Of a job in a thread: whether it was told to stop. */
+  readonly isStopped?: () => boolean;
 }
 
 /** What comes of an end: a value, or what is thrown; nothing where the handler died. */
@@ -91,7 +95,10 @@ export class Runs {
       end: (end) => {
         this.#runs.splice(this.#runs.indexOf(run), 1);
         const verdict = verdictOf(end, { id, token: payload.token, attempt });
-        this.#tell({ kind: 'left', id, attempt, thread, isHeard: running.signal?.aborted !== true });
+        const isAborted = running.signal?.aborted === true;
+        const isSnoozed = end === 'snooze' && !isAborted && running.isStopped?.() !== true;
+        const snoozed = isSnoozed && { snoozedMs: SNOOZE_MS };
+        this.#tell({ kind: 'left', id, attempt, thread, isHeard: !isAborted, ...snoozed });
         onEnd(verdict);
       },
     };
@@ -106,6 +113,8 @@ function verdictOf(end: End, value: Done): Verdict {
       return { value };
     case 'throw':
       return { thrown: new Error('as it was told to') };
+    case 'snooze':
+      return { thrown: new RetryAfterError(SNOOZE_MS) };
     case 'giveUp':
       return { thrown: new UnrecoverableError('as it was told to') };
     case 'die':

@@ -113,7 +113,8 @@ export class SimulatedThreads implements Pool {
     place.isRunning = true;
     if (task.timeoutMs !== undefined)
       place.timer = this.#clock.setTimer(() => this.stop(task, 'timedOut'), task.timeoutMs);
-    this.#runs.start(task, workOf(task.payload), thread.number, (verdict) =>
+    const running = { ...task, isStopped: () => place.stop !== undefined };
+    this.#runs.start(running, workOf(task.payload), thread.number, (verdict) =>
       this.#ended(place, task, verdict),
     );
   }
