@@ -31,6 +31,11 @@ const jobs = defineJobs({
   optional: inlineJob((limit?: number) => [limit]),
   maybe: inlineJob((limit: number | undefined) => limit ?? 0),
   unknown: inlineJob((payload: unknown) => payload),
+  putOff: inlineJob((payload: { of: number }, job) => (payload.of > 1 ? job.snooze('1m') : payload.of), {
+    backoff: (attempt, { message }) => attempt * message.length,
+    isRetryable: ({ name }) => name !== 'TypeError',
+    onFailed: async ({ id, snoozes }, { message }) => [id, snoozes, message],
+  }),
   contextOnly: inlineJob((_nothing: undefined, job) => job.id),
 });
 
@@ -56,6 +61,7 @@ export async function payloadsAndResults(mill: Awaited<ReturnType<typeof open>>)
   expectTypeOf(await (await mill.enqueue('nothing')).result()).toEqualTypeOf<'tock'>();
   expectTypeOf(await (await mill.enqueue('asyncVoid', 'text')).result()).toEqualTypeOf<void>();
   expectTypeOf(await (await mill.enqueue('optional')).result()).toEqualTypeOf<(number | undefined)[]>();
+  expectTypeOf(await (await mill.enqueue('putOff', { of: 1 })).result()).toEqualTypeOf<number>();
   await mill.enqueue('optional', 7);
   await mill.enqueue('optional', undefined, { queue: 'mail' });
   expectTypeOf(await (await mill.enqueue('maybe')).result()).toEqualTypeOf<number>();

@@ -59,6 +59,10 @@ export async function wrongOptions(mill: Engine): Promise<void> {
   await mill.enqueue('nothing', undefined, { durability: 'memory' });
   // @ts-expect-error: no such backoff
   inlineJob(() => 1, { backoff: { type: 'quadratic' } });
+  // @ts-expect-error: no such delay
+  inlineJob(() => 1, { backoff: ['1s', 'soon'] });
+  // @ts-expect-error: a promise is no answer
+  inlineJob(() => 1, { isRetryable: async () => true });
   // @ts-expect-error: no such selection
   await Millrace.open({ directory: 'jobs', jobs: {}, selection: 'random' });
   // @ts-expect-error: nobody can hear of this signal
