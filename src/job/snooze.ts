@@ -1,4 +1,7 @@
-/** How an attempt says that its job is to come back later, without having been counted. */
+/**
+ * How an attempt says that its job is to come back later, without having been counted. These errors check a duration, so
+ * they are not in errors.ts, which imports nothing.
+ */
 import { MillraceError } from '../errors.js';
 import { toMs, type Duration } from './duration.js';
 

@@ -66,13 +66,11 @@ function stoppedOutcome(task: Task, stop: 'timedOut' | 'cancelled'): Outcome {
 /** Whoever made the error: what cannot be waited for is an error like any other, that says so. */
 function snoozeAnswer(thrown: unknown, { isError, delayMs }: AskedDelay): Answer {
   try {
+    // The cast hides nothing: toMs() refuses whatever is no duration.
     return ['snoozed', toMs(delayMs as Duration, 'delayMs'), isError ? encodeError(thrown) : undefined];
   } catch (refusal) {
     const { message } = asError(refusal);
-    return [
-      'errored',
-      encodeError(new MillraceError('MILLRACE_OPTION_INVALID', message, { cause: thrown })),
-    ];
+    return ['errored', encodeError(new MillraceError('MILLRACE_OPTION_INVALID', message, { cause: thrown }))];
   }
 }
 

@@ -155,6 +155,7 @@ test.each<[what: string, stored: JobStatus, isOrphan: boolean]>([
   ['was released since', { ...available, claim: 7 }, false],
   ['was released, claimed and released since', { ...available, claim: 8 }, false],
   ['waits for its next attempt', { ...available, state: 'retryable', attempt: 1, claim: 7 }, false],
+  ['was snoozed since', { ...available, state: 'scheduled', claim: 7 }, false],
   ['has ended', { ...available, state: 'completed', attempt: 1, claim: 7 }, false],
 ])('a job on the roster of claim 7 that %s', (_what, stored, isOrphan) => {
   expect(isOrphanOf(jobOf(5, {}, stored), 7)).toBe(isOrphan);
