@@ -145,8 +145,8 @@ export function backEarly({ facts }: Evidence): Finding[] {
   const notBefore = new Map<string, number>();
   const findings: Finding[] = [];
   for (const fact of facts) {
-    // What was not committed when its process died is forgotten.
-    if (fact.kind === 'spawned' || fact.kind === 'opening') notBefore.clear();
+    // What was not committed when its process died is forgotten; and what was due is so, although a clock is set back.
+    if (fact.kind === 'spawned' || fact.kind === 'opening' || fact.kind === 'clockSet') notBefore.clear();
     if (fact.kind === 'left' && fact.isHeard === true && fact.snoozedMs !== undefined)
       notBefore.set(fact.id, fact.at + fact.snoozedMs);
     if (fact.kind !== 'started') continue;
