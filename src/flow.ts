@@ -54,7 +54,7 @@ export function checkFlow(flow: AnyFlow): void {
   if (keys.length === 0 || keys.length > MAX_JOBS)
     throw invalidOption('flow', `an object with 1 to ${MAX_JOBS} jobs`, `${keys.length} jobs`);
   for (const [key, job] of Object.entries(flow)) {
-    if (!isName(key)) throw invalidOption('flow', `${NAME_RULE} for each key`, key);
+    if (!isName(key) || key === '__proto__') throw invalidOption('flow', `${NAME_RULE} for each key`, key);
     checkKnown(job, FIELDS, `flow.${key}`);
     checkParents(flow, key, job.parents ?? []);
     oneOf(job.onParentFailure ?? 'fail', `flow.${key}.onParentFailure`, ON_PARENT_FAILURE);

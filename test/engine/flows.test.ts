@@ -219,6 +219,7 @@ test.each<[given: unknown, says: string, code?: string]>([
   [[a], '`flow`'],
   [{}, '1 to 20000 jobs'],
   [{ 'a b': a }, 'letters, digits'],
+  [Object.fromEntries([['__proto__', a]]), '"__proto__"'],
   [{ a: 7 }, '`flow.a`'],
   [{ a: { ...a, parent: ['b'] } }, '`flow.a.parent`'],
   [{ a: { ...a, parents: 'b' } }, '`flow.a.parents`'],
