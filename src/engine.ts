@@ -108,6 +108,27 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   counts(queue?: Queue): Promise<JobCounts>;
 
   /**
+   * From here on nothing of the queue is started, or nothing at all, until it is resumed: also after a restart, or a
+   * `kill -9`. What runs goes on; jobs are enqueued and become due, and schedules tick, as ever. It resolves once that
+   * is journaled, with the engine's durability, and from then on no attempt starts that was not claimed before. The two
+   * kinds are independent: the engine that is resumed leaves queues paused that were paused by their names.
+   * @throws MillraceError `MILLRACE_QUEUE_UNKNOWN`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   */
+  pause(queue?: Queue): Promise<void>;
+
+  /**
+   * Ends a pause of the same kind, if there is one.
+   * @throws MillraceError what `pause()` throws
+   */
+  resume(queue?: Queue): Promise<void>;
+
+  /**
+   * Whether the queue was paused by its name; without one, whether the whole engine was.
+   * @throws MillraceError `MILLRACE_QUEUE_UNKNOWN`, `MILLRACE_CLOSED`
+   */
+  isPaused(queue?: Queue): Promise<boolean>;
+
+  /**
    * Cancels a job in any state. A running one is asked to stop, and ended after its `grace`.
    * @returns the state that resulted: `cancelled`, or what the job had come to before.
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
@@ -142,7 +163,7 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   /** Calls back until the returned function is called. A listener that throws harms nobody. */
   on<Event extends keyof MillraceEvents>(event: Event, listener: Listener<MillraceEvents[Event]>): () => void;
 
-  /** Resolves when no job is `available` or `running`. */
+  /** Resolves when no job is `available` or `running`; it waits for those of queues that are paused, too. */
   drain(): Promise<void>;
 
   /**

@@ -143,6 +143,18 @@ export class Millrace<
     return this.#engine.counts(queue);
   }
 
+  pause(queue?: Queue): Promise<void> {
+    return this.#engine.pauses.pause(queue);
+  }
+
+  resume(queue?: Queue): Promise<void> {
+    return this.#engine.pauses.resume(queue);
+  }
+
+  isPaused(queue?: Queue): Promise<boolean> {
+    return this.#engine.isPaused(queue);
+  }
+
   cancel(id: string): Promise<JobState> {
     return this.#engine.cancel(id);
   }

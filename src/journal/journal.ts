@@ -23,6 +23,8 @@ import {
   metaKey,
   NEWS_SPAN,
   parentCountKey,
+  pausedOf,
+  PAUSES_SPAN,
   readySpan,
   RUNNING_SPAN,
   scheduleOf,
@@ -297,6 +299,13 @@ export class Journal {
     const { entries, last } = await this.#read(SCHEDULES_SPAN, after, limit, unsealBytes);
     const schedules = entries.map(({ key, value }) => ({ name: scheduleOf(key), record: value }));
     return last === undefined ? { schedules } : { schedules, next: last };
+  }
+
+  /** The queues that are paused; an empty name stands for all of them. One whose record is damaged is: its key says all. */
+  async pauses(): Promise<string[]> {
+    this.#assertOpen();
+    const entries = await this.#store.page({ ...PAUSES_SPAN, limit: Number.MAX_SAFE_INTEGER });
+    return entries.map(({ key }) => pausedOf(key));
   }
 
   /** All that is committed, at this moment. To be closed; what it shows stays on the disk until then. */

@@ -17,6 +17,7 @@
  * | `f!state!name!finishedAt sequence`     | of one type, ended together, by time; a roster          |
  * | `c!queue`                              | the queue's counters                                    |
  * | `h!name`                               | a schedule, and how far it has come                     |
+ * | `p!queue`, `p!`                        | the queue, or all of them, is paused; nothing           |
  * | `m!…`                                  | format, sequence, low-water marks                       |
  *
  * A roster is a list of ids: jobs that move together have one key, not one each. Which of them are still where it says
@@ -59,6 +60,8 @@ export const childKey = (parentId: string, sequence: number): string =>
 export const newsKey = (id: string, sequence: number): string => `n!${number(sequence)}${hashOf(id)}`;
 export const memberKey = (flow: string, sequence: number): string => `g!${flow}!${number(sequence)}`;
 export const scheduleKey = (name: string): string => `h!${name}`;
+/** @param queue Empty for all of them: no queue is named so. */
+export const pauseKey = (queue: string): string => `p!${queue}`;
 export const metaKey = (name: string): string => `m!${name}`;
 export const runningKey = (claim: number): string => `a!${number(claim)}`;
 export const dueKey = (runAt: number, sequence: number): string => `t!${number(runAt)}${number(sequence)}`;
@@ -114,11 +117,14 @@ export const NEWS_SPAN = span('n');
 /** Who waits for whom: what follows from the jobs, but for how far it has come. */
 export const FLOW_SPANS: readonly Span[] = [span('v'), span('e'), NEWS_SPAN, span('g')];
 export const SCHEDULES_SPAN = span('h');
+export const PAUSES_SPAN = span('p');
 export const MARKS_SPAN = span('m!low');
 export const DUE_SPAN = span('t');
 export const markKey = (from: string): string => metaKey(`low!${from}`);
 
 export const scheduleOf = (key: string): string => key.slice(SCHEDULES_SPAN.from.length);
+
+export const pausedOf = (key: string): string => key.slice(PAUSES_SPAN.from.length);
 
 /** The runAt of a due key. */
 export const dueAtOf = (key: string): number => numberAt(key, 2);

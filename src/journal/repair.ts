@@ -26,6 +26,7 @@ import {
   flowEntries,
   MARKS_SPAN,
   metaKey,
+  PAUSES_SPAN,
   placeOf,
   specKey,
   statusKey,
@@ -160,6 +161,9 @@ class Builder implements SurveyListener {
 
   fault(fault: JournalDamage): void {
     this.damage.add(fault);
+    // Its key says all there is: what was paused stays so.
+    const { key } = fault;
+    if (key?.startsWith(PAUSES_SPAN.from)) this.#batch.put(key, sealText(key, ''));
   }
 
   async record({ key, value }: { key: string; value: Uint8Array }): Promise<void> {

@@ -19,6 +19,7 @@ import {
   newsKey,
   NEWS_SPAN,
   parentCountKey,
+  pauseKey,
   placeOf,
   runningKey,
   scheduleKey,
@@ -200,6 +201,18 @@ export class Transaction {
 
   removeSchedule(name: string): this {
     return this.forget(scheduleKey(name));
+  }
+
+  /** From here on nothing of the queue is started, or of any. @param queue Empty for all of them. */
+  pause(queue: string): this {
+    const key = pauseKey(queue);
+    this.#put(key, sealText(key, ''));
+    return this;
+  }
+
+  /** @param queue As for {@link pause}. */
+  resume(queue: string): this {
+    return this.forget(pauseKey(queue));
   }
 
   /** A job that is not to be kept any longer; its roster is the caller's to change. */

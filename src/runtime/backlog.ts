@@ -53,6 +53,8 @@ export interface BacklogOptions {
   /** Job types that share a limit of their own, because they work on libuv's pool. */
   readonly nativeTypes: ReadonlySet<string>;
   readonly nativeConcurrency: number;
+  /** Whether nothing of a queue may be started. */
+  readonly isPaused: (queue: string) => boolean;
   /** How many entries a lane's window holds. */
   readonly windowSize?: number | undefined;
   /** There are entries that were not there before. */
@@ -142,9 +144,11 @@ export class Backlog {
   chooseNew(job: Job): Choice | undefined {
     const { id, name, queue } = job.spec;
     const lane = this.#lane(job.spec);
-    if (!lane || !this.#queueLimits.allows(queue) || !this.#allows(name)) return undefined;
-    for (const { lanes } of this.#lines.values())
+    if (!lane || !this.#isOpen(queue) || !this.#allows(name)) return undefined;
+    for (const { name: other, lanes } of this.#lines.values()) {
+      if (this.#options.isPaused(other)) continue;
       for (const { window } of lanes.values()) if (!window.isExhausted) return undefined;
+    }
     const choice: Choice = { key: readyKey(job.spec), id, name, job, queue, isLimited: lane.isLimited };
     this.#start(choice);
     return choice;
@@ -157,8 +161,7 @@ export class Backlog {
    */
   next(hasRoom: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): Choice | undefined {
     const line = this.#selector.next((candidate) => {
-      const isOpen = this.#queueLimits.allows(candidate.name);
-      candidate.head = isOpen ? this.#headOf(candidate, hasRoom, accepts) : undefined;
+      candidate.head = this.#isOpen(candidate.name) ? this.#headOf(candidate, hasRoom, accepts) : undefined;
       // With weights the others go on meanwhile; strictly, a lighter queue waits for what a heavier one may have.
       if (candidate.head === 'unread') return this.#options.selection === 'strict';
       return candidate.head !== undefined;
@@ -181,7 +184,7 @@ export class Backlog {
   /** Whether a job that no limit holds back waits in a lane for which `isStuck` says yes. */
   hasStuck(isStuck: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): boolean {
     for (const line of this.#lines.values()) {
-      if (!this.#queueLimits.allows(line.name)) continue;
+      if (!this.#isOpen(line.name)) continue;
       for (const lane of line.lanes.values()) {
         if (lane.retry || !this.#allows(lane.name) || !isStuck(lane)) continue;
         if (lane.window.first(accepts)) return true;
@@ -223,6 +226,11 @@ export class Backlog {
 
   #lane({ queue, name }: { readonly queue: string; readonly name: string }): Lane | undefined {
     return this.#lines.get(queue)?.lanes.get(name);
+  }
+
+  /** Whether something of the queue may start now. */
+  #isOpen(queue: string): boolean {
+    return this.#queueLimits.allows(queue) && !this.#options.isPaused(queue);
   }
 
   #start({ name, queue }: Choice): void {

@@ -35,6 +35,7 @@ import { Intake, type EnqueueItem } from './intake.js';
 import { tellMissedEnds } from './missed-ends.js';
 import { NewJobs } from './new-jobs.js';
 import { Outage } from './outage.js';
+import { Pauses } from './pauses.js';
 import { Pruner } from './pruner.js';
 import { recover } from './recovery.js';
 import { Retries } from './retries.js';
@@ -64,6 +65,7 @@ export interface EngineParts {
 
 export class EmbeddedEngine implements JobAccess {
   readonly executor: Executor;
+  readonly pauses: Pauses;
   readonly imports: ImportLinks;
   readonly #parts: EngineParts;
   readonly #holds = new Holds();
@@ -105,6 +107,7 @@ export class EmbeddedEngine implements JobAccess {
       ),
       nativeTypes: parts.nativeTypes,
       nativeConcurrency: Math.max(1, LIBUV_POOL_SIZE - 1),
+      isPaused: (queue) => this.pauses.holds(queue),
       windowSize: parts.windowSize,
       onRefill: () => this.wake(),
       onWarning,
@@ -121,6 +124,14 @@ export class EmbeddedEngine implements JobAccess {
     });
     const hooks = new FailureHooks(settings.types, onWarning);
     announcer.onFailed = (job, error) => hooks.failed(job, error);
+    this.pauses = new Pauses({
+      journal,
+      queues: settings.queues,
+      durability: settings.durability,
+      whenClaimed: () => this.executor.whenClaimed(),
+      onResumed: () => this.wake(),
+      assertWritable,
+    });
     const alarm = new Alarm(clock);
     this.#stager = new Stager({
       journal,
@@ -218,6 +229,7 @@ export class EmbeddedEngine implements JobAccess {
     for (const job of jobs) {
       this.#news.push(() => (hasEnded(job.status) ? announcer.cancelled(job) : announcer.rescued(job)));
     }
+    await this.pauses.load();
     await this.#scheduling.declare();
     this.#drain.notice();
   }
@@ -294,6 +306,11 @@ export class EmbeddedEngine implements JobAccess {
     this.#assertOpen();
     if (queue !== undefined) checkQueueName(queue, this.#parts.settings.queues, 'queue');
     return this.#parts.journal.counts(queue);
+  }
+
+  async isPaused(queue?: string): Promise<boolean> {
+    this.#assertOpen();
+    return this.pauses.isPaused(queue);
   }
 
   async cancel(id: string): Promise<JobState> {
@@ -407,6 +424,7 @@ export class EmbeddedEngine implements JobAccess {
     await this.#idle.settleDoubts();
     await tellMissedEnds(journal, announcer.results, (id) => executor.has(id));
     await executor.resume(claims, error);
+    await this.pauses.load();
     await this.#scheduling.reload();
   }
 

@@ -142,6 +142,11 @@ export class Executor {
     }
   }
 
+  /** Resolves once what is on its way to be claimed has been, or is not going to be. */
+  whenClaimed(): Promise<void> {
+    return this.#claimer.whenIdle();
+  }
+
   /** The journal has failed: from now on outcomes are kept. Resolves once nothing is on its way to be claimed. */
   async suspend(): Promise<void> {
     this.#isSuspended = true;

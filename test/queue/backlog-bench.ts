@@ -34,6 +34,7 @@ export class BacklogBench {
   readonly journal: Journal;
   readonly clock = new FakeClock();
   readonly backlog: Backlog;
+  readonly paused = new Set<string>();
 
   private constructor(disk: Disk, store: StoreSpy, journal: Journal, options: BenchOptions) {
     const { types = { resize: Infinity }, queues = { default: Infinity } } = options;
@@ -45,6 +46,7 @@ export class BacklogBench {
       clock: this.clock,
       nativeTypes: new Set(['image']),
       nativeConcurrency: 1,
+      isPaused: (queue) => this.paused.has(queue),
       queues: Object.entries(queues).map(([name, concurrency]) => ({ name, concurrency, weight: 1 })),
       selection: options.selection ?? 'weighted',
       typeConcurrency: new Map(Object.entries(types)),
