@@ -4,12 +4,14 @@ import { expect, test } from 'vitest';
 import { inlineJob, Millrace } from '../../src/index.js';
 import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
 import { startProgram } from '../fixtures/child.js';
+import { deferred } from '../fixtures/deferred.js';
 import { bench, record, scriptedInline, scriptedThread, type Bench } from '../fixtures/engine.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { FragileStore } from '../fixtures/fragile-store.js';
 import { Gate } from '../fixtures/gate.js';
 import { openInline } from '../fixtures/inline-engine.js';
 import { NOW } from '../fixtures/jobs.js';
+import { StoreSpy } from '../fixtures/store-spy.js';
 
 const echo = inlineJob((payload: string) => payload);
 const queues = { default: {}, other: {} };
@@ -135,6 +137,28 @@ test('once pause() has resolved, nothing starts that was not claimed before', as
     await mill.drain();
   }
   expect(await mill.counts('other')).toMatchObject({ completed: 1_500 });
+});
+
+test('pause() waits for what was chosen before it and is still being claimed', async () => {
+  const store = new StoreSpy(openMemoryStore(new MemoryDisk()));
+  const { engine, starts } = await openInline(store);
+  const reading = deferred();
+  const read = deferred();
+  store.onRead = () => {
+    reading.resolve();
+    return read.promise;
+  };
+  // Too large to be kept in memory while they wait.
+  const payload = 'x'.repeat(10_000);
+  const jobs = await Promise.all([engine.enqueue('work', payload), engine.enqueue('work', payload)]);
+  await reading.promise;
+  let startedBefore = -1;
+  const paused = engine.pauses.pause().then(() => (startedBefore = starts.all.length));
+  while (!(await engine.isPaused())) await new Promise((resolve) => setImmediate(resolve));
+  expect([starts.all.length, startedBefore]).toEqual([0, -1]);
+  read.resolve();
+  expect(await paused).toBe(2);
+  expect(starts.all).toEqual(jobs.map(({ id }) => id));
 });
 
 test('in strict order a heavier queue that is paused does not hold up a lighter one', async () => {
