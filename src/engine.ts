@@ -54,7 +54,8 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * Adds a job; resolves once it is journaled with its durability, and from then on it is never lost.
    * @throws MillraceError `MILLRACE_JOB_UNKNOWN`, `MILLRACE_QUEUE_UNKNOWN`, `MILLRACE_OPTION_INVALID`,
    *   `MILLRACE_PAYLOAD_INVALID`, `MILLRACE_ID_CONFLICT` (the id belongs to a job of another name),
-   *   `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   *   `MILLRACE_QUEUE_FULL`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   * @throws the signal's reason
    */
   enqueue<Name extends keyof Jobs & string>(
     name: Name,
@@ -62,7 +63,8 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   ): Promise<JobHandle<Name, JobResult<Jobs[Name]>>>;
 
   /**
-   * Adds up to 10,000 jobs, all or none; resolves once they are journaled.
+   * Adds up to 10,000 jobs, all or none; resolves once they are journaled. Where a queue has a `maxSize`, there must be room
+   * for all of them, and more at once than that are refused.
    * @returns their handles, in the order of the array.
    * @throws MillraceError what `enqueue()` throws, for the first job that is refused; then none is added.
    */

@@ -33,6 +33,11 @@ export interface EnqueueOptions<Queue extends string = string> extends JobOverri
   delay?: Duration;
   /** Not before this instant (epoch milliseconds or a Date); instead of `delay`. */
   runAt?: number | Date;
+  /**
+   * Ends the waiting for room in a queue that is full, with its reason; one that is aborted already refuses the job. In
+   * `enqueueMany()` the signal of any job does so for all. What is on its way into the journal stays enqueued.
+   */
+  signal?: AbortSignal;
 }
 
 export interface JobTypeSettings {
@@ -111,7 +116,12 @@ const OVERRIDE_FIELDS = namesOf<JobOverrides>({
 });
 const ENQUEUE_FIELDS = [
   ...OVERRIDE_FIELDS,
-  ...namesOf<Omit<EnqueueOptions, keyof JobOverrides>>({ id: true, delay: true, runAt: true }),
+  ...namesOf<Omit<EnqueueOptions, keyof JobOverrides>>({
+    id: true,
+    delay: true,
+    runAt: true,
+    signal: true,
+  }),
 ];
 
 const NOTHING: JobOwn = {};
@@ -129,6 +139,8 @@ export function checkEnqueue(
   if (options === undefined) return NOTHING;
   checkKnown(options, ENQUEUE_FIELDS, 'options', '');
   if (options.id !== undefined) checkId(options.id);
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
+    throw invalidOption('signal', 'an AbortSignal', options.signal);
   const own: Draft<JobOwn> = ownOf(options, queues, '');
   const runAt = checkRunAt(options, now);
   if (runAt !== undefined) own.runAt = runAt;

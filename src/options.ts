@@ -20,6 +20,7 @@ import { invalidOption } from './errors.js';
 import { checkJobType, type JobTypeSettings } from './job-options.js';
 import { toMs, type Duration } from './job/duration.js';
 import type { Durability } from './job/record.js';
+import type { Bound, OnFull } from './queue/admission.js';
 import type { Selection } from './queue/selector.js';
 import { checkSchedule, type Schedule, type ScheduleSettings } from './schedule-options.js';
 import type { Timing } from './schedule/rhythm.js';
@@ -39,6 +40,16 @@ export interface QueueOptions {
   weight?: number;
   /** How many of its jobs may run at once; integer ≥ 1. Default: no limit. */
   concurrency?: number;
+  /**
+   * How many jobs may wait in it, in whatever state, for `enqueue()` to add one; integer ≥ 1. Those that run do not count.
+   * What schedules, retries and `import()` bring in is not refused, and may exceed it. Default: no limit.
+   */
+  maxSize?: number;
+  /**
+   * What `enqueue()` does where there is no room: `'reject'` (default) with `MILLRACE_QUEUE_FULL`; `'wait'` until there
+   * is, behind those who wait already; with an `id` of its own once that has been looked up.
+   */
+  onFull?: OnFull;
 }
 
 /** The worker threads. */
@@ -107,6 +118,8 @@ export interface QueueSettings {
   readonly weight: number;
   /** Infinity where there is no limit. */
   readonly concurrency: number;
+  /** Absent where any number may wait. */
+  readonly bound?: Bound;
 }
 
 export interface ThreadsSettings {
@@ -145,7 +158,12 @@ const FIELDS = namesOf<MillraceOptions<JobCatalogue, string>>({
   logger: true,
   clock: true,
 });
-const QUEUE_FIELDS = namesOf<QueueOptions>({ weight: true, concurrency: true });
+const QUEUE_FIELDS = namesOf<QueueOptions>({
+  weight: true,
+  concurrency: true,
+  maxSize: true,
+  onFull: true,
+});
 const THREAD_FIELDS = namesOf<ThreadOptions>({
   count: true,
   maxHeapMb: true,
@@ -206,10 +224,23 @@ function checkSchedules(
 function checkQueue(name: string, queue: QueueOptions): QueueSettings {
   if (!isName(name)) throw invalidOption('queues', `${NAME_RULE} for each key`, name);
   checkKnown(queue, QUEUE_FIELDS, `queues.${name}`);
+  const bound = checkBound(queue, `queues.${name}`);
   return {
     name,
     weight: integer(queue.weight ?? 1, `queues.${name}.weight`, 1, 1_000_000),
     concurrency: checkConcurrency(queue.concurrency, `queues.${name}.concurrency`),
+    ...(bound && { bound }),
+  };
+}
+
+function checkBound({ maxSize, onFull }: QueueOptions, option: string): Bound | undefined {
+  if (maxSize === undefined) {
+    if (onFull === undefined) return undefined;
+    throw invalidOption(`${option}.onFull`, 'absent where there is no `maxSize`', onFull);
+  }
+  return {
+    maxSize: integer(maxSize, `${option}.maxSize`, 1),
+    onFull: oneOf(onFull ?? 'reject', `${option}.onFull`, ['reject', 'wait']),
   };
 }
 

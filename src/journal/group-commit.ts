@@ -36,6 +36,8 @@ export class GroupCommit {
   #failure: MillraceError | undefined;
   #idle: (() => void)[] = [];
   onFailure: (error: MillraceError) => void = () => {};
+  /** Called behind each write, before those who made it hear of it. */
+  onWritten: () => void = () => {};
 
   /**
    * @param sequence The first number that no journal before has given.
@@ -100,6 +102,8 @@ export class GroupCommit {
       return;
     }
     this.#counters.written();
+    for (const { transaction } of members) transaction.written();
+    this.onWritten();
     this.#writing = false;
     // Before the news of this one, which keep the main thread busy: meanwhile the disk is, too.
     if (this.#waiting.length > 0) void this.#write();

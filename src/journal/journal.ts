@@ -108,13 +108,15 @@ export class Journal {
   #onCorrupt: ((error: MillraceError) => void) | undefined;
   /** Called when a write has failed and the journal has stopped writing; again only after {@link reopen}. */
   onFailure: (error: MillraceError) => void = () => {};
+  /** Called behind each write, when the counters know of it, and before anybody else does. */
+  onWritten: (() => void) | undefined;
 
   private constructor(store: Store, { counters, marks, commits }: Contents) {
     this.#store = store;
     this.#counters = counters;
     this.#marks = marks;
     this.#commits = commits;
-    commits.onFailure = (error) => this.onFailure(error);
+    this.#listenTo(commits);
   }
 
   /**
@@ -152,8 +154,13 @@ export class Journal {
     this.#counters = counters;
     this.#marks = marks;
     this.#commits = commits;
-    commits.onFailure = (error) => this.onFailure(error);
+    this.#listenTo(commits);
     this.#generation++;
+  }
+
+  #listenTo(commits: GroupCommit): void {
+    commits.onFailure = (error) => this.onFailure(error);
+    commits.onWritten = () => this.onWritten?.();
   }
 
   /** How often it has been opened again: see {@link Transaction.readIn}. */

@@ -51,6 +51,7 @@ export class Transaction {
   readonly #claims = new Map<number, string[]>();
   readonly #ended: Ended[] = [];
   readonly #onClose: (() => void) | undefined;
+  #onWritten: (() => void)[] | undefined;
   #sync = false;
   #isUrgent = false;
   #isClosed = false;
@@ -235,6 +236,18 @@ export class Transaction {
     this.keys.push(key);
     this.values.push(undefined);
     return this;
+  }
+
+  /** Calls back once it is committed, before anybody hears of that, and as soon as the counters know of it. */
+  whenWritten(callback: () => void): this {
+    this.#onWritten ??= [];
+    this.#onWritten.push(callback);
+    return this;
+  }
+
+  /** To be called once, when it has been written. */
+  written(): void {
+    if (this.#onWritten) for (const callback of this.#onWritten) callback();
   }
 
   /** To be called once, when it is written. */

@@ -44,7 +44,7 @@ interface Batch {
   readonly arrivals: Arrival[];
 }
 
-interface AddAllOptions {
+export interface AddAllOptions {
   readonly transaction?: Transaction;
   readonly named?: ReadonlySet<JobSpec>;
 }
@@ -59,8 +59,11 @@ export class Arrivals {
     this.#links = links;
   }
 
-  /** @param resolve Called once it is committed. */
-  add(spec: JobSpec, resolve: Arrival['resolve'], reject: Arrival['reject']): void {
+  /**
+   * @param resolve Called once it is committed.
+   * @param onWritten See {@link Transaction.whenWritten}.
+   */
+  add(spec: JobSpec, resolve: Arrival['resolve'], reject: Arrival['reject'], onWritten?: () => void): void {
     const arrival: Arrival = {
       job: { spec, status: enqueued(spec) },
       record: encodeSpec(spec),
@@ -72,6 +75,7 @@ export class Arrivals {
     const batch = this.#open();
     const { transaction, arrivals } = batch;
     if (spec.durability === 'fsync') transaction.withSync();
+    if (onWritten) transaction.whenWritten(onWritten);
     const [first] = arrivals;
     // Which of several is the next to run is the backlog's to tell. So the first waits for what else comes.
     if (first && arrivals.length === 1) this.#put(transaction, first);

@@ -24,6 +24,7 @@ import { Control } from './control.js';
 import { Dispatcher } from './dispatcher.js';
 import { Drain } from './drain.js';
 import { enqueueStream, type StreamOptions } from './enqueue-stream.js';
+import { Entrance } from './entrance.js';
 import { Executor, type NewClaim } from './executor.js';
 import { FailureHooks } from './failure-hooks.js';
 import { Holds } from './holds.js';
@@ -82,6 +83,8 @@ export class EmbeddedEngine implements JobAccess {
   readonly #control: Control;
   readonly #outage: Outage;
   readonly #drain: Drain;
+  /** Absent where no queue has a bound. */
+  readonly #entrance: Entrance | undefined;
   /** What happened while the engine opened, told once somebody can listen. */
   #news: (() => void)[] = [];
   #hasBegun = false;
@@ -172,6 +175,10 @@ export class EmbeddedEngine implements JobAccess {
     const newJobs = new NewJobs({ settings, journal, clock });
     this.#intake = new Intake({ journal, clock, settings, newJobs, arriving, arrivals, handleOf });
     this.#flows = new Flows({ journal, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
+    const isOpen = (): boolean => !this.#refusal() && !journal.failure;
+    this.#entrance = Entrance.of(settings.queues.values(), { journal, isOpen });
+    const entrance = this.#entrance;
+    this.#intake = new Intake({ journal, clock, settings, newJobs, arriving, arrivals, entrance, handleOf });
     const onImported = (job: Job, place: string | undefined): void => {
       if (!hasEnded(job.status)) onAccepted(job, place);
       if (job.status.state === 'waiting') this.#releaser.look();
@@ -339,6 +346,7 @@ export class EmbeddedEngine implements JobAccess {
 
   async #close(timeoutMs: number, isEnd: boolean): Promise<void> {
     const { journal, pools, announcer, clock } = this.#parts;
+    this.#entrance?.close(closedError());
     await this.#stopLoops();
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(resolve, timeoutMs);
@@ -430,6 +438,7 @@ export class EmbeddedEngine implements JobAccess {
 
   #resume(): void {
     this.#drain.notice();
+    this.#entrance?.wake();
     if (!this.#closing) this.#startLoops();
   }
 

@@ -9,8 +9,10 @@ import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, checkItem, type EnqueueOptions } from '../job-options.js';
 import type { Settings } from '../options.js';
-import type { Arrivals, ArrivalsLinks } from './arrivals.js';
+import type { Needs, Room } from '../queue/admission.js';
+import type { AddAllOptions, Arrivals, ArrivalsLinks } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
+import type { Entrance } from './entrance.js';
 import type { Handle } from './handle.js';
 import type { NewJobs } from './new-jobs.js';
 import { Slices } from './slices.js';
@@ -23,6 +25,8 @@ export interface IntakeLinks {
   readonly arrivals: Arrivals;
   readonly handleOf: ArrivalsLinks['handleOf'];
   readonly arriving: ArrivingIds;
+  /** Absent where no queue has a bound. */
+  readonly entrance: Entrance | undefined;
 }
 
 /** A job of an array, unchecked. */
@@ -44,8 +48,13 @@ export class Intake {
     // What is thrown in here rejects it.
     return new Promise((resolve, reject) => {
       const spec = this.#spec(name, payload, options);
-      if (options?.id === undefined) this.#links.arrivals.add(spec, resolve, reject);
-      else resolve(this.#commitOnce(spec));
+      const { arrivals, entrance } = this.#links;
+      if (options?.id !== undefined) resolve(this.#commitOnce(spec, signalsOf([options])));
+      else if (!entrance?.isBounded(spec.queue)) arrivals.add(spec, resolve, reject);
+      else {
+        const enter = (room: Room): void => this.#add(spec, room, resolve, reject);
+        entrance.enter(new Map([[spec.queue, 1]]), { signals: signalsOf([options]), enter, refuse: reject });
+      }
     });
   }
 
@@ -62,7 +71,40 @@ export class Intake {
       if (slices.isOver) await slices.next();
     }
     const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
-    return named.size === 0 ? this.#links.arrivals.addAll(specs) : this.#commitAllOnce(specs, named);
+    const { entrance } = this.#links;
+    const signals = entrance ? signalsOf(items.map(({ options }) => options)) : [];
+    if (named.size > 0) return this.#commitAllOnce(specs, named, signals);
+    const needs = entrance?.needsOf(specs);
+    return this.#addAll(specs, needs && (await entrance?.entered(needs, signals)));
+  }
+
+  /** @param room Given back where it does not come. */
+  #add(spec: JobSpec, room: Room, resolve: (handle: Handle) => void, reject: (error: unknown) => void): void {
+    const refuse = (error: unknown): void => {
+      room.cancel();
+      reject(error);
+    };
+    try {
+      this.#links.arrivals.add(spec, resolve, refuse, room.settle);
+    } catch (thrown) {
+      refuse(thrown);
+    }
+  }
+
+  /** @param room Given back where they do not come. */
+  async #addAll(
+    specs: readonly JobSpec[],
+    room: Room | undefined,
+    options: AddAllOptions = {},
+  ): Promise<Handle[]> {
+    const { transaction = new Transaction() } = options;
+    if (room) transaction.whenWritten(room.settle);
+    try {
+      return await this.#links.arrivals.addAll(specs, { ...options, transaction });
+    } catch (thrown) {
+      room?.cancel();
+      throw thrown;
+    }
   }
 
   /**
@@ -85,11 +127,12 @@ export class Intake {
     const { settings, clock, newJobs } = this.#links;
     const type = checkJobName(name, settings.types);
     const own = checkEnqueue(options, settings.queues, clock.now());
+    options?.signal?.throwIfAborted();
     return newJobs.specOf(type, encode(payload), own, options?.id);
   }
 
-  async #commitOnce(spec: JobSpec): Promise<Handle> {
-    const [handle] = await this.#commitAllOnce([spec], new Set([spec]));
+  async #commitOnce(spec: JobSpec, signals: readonly AbortSignal[]): Promise<Handle> {
+    const [handle] = await this.#commitAllOnce([spec], new Set([spec]), signals);
     // Safe: there is one for each spec.
     return handle as Handle;
   }
@@ -98,20 +141,57 @@ export class Intake {
    * Of several enqueues with one id, at once or over the years, the first makes the job.
    * @param named Those whose ids their caller chose.
    */
-  async #commitAllOnce(specs: readonly JobSpec[], named: ReadonlySet<JobSpec>): Promise<Handle[]> {
+  async #commitAllOnce(
+    specs: readonly JobSpec[],
+    named: ReadonlySet<JobSpec>,
+    signals: readonly AbortSignal[],
+  ): Promise<Handle[]> {
     const ids = [...new Set(Array.from(named, ({ id }) => id))];
-    const { arriving, handleOf } = this.#links;
-    const handles = await arriving.alone(ids, () => this.#commitNew(specs, named, ids));
-    const made = new Map(handles.map((handle) => [handle.id, handle]));
-    return specs.map(({ name, id }) => made.get(id) ?? handleOf(name, id));
+    const { arriving, entrance, handleOf } = this.#links;
+    let room: Room | undefined;
+    for (;;) {
+      const jobs = { specs, named, ids, room };
+      const tried = await arriving.alone(ids, () => this.#commitNew(jobs));
+      if ('handles' in tried) {
+        const made = new Map(tried.handles.map((handle) => [handle.id, handle]));
+        return specs.map(({ name, id }) => made.get(id) ?? handleOf(name, id));
+      }
+      // While they wait for it, others may bring in jobs of their ids, or remove them.
+      room = await entrance?.entered(tried.needs, signals);
+    }
   }
 
-  async #commitNew(
+  async #commitNew({ specs, named, ids, room }: NamedJobs): Promise<Tried> {
+    const { journal, entrance } = this.#links;
+    const { generation } = journal;
+    let taken = room;
+    try {
+      const fresh = await this.#freshOf(specs, named, ids);
+      const needs = entrance?.needsOf(fresh);
+      if (needs && !taken?.covers(needs)) {
+        taken?.cancel();
+        taken = entrance?.tryEnter(needs);
+        if (!taken) return { needs };
+      }
+      if (fresh.length > 0) {
+        const transaction = new Transaction().readIn(generation);
+        return { handles: await this.#addAll(fresh, taken, { transaction, named }) };
+      }
+    } catch (thrown) {
+      taken?.cancel();
+      throw thrown;
+    }
+    taken?.cancel();
+    return { handles: [] };
+  }
+
+  /** The jobs that are to be made: those of whose ids there is none. */
+  async #freshOf(
     specs: readonly JobSpec[],
     named: ReadonlySet<JobSpec>,
     ids: readonly string[],
-  ): Promise<Handle[]> {
-    const { journal, arrivals } = this.#links;
+  ): Promise<JobSpec[]> {
+    const { journal } = this.#links;
     const { generation } = journal;
     const reads = await journal.jobs(ids);
     const existing = new Map(ids.map((id, i) => [id, reads[i]]));
@@ -126,9 +206,28 @@ export class Intake {
     // Whoever asks for it hears that it outlives a power cut, whatever was asked for when it was made.
     if (specs.some(({ id, durability }) => durability === 'fsync' && isUnsynced(existing.get(id))))
       await journal.commit(new Transaction().withSync().readIn(generation));
-    const transaction = new Transaction().readIn(generation);
-    return fresh.length > 0 ? arrivals.addAll(fresh, { transaction, named }) : [];
+    return fresh;
   }
+}
+
+/** Jobs of which some have ids that their callers chose. */
+interface NamedJobs {
+  readonly specs: readonly JobSpec[];
+  readonly named: ReadonlySet<JobSpec>;
+  readonly ids: readonly string[];
+  /** What was taken for them, after they have waited for it. */
+  readonly room: Room | undefined;
+}
+
+/** The jobs that are new; or what they need, where they have to wait for it. */
+type Tried = { readonly handles: readonly Handle[] } | { readonly needs: Needs };
+
+const NO_SIGNALS: readonly AbortSignal[] = [];
+
+/** Each of them once. */
+function signalsOf(options: readonly (EnqueueOptions | undefined)[]): readonly AbortSignal[] {
+  if (options.every((one) => one?.signal === undefined)) return NO_SIGNALS;
+  return [...new Set(options.flatMap((one) => one?.signal ?? []))];
 }
 
 /** Whether it may be only in the operating system's memory. */

@@ -39,6 +39,13 @@ const atOpen: [given: object, says: string[], code?: string][] = [
   ],
   [{ jobs: { work: inlineJob(() => 1, { timeout: 0 }) } }, ['`jobs.work.timeout`', 'at least 1', '0']],
   [{ jobs: { work: inlineJob(() => 1, { grace: -1 }) } }, ['`jobs.work.grace`', '-1']],
+  [{ queues: { default: { maxSize: 0 } } }, ['`queues.default.maxSize`', '≥ 1', '0']],
+  [{ queues: { default: { maxSize: 1.5 } } }, ['`queues.default.maxSize`', '1.5']],
+  [
+    { queues: { default: { maxSize: 1, onFull: 'drop' as never } } },
+    ['`queues.default.onFull`', "'reject' or 'wait'", '"drop"'],
+  ],
+  [{ queues: { default: { onFull: 'wait' } } }, ['`queues.default.onFull`', '`maxSize`', '"wait"']],
   [{ jobs: { work: inlineJob(() => 1, { concurrency: 0 }) } }, ['`jobs.work.concurrency`', '≥ 1', '0']],
   [
     { jobs: { work: inlineJob(() => 1, { backoff: { type: 'quadratic' as never } }) } },
@@ -143,6 +150,7 @@ const atEnqueue: [given: unknown, says: string[], code?: string][] = [
   [{ delay: -1 }, ['`delay`', '-1']],
   [{ delay: 'tomorrow' }, ['`delay`', '"tomorrow"']],
   [{ delay: Infinity }, ['`delay`', 'Infinity']],
+  [{ signal: 'now' as never }, ['`signal`', 'an AbortSignal', '"now"']],
   [{ delay: 1, runAt: 1 }, ['`delay`', '`runAt`']],
   [{ runAt: 'tomorrow' }, ['`runAt`', '"tomorrow"']],
   [{ runAt: new Date(NaN) }, ['`runAt`', 'valid Date', 'Date']],
