@@ -6,6 +6,7 @@ import type { JobSnapshot } from './job-handle.js';
 import type { Backoff } from './job/backoff.js';
 import type { JobContext } from './job/context.js';
 import type { Duration } from './job/duration.js';
+import type { RateLimit } from './job/rate-limit.js';
 import type { Durability } from './job/record.js';
 import type { Retention } from './job/retention.js';
 
@@ -50,6 +51,8 @@ export interface JobTypeOptions<Queue extends string = string> {
   grace?: Duration;
   /** How many of this type may run at once; integer ≥ 1. Default: no limit. */
   concurrency?: number;
+  /** How many attempts of this type may start in a time. Default: no limit. */
+  rateLimit?: RateLimit;
   /** How long its jobs are kept once they have ended. Default a day; those that failed a week. */
   retention?: Retention;
 }

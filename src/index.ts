@@ -40,6 +40,8 @@ export type { Duration } from './job/duration.js';
 export type { ErrorData } from './job/error-data.js';
 export type { Durability, JobCounts, JobState, OnParentFailure } from './job/record.js';
 export { RetryAfterError } from './job/snooze.js';
+export type { Durability, JobCounts, JobState } from './job/record.js';
+export type { RateLimit } from './job/rate-limit.js';
 export type { Retention } from './job/retention.js';
 export type { AttemptError, JobHandle, JobSnapshot } from './job-handle.js';
 export type { BackupReport } from './journal/backup.js';
@@ -47,6 +49,7 @@ export type { JournalDamage, JournalReport, RepairReport, SalvagedJob } from './
 export { Millrace } from './millrace.js';
 export type { EnqueueOptions } from './job-options.js';
 export type { Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';
+export type { OnFull } from './queue/admission.js';
 export type { Selection } from './queue/selector.js';
 export type { Schedule, ScheduleLimits, ScheduleTiming } from './schedule-options.js';
 export type { Misfire, Overlap, Run as ScheduleRun, RunOutcome } from './schedule/record.js';

@@ -22,6 +22,7 @@ import { invalidOption } from './errors.js';
 import type { JobSnapshot } from './job-handle.js';
 import { backoffPolicy, DEFAULT_BACKOFF, type BackoffPolicy } from './job/backoff.js';
 import { toMs, type Duration } from './job/duration.js';
+import { ratePolicy, type RatePolicy } from './job/rate-limit.js';
 import type { Draft, JobOwn } from './job/record.js';
 import { retentionPolicy, type RetentionPolicy } from './job/retention.js';
 
@@ -54,6 +55,8 @@ export interface JobTypeSettings {
   readonly graceMs: number;
   /** Infinity where there is no limit. */
   readonly concurrency: number;
+  /** Absent where there is no limit. */
+  readonly rateLimit?: RatePolicy;
   readonly retention: RetentionPolicy;
 }
 
@@ -68,6 +71,7 @@ const TYPE_FIELDS = namesOf<JobTypeOptions>({
   timeout: true,
   grace: true,
   concurrency: true,
+  rateLimit: true,
   retention: true,
 });
 
@@ -103,6 +107,9 @@ export function checkJobType(
     graceMs: toMs(options.grace ?? '5s', `jobs.${name}.grace`),
     concurrency: checkConcurrency(options.concurrency, `jobs.${name}.concurrency`),
     retention: retentionPolicy(options.retention ?? {}, `jobs.${name}.retention`),
+    ...(options.rateLimit !== undefined && {
+      rateLimit: ratePolicy(options.rateLimit, `jobs.${name}.rateLimit`),
+    }),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
   };
 }

@@ -19,6 +19,7 @@ import type { JobCatalogue } from './define.js';
 import { invalidOption } from './errors.js';
 import { checkJobType, type JobTypeSettings } from './job-options.js';
 import { toMs, type Duration } from './job/duration.js';
+import { ratePolicy, type RateLimit, type RatePolicy } from './job/rate-limit.js';
 import type { Durability } from './job/record.js';
 import type { Bound, OnFull } from './queue/admission.js';
 import type { Selection } from './queue/selector.js';
@@ -40,6 +41,8 @@ export interface QueueOptions {
   weight?: number;
   /** How many of its jobs may run at once; integer ≥ 1. Default: no limit. */
   concurrency?: number;
+  /** How many of its attempts may start in a time. Default: no limit. */
+  rateLimit?: RateLimit;
   /**
    * How many jobs may wait in it, in whatever state, for `enqueue()` to add one; integer ≥ 1. Those that run do not count.
    * What schedules, retries and `import()` bring in is not refused, and may exceed it. Default: no limit.
@@ -118,6 +121,8 @@ export interface QueueSettings {
   readonly weight: number;
   /** Infinity where there is no limit. */
   readonly concurrency: number;
+  /** Absent where there is no limit. */
+  readonly rateLimit?: RatePolicy;
   /** Absent where any number may wait. */
   readonly bound?: Bound;
 }
@@ -161,6 +166,7 @@ const FIELDS = namesOf<MillraceOptions<JobCatalogue, string>>({
 const QUEUE_FIELDS = namesOf<QueueOptions>({
   weight: true,
   concurrency: true,
+  rateLimit: true,
   maxSize: true,
   onFull: true,
 });
@@ -229,6 +235,9 @@ function checkQueue(name: string, queue: QueueOptions): QueueSettings {
     name,
     weight: integer(queue.weight ?? 1, `queues.${name}.weight`, 1, 1_000_000),
     concurrency: checkConcurrency(queue.concurrency, `queues.${name}.concurrency`),
+    ...(queue.rateLimit !== undefined && {
+      rateLimit: ratePolicy(queue.rateLimit, `queues.${name}.rateLimit`),
+    }),
     ...(bound && { bound }),
   };
 }

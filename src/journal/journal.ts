@@ -25,6 +25,8 @@ import {
   parentCountKey,
   pausedOf,
   PAUSES_SPAN,
+  rateOf,
+  RATES_SPAN,
   readySpan,
   RUNNING_SPAN,
   scheduleOf,
@@ -313,6 +315,21 @@ export class Journal {
     this.#assertOpen();
     const entries = await this.#store.page({ ...PAUSES_SPAN, limit: Number.MAX_SAFE_INTEGER });
     return entries.map(({ key }) => pausedOf(key));
+  }
+
+  /** What is kept of rate limits; of one that is damaged, which is reported, the name. */
+  async rates(): Promise<{ readonly name: string; readonly record: Uint8Array | undefined }[]> {
+    this.#assertOpen();
+    const entries = await this.#store.page({ ...RATES_SPAN, limit: Number.MAX_SAFE_INTEGER });
+    return entries.map(({ key, value }) => {
+      try {
+        return { name: rateOf(key), record: unsealBytes(key, value) };
+      } catch (thrown) {
+        // It throws nothing else.
+        this.#reportDamage(key, thrown as MillraceError);
+        return { name: rateOf(key), record: undefined };
+      }
+    });
   }
 
   /** All that is committed, at this moment. To be closed; what it shows stays on the disk until then. */

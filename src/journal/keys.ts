@@ -17,6 +17,7 @@
  * | `f!state!name!finishedAt sequence`     | of one type, ended together, by time; a roster          |
  * | `c!queue`                              | the queue's counters                                    |
  * | `h!name`                               | a schedule, and how far it has come                     |
+ * | `l!q!queue`, `l!t!name`                | the window of a queue's, or a job type's, rate limit    |
  * | `p!queue`, `p!`                        | the queue, or all of them, is paused; nothing           |
  * | `m!…`                                  | format, sequence, low-water marks                       |
  *
@@ -60,6 +61,8 @@ export const childKey = (parentId: string, sequence: number): string =>
 export const newsKey = (id: string, sequence: number): string => `n!${number(sequence)}${hashOf(id)}`;
 export const memberKey = (flow: string, sequence: number): string => `g!${flow}!${number(sequence)}`;
 export const scheduleKey = (name: string): string => `h!${name}`;
+/** @param name Of a rate limit. */
+export const rateKey = (name: string): string => `l!${name}`;
 /** @param queue Empty for all of them: no queue is named so. */
 export const pauseKey = (queue: string): string => `p!${queue}`;
 export const metaKey = (name: string): string => `m!${name}`;
@@ -118,12 +121,14 @@ export const NEWS_SPAN = span('n');
 export const FLOW_SPANS: readonly Span[] = [span('v'), span('e'), NEWS_SPAN, span('g')];
 export const SCHEDULES_SPAN = span('h');
 export const PAUSES_SPAN = span('p');
+export const RATES_SPAN = span('l');
 export const MARKS_SPAN = span('m!low');
 export const DUE_SPAN = span('t');
 export const markKey = (from: string): string => metaKey(`low!${from}`);
 
 export const scheduleOf = (key: string): string => key.slice(SCHEDULES_SPAN.from.length);
 
+export const rateOf = (key: string): string => key.slice(RATES_SPAN.from.length);
 export const pausedOf = (key: string): string => key.slice(PAUSES_SPAN.from.length);
 
 /** The runAt of a due key. */

@@ -21,6 +21,7 @@ import {
   parentCountKey,
   pauseKey,
   placeOf,
+  rateKey,
   runningKey,
   scheduleKey,
   specKey,
@@ -202,6 +203,13 @@ export class Transaction {
 
   removeSchedule(name: string): this {
     return this.forget(scheduleKey(name));
+  }
+
+  /** A rate limit's window, with the claims that count in it. @param record Encoded. */
+  putRate(name: string, record: Uint8Array): this {
+    const key = rateKey(name);
+    this.#put(key, sealBytes(key, record));
+    return this;
   }
 
   /** From here on nothing of the queue is started, or of any. @param queue Empty for all of them. */

@@ -14,12 +14,13 @@ import { Limits } from '../queue/limits.js';
 import { selector, type Selection, type Selector } from '../queue/selector.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
 import { Window, WINDOW_SIZE } from '../queue/window.js';
+import type { Permit, RateLimits } from './rate-limits.js';
 
 /** The jobs of one type in a queue. */
 export interface LaneInfo {
   readonly queue: string;
   readonly name: string;
-  /** How many of them run at once is limited: one that is claimed must not wait behind others. */
+  /** How many of them run at once, or start in a time, is limited: one that is claimed must not wait behind others. */
   readonly isLimited: boolean;
 }
 
@@ -41,7 +42,10 @@ interface Line extends QueueSettings {
 type Head = { readonly entry: ReadyEntry; readonly lane: Lane } | 'unread' | undefined;
 
 /** A job that was chosen, and where it came from. */
-export interface Choice extends ReadyEntry, LaneInfo {}
+export interface Choice extends ReadyEntry, LaneInfo {
+  /** Where a rate limit counts it. */
+  readonly permit: Permit | undefined;
+}
 
 export interface BacklogOptions {
   readonly journal: Journal;
@@ -55,6 +59,8 @@ export interface BacklogOptions {
   readonly nativeConcurrency: number;
   /** Whether nothing of a queue may be started. */
   readonly isPaused: (queue: string) => boolean;
+  /** Absent where no rate is limited. */
+  readonly rates?: RateLimits | undefined;
   /** How many entries a lane's window holds. */
   readonly windowSize?: number | undefined;
   /** There are entries that were not there before. */
@@ -80,6 +86,8 @@ export class Backlog {
   readonly #nativeLimit: Limits;
   readonly #refills = new Set<Promise<void>>();
   readonly #windowSize: number;
+  /** Set while jobs wait for a rate limit. */
+  #rateTimer: Timer | undefined;
   #isStopped = false;
 
   constructor(options: BacklogOptions) {
@@ -125,6 +133,7 @@ export class Backlog {
   /** Reads no more pages, and waits for those that are being read. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#rateTimer?.cancel();
     for (const { lanes } of this.#lines.values()) for (const lane of lanes.values()) lane.retry?.cancel();
     await Promise.all(this.#refills);
   }
@@ -149,9 +158,8 @@ export class Backlog {
       if (this.#options.isPaused(other)) continue;
       for (const { window } of lanes.values()) if (!window.isExhausted) return undefined;
     }
-    const choice: Choice = { key: readyKey(job.spec), id, name, job, queue, isLimited: lane.isLimited };
-    this.#start(choice);
-    return choice;
+    const { isLimited } = lane;
+    return { key: readyKey(job.spec), id, name, job, queue, isLimited, permit: this.#start(lane) };
   }
 
   /**
@@ -166,19 +174,21 @@ export class Backlog {
       if (candidate.head === 'unread') return this.#options.selection === 'strict';
       return candidate.head !== undefined;
     });
-    if (!line?.head || line.head === 'unread') return undefined;
+    if (!line?.head || line.head === 'unread') {
+      this.#awaitRates();
+      return undefined;
+    }
     const { entry, lane } = line.head;
-    const choice: Choice = {
+    lane.window.take(entry.key);
+    return {
       key: entry.key,
       id: entry.id,
       name: entry.name,
       job: entry.job,
       queue: lane.queue,
       isLimited: lane.isLimited,
+      permit: this.#start(lane),
     };
-    lane.window.take(entry.key);
-    this.#start(choice);
-    return choice;
   }
 
   /** Whether a job that no limit holds back waits in a lane for which `isStuck` says yes. */
@@ -194,7 +204,8 @@ export class Backlog {
   }
 
   /** The job that was chosen does not run any more. */
-  end({ name, queue }: Choice): void {
+  end({ name, queue, permit }: Choice): void {
+    permit?.begin();
     this.#queueLimits.end(queue);
     this.#typeLimits.end(name);
     if (this.#options.nativeTypes.has(name)) this.#nativeLimit.end(NATIVE);
@@ -230,17 +241,20 @@ export class Backlog {
 
   /** Whether something of the queue may start now. */
   #isOpen(queue: string): boolean {
-    return this.#queueLimits.allows(queue) && !this.#options.isPaused(queue);
+    const { isPaused, rates } = this.#options;
+    return this.#queueLimits.allows(queue) && !isPaused(queue) && (!rates || rates.allowsQueue(queue));
   }
 
-  #start({ name, queue }: Choice): void {
+  #start({ name, queue }: LaneInfo): Permit | undefined {
     this.#queueLimits.start(queue);
     this.#typeLimits.start(name);
     if (this.#options.nativeTypes.has(name)) this.#nativeLimit.start(NATIVE);
+    return this.#options.rates?.take({ name, queue });
   }
 
   #allows(name: string): boolean {
     if (this.#options.nativeTypes.has(name) && !this.#nativeLimit.allows(NATIVE)) return false;
+    if (this.#options.rates && !this.#options.rates.allowsType(name)) return false;
     return this.#typeLimits.allows(name);
   }
 
@@ -259,11 +273,30 @@ export class Backlog {
     return isUnread ? 'unread' : head;
   }
 
-  #isLimited(name: string, { concurrency }: QueueSettings): boolean {
-    const { typeConcurrency, nativeTypes } = this.#options;
+  #isLimited(name: string, { name: queue, concurrency }: QueueSettings): boolean {
+    const { typeConcurrency, nativeTypes, rates } = this.#options;
+    if (rates?.limits({ queue, name })) return true;
     return (
       concurrency < Infinity || (typeConcurrency.get(name) ?? Infinity) < Infinity || nativeTypes.has(name)
     );
+  }
+
+  /** Nothing can start: where jobs wait for nothing but a rate limit, the first of those is waited for. */
+  #awaitRates(): void {
+    const { rates, isPaused, clock, onRefill } = this.#options;
+    this.#rateTimer?.cancel();
+    this.#rateTimer = undefined;
+    if (!rates || this.#isStopped) return;
+    let soonestMs = Infinity;
+    for (const { name: queue, lanes } of this.#lines.values()) {
+      if (isPaused(queue)) continue;
+      for (const lane of lanes.values()) {
+        const delayMs = lane.window.isExhausted ? 0 : rates.delayMs(lane);
+        if (delayMs > 0) soonestMs = Math.min(soonestMs, delayMs);
+      }
+    }
+    // Rounded up, so that it is not looked again before the time.
+    if (soonestMs < Infinity) this.#rateTimer = clock.setTimer(onRefill, Math.ceil(soonestMs));
   }
 
   #wantMore(lane: Lane): void {

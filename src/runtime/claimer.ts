@@ -10,6 +10,7 @@ import { attemptOf, type Attempt, type Start } from './attempt.js';
 import type { Attempts } from './attempts.js';
 import type { Backlog } from './backlog.js';
 import { claimOne } from './claim.js';
+import type { RateLimits } from './rate-limits.js';
 
 export interface ClaimerLinks {
   readonly journal: Journal;
@@ -17,6 +18,8 @@ export interface ClaimerLinks {
   readonly announcer: Announcer;
   readonly clock: Clock;
   readonly attempts: Attempts;
+  /** Absent where no rate is limited. */
+  readonly rates: RateLimits | undefined;
   /** Their jobs are claimed. */
   readonly run: (attempts: readonly Attempt[]) => void;
   /** Its job ended where it was to be claimed. */
@@ -41,10 +44,11 @@ export class Claimer {
 
   /** Claims a job that is not in the journal yet, in the transaction that brings it there. */
   claimNew(start: Start, { spec, status }: Job, record: Uint8Array, change: Transaction): Attempt {
-    const { journal, clock, attempts } = this.#links;
+    const { journal, clock, attempts, rates } = this.#links;
     const claim = journal.nextSequence();
     const job = { spec, status: claimed(status, claim, clock.now()) };
     change.enqueue(spec, job.status, undefined, record);
+    if (start.choice.permit) rates?.addTo(change, [spec]);
     const attempt = attemptOf(start);
     attempt.job = job;
     attempts.add(attempt);
@@ -85,8 +89,10 @@ export class Claimer {
     attempts: readonly Attempt[],
     reads: ReadonlyMap<Attempt, JobRead> | undefined,
   ): Promise<void> {
-    const { journal, backlog, clock, announcer, end, abandon } = this.#links;
-    const change = new Transaction().asUrgent();
+    const { journal, backlog, clock, announcer, end, abandon, rates } = this.#links;
+    const limited = rates ? attempts.flatMap(({ choice }) => (choice.permit ? [choice] : [])) : [];
+    const onClose = limited.length > 0 ? (): void => rates?.addTo(change, limited) : undefined;
+    const change = new Transaction(onClose).asUrgent();
     const now = clock.now();
     const number = journal.nextSequence();
     const claims = attempts.map((attempt) => {

@@ -38,6 +38,7 @@ import { NewJobs } from './new-jobs.js';
 import { Outage } from './outage.js';
 import { Pauses } from './pauses.js';
 import { Pruner } from './pruner.js';
+import { RateLimits } from './rate-limits.js';
 import { recover } from './recovery.js';
 import { Retries } from './retries.js';
 import type { ScheduleControl } from './schedule-control.js';
@@ -83,6 +84,8 @@ export class EmbeddedEngine implements JobAccess {
   readonly #control: Control;
   readonly #outage: Outage;
   readonly #drain: Drain;
+  /** Absent where no rate is limited. */
+  readonly #rates: RateLimits | undefined;
   /** Absent where no queue has a bound. */
   readonly #entrance: Entrance | undefined;
   /** What happened while the engine opened, told once somebody can listen. */
@@ -100,6 +103,8 @@ export class EmbeddedEngine implements JobAccess {
     });
     const isHeld = (id: string): boolean => this.#holds.has(id);
     const onWarning = (error: MillraceError): void => this.#warn(error);
+    this.#rates = RateLimits.of(settings, { journal, clock });
+    const rates = this.#rates;
     this.#backlog = new Backlog({
       journal,
       clock,
@@ -111,6 +116,7 @@ export class EmbeddedEngine implements JobAccess {
       nativeTypes: parts.nativeTypes,
       nativeConcurrency: Math.max(1, LIBUV_POOL_SIZE - 1),
       isPaused: (queue) => this.pauses.holds(queue),
+      rates,
       windowSize: parts.windowSize,
       onRefill: () => this.wake(),
       onWarning,
@@ -123,6 +129,7 @@ export class EmbeddedEngine implements JobAccess {
       announcer,
       retries: new Retries({ random, onWarning }),
       backlog: this.#backlog,
+      rates,
       onSettled: placed,
     });
     const hooks = new FailureHooks(settings.types, onWarning);
@@ -237,6 +244,7 @@ export class EmbeddedEngine implements JobAccess {
       this.#news.push(() => (hasEnded(job.status) ? announcer.cancelled(job) : announcer.rescued(job)));
     }
     await this.pauses.load();
+    await this.#rates?.load();
     await this.#scheduling.declare();
     this.#drain.notice();
   }

@@ -19,6 +19,7 @@ import { Attempts } from './attempts.js';
 import type { Backlog } from './backlog.js';
 import { Claimer } from './claimer.js';
 import { reconcile } from './reconciliation.js';
+import type { RateLimits } from './rate-limits.js';
 import type { OpenClaim } from './recovery.js';
 import type { Retries } from './retries.js';
 
@@ -28,6 +29,10 @@ export interface ExecutorLinks {
   readonly announcer: Announcer;
   readonly clock: Clock;
   readonly retries: Retries;
+  /** In [0, 1), for the backoff's jitter. */
+  readonly random: () => number;
+  /** Absent where no rate is limited. */
+  readonly rates?: RateLimits | undefined;
   /** An attempt is over, and the job is now this. */
   readonly onSettled: (job: Job) => void;
 }
@@ -54,6 +59,7 @@ export class Executor {
     this.#attempts = new Attempts(journal, backlog);
     this.#claimer = new Claimer({
       ...links,
+      rates: links.rates,
       attempts: this.#attempts,
       run: (attempts) => this.#run(attempts),
       end: (attempt, before, job) => this.#end(attempt, before, job),
@@ -199,7 +205,7 @@ export class Executor {
     const rides = new Map<Pool, Ride[]>();
     const unstarted: Ending[] = [];
     for (const attempt of attempts) {
-      const { job, type, pool, seat, stopReason } = attempt;
+      const { choice, job, type, pool, seat, stopReason } = attempt;
       if (!job) continue;
       if (stopReason) {
         seat.release();
@@ -207,6 +213,7 @@ export class Executor {
         unstarted.push({ attempt, before: job, outcome: { kind } });
         continue;
       }
+      choice.permit?.begin();
       const task = taskOf(job, type);
       attempt.task = task;
       this.#links.announcer.started(job);

@@ -39,6 +39,23 @@ const atOpen: [given: object, says: string[], code?: string][] = [
   ],
   [{ jobs: { work: inlineJob(() => 1, { timeout: 0 }) } }, ['`jobs.work.timeout`', 'at least 1', '0']],
   [{ jobs: { work: inlineJob(() => 1, { grace: -1 }) } }, ['`jobs.work.grace`', '-1']],
+  [{ queues: { default: { rateLimit: 5 as never } } }, ['`queues.default.rateLimit`', '{ max, per }', '5']],
+  [
+    { queues: { default: { rateLimit: { max: 0, per: 1 } } } },
+    ['`queues.default.rateLimit.max`', '≥ 1', '0'],
+  ],
+  [
+    { queues: { default: { rateLimit: { max: 1, per: 0 } } } },
+    ['`queues.default.rateLimit.per`', 'at least 1', '0'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { rateLimit: { max: 1, per: 'soon' as never } }) } },
+    ['`jobs.work.rateLimit.per`', '"soon"'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { rateLimit: { max: 1, per: 1, burst: 2 } as never }) } },
+    ['`jobs.work.rateLimit.burst`', 'max, per', '2'],
+  ],
   [{ queues: { default: { maxSize: 0 } } }, ['`queues.default.maxSize`', '≥ 1', '0']],
   [{ queues: { default: { maxSize: 1.5 } } }, ['`queues.default.maxSize`', '1.5']],
   [
