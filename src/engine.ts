@@ -74,7 +74,7 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
 
   /**
    * Adds as many jobs as an iterable gives, in bounded memory: a thousand at a time, each thousand all or none. The
-   * next item is asked for when there is room for it.
+   * next item is asked for when there is room for it. Where a queue has a `maxSize`, they are fewer at a time.
    * @param options.signal Ends it: what is in the journal by then stays.
    * @throws StreamError `MILLRACE_STREAM_FAILED` with the number of jobs that are in the journal, and the `cause`: what
    *   `enqueue()` throws for the first job that is refused, what the iterable throws, or the signal's reason.

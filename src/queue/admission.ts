@@ -87,10 +87,6 @@ export class Admission {
     );
   }
 
-  isBounded(queue: string): boolean {
-    return this.#lines.has(queue);
-  }
-
   /** What jobs need; nothing where their queues have no bounds. */
   needsOf(specs: readonly { readonly queue: string }[]): Needs | undefined {
     let needs: Map<string, number> | undefined;

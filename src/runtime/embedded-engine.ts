@@ -279,13 +279,16 @@ export class EmbeddedEngine implements JobAccess {
 
   enqueueStream(
     items: AsyncIterable<EnqueueItem> | Iterable<EnqueueItem>,
-    options: StreamOptions,
+    { signal }: StreamOptions,
   ): Promise<number> {
     const enqueueMany = (chunk: readonly EnqueueItem[], first: number): Promise<Handle[]> => {
       this.#assertWritable();
-      return this.#intake.enqueueMany(chunk, first);
+      return this.#intake.enqueueMany(chunk, first, signal);
     };
-    return enqueueStream(items, enqueueMany, options);
+    return enqueueStream(items, enqueueMany, {
+      signal,
+      portion: this.#entrance && (() => this.#intake.portion()),
+    });
   }
 
   enqueueFlow(flow: AnyFlow, id: string | undefined): Promise<Record<string, Handle>> {

@@ -8,6 +8,8 @@ const CHUNK = 1_000;
 
 export interface StreamOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Counts the items of a chunk: whether one with this item should get no more, for want of room in a queue. */
+  readonly portion?: (() => (item: EnqueueItem) => boolean) | undefined;
 }
 
 /**
@@ -18,22 +20,24 @@ export interface StreamOptions {
 export async function enqueueStream(
   items: AsyncIterable<EnqueueItem> | Iterable<EnqueueItem>,
   enqueueMany: (chunk: readonly EnqueueItem[], first: number) => Promise<unknown>,
-  { signal }: StreamOptions,
+  { signal, portion = () => () => false }: StreamOptions,
 ): Promise<number> {
   const slices = new Slices();
   let enqueued = 0;
   let chunk: EnqueueItem[] = [];
+  let isEnough = portion();
   const commit = async (): Promise<void> => {
     await enqueueMany(chunk, enqueued);
     enqueued += chunk.length;
     chunk = [];
+    isEnough = portion();
   };
   try {
     signal?.throwIfAborted();
     for await (const item of items) {
       signal?.throwIfAborted();
       chunk.push(item);
-      if (chunk.length === CHUNK) await commit();
+      if (isEnough(item) || chunk.length === CHUNK) await commit();
       // What is awaited of an iterable that is not async lets nobody else have a turn.
       if (slices.isOver) await slices.next();
     }

@@ -27,6 +27,7 @@ interface Entering {
 export class Entrance {
   readonly #admission: Admission;
   readonly #aborts = new Aborts();
+  readonly #bounds: ReadonlyMap<string, Bound>;
 
   private constructor(bounds: ReadonlyMap<string, Bound>, { journal, isOpen }: EntranceLinks) {
     const sizeOf = (queue: string): number => {
@@ -34,6 +35,7 @@ export class Entrance {
       return WAITING.reduce((sum, state) => sum + counts[state], 0);
     };
     this.#admission = new Admission({ bounds, sizeOf, isOpen });
+    this.#bounds = bounds;
     journal.onWritten = this.#admission.wake;
   }
 
@@ -46,7 +48,12 @@ export class Entrance {
 
   /** Whether there is a limit to how many jobs may wait in the queue. */
   isBounded(queue: string): boolean {
-    return this.#admission.isBounded(queue);
+    return this.#bounds.has(queue);
+  }
+
+  /** How many of a queue's jobs somebody brings at once who has any number: half of what fits, so that the rest can run. */
+  portionOf(queue: string): number {
+    return Math.ceil((this.#bounds.get(queue)?.maxSize ?? Infinity) / 2);
   }
 
   /** What jobs need; nothing where their queues have no bounds. */

@@ -61,9 +61,10 @@ export class Intake {
   /**
    * Resolves once all jobs are committed, in one write: all of them or none.
    * @param first What the first of them is called in a refusal: its index.
+   * @param signal Ends the waiting for room, beside those of the jobs.
    * @throws MillraceError where one of them is refused.
    */
-  async enqueueMany(items: readonly EnqueueItem[], first = 0): Promise<Handle[]> {
+  async enqueueMany(items: readonly EnqueueItem[], first = 0, signal?: AbortSignal): Promise<Handle[]> {
     const specs: JobSpec[] = [];
     const slices = new Slices(this.#links.clock);
     for (const [i, item] of items.entries()) {
@@ -72,10 +73,23 @@ export class Intake {
     }
     const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
     const { entrance } = this.#links;
-    const signals = entrance ? signalsOf(items.map(({ options }) => options)) : [];
+    const signals = entrance ? signalsOf([{ signal }, ...items.map(({ options }) => options)]) : [];
     if (named.size > 0) return this.#commitAllOnce(specs, named, signals);
     const needs = entrance?.needsOf(specs);
     return this.#addAll(specs, needs && (await entrance?.entered(needs, signals)));
+  }
+
+  /** Says, item by item, whether that is enough for a queue of theirs at once; items may be anything, and are checked later. */
+  portion(): (item: EnqueueItem) => boolean {
+    const { entrance, settings } = this.#links;
+    const counts = new Map<string, number>();
+    return (item) => {
+      const queue = item?.options?.queue ?? settings.types.get(item?.name)?.queue ?? '';
+      if (!entrance?.isBounded(queue)) return false;
+      const count = (counts.get(queue) ?? 0) + 1;
+      counts.set(queue, count);
+      return count >= entrance.portionOf(queue);
+    };
   }
 
   /** @param room Given back where it does not come. */
@@ -225,7 +239,9 @@ type Tried = { readonly handles: readonly Handle[] } | { readonly needs: Needs }
 const NO_SIGNALS: readonly AbortSignal[] = [];
 
 /** Each of them once. */
-function signalsOf(options: readonly (EnqueueOptions | undefined)[]): readonly AbortSignal[] {
+function signalsOf(
+  options: readonly ({ readonly signal?: AbortSignal | undefined } | undefined)[],
+): readonly AbortSignal[] {
   if (options.every((one) => one?.signal === undefined)) return NO_SIGNALS;
   return [...new Set(options.flatMap((one) => one?.signal ?? []))];
 }

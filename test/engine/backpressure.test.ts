@@ -174,6 +174,27 @@ test('many at once get in all or none, and never where they could not all be in 
   expect(await (await last).result()).toBe(3);
 });
 
+test('a stream waits for room, or for its signal', async () => {
+  const mill = await openSmall(await bench(), { maxSize: 3, onFull: 'wait' });
+  await mill.resume('small');
+  let given = 0;
+  const items = Array.from({ length: 50 }, () => ({ name: 'small', payload: ++given }) as const);
+  expect(await mill.enqueueStream(items)).toEqual({ enqueued: 50 });
+  await mill.drain();
+  await mill.pause('small');
+  const controller = new AbortController();
+  const enqueued = record(mill, 'enqueued');
+  const waiting = mill.enqueueStream(items, { signal: controller.signal });
+  await enqueued.reached(2);
+  controller.abort(new Error('enough'));
+  await expect(waiting).rejects.toMatchObject({
+    code: 'MILLRACE_STREAM_FAILED',
+    enqueued: 2,
+    cause: { message: 'enough' },
+  });
+  expect(await mill.counts('small')).toMatchObject({ available: 2, completed: 50 });
+});
+
 test('a job that exists needs no room, and of several that wait with one id one is made', async () => {
   const mill = await openSmall(await bench(), { maxSize: 1, onFull: 'wait' });
   const made = await mill.enqueue('small', 1, { id: 'one' });
