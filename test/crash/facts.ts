@@ -45,8 +45,12 @@ export type Fact =
       readonly together?: readonly string[];
     }
   | Changing
+  | Halting
   // What the engine said.
   | Answered
+  | Halted
+  /** An attempt begins: its handler starts, then or as soon as its thread gets to it. */
+  | { readonly kind: 'began'; readonly id: string; readonly queue: string }
   | Enqueued
   | Ended
   | Progressed
@@ -82,6 +86,23 @@ export interface Answered {
   readonly durability?: Durability;
   /** The job that it enqueued. */
   readonly jobId?: string;
+}
+
+/** A queue, or with an empty name all of them, is to be paused or resumed. */
+export interface Halting {
+  readonly kind: 'halting';
+  readonly queue: string;
+  readonly change: 'pause' | 'resume';
+  /** Tells it from every other. */
+  readonly call: string;
+}
+
+/** That call was done. */
+export interface Halted {
+  readonly kind: 'halted';
+  readonly call: string;
+  /** What it survives. */
+  readonly durability: Durability;
 }
 
 /** A job was acknowledged. */

@@ -1,6 +1,7 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { plainId, tellLives } from './lives.js';
+import { ranWhilePaused } from './pauses.js';
 import { announcedTwice, goneEarly, lost, misreported, mixedUp, stranded, torn } from './promises.js';
 import {
   backEarly,
@@ -28,6 +29,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'miscounted', check: miscounted },
   { name: 'backEarly', check: backEarly },
   { name: 'ranWhileClosed', check: ranWhileClosed },
+  { name: 'ranWhilePaused', check: ranWhilePaused },
   { name: 'ghosts', check: ghosts },
   { name: 'ticksLost', check: ticksLost },
   { name: 'ticksDoubled', check: ticksDoubled },

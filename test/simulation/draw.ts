@@ -1,5 +1,6 @@
 /** Histories as fast-check draws them, and shrinks them to the smallest that fails. */
 import * as fc from 'fast-check';
+import { queues } from './catalogue.js';
 import type { Failure } from './disk.js';
 import type { Act, History, Item, Tuning, Until } from './history.js';
 import type { End } from './runs.js';
@@ -156,6 +157,13 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ do: 'list' as const }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom('pauseQueue' as const, 'resumeQueue' as const),
+      n: fc.nat(Object.keys(queues).length),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({

@@ -39,6 +39,8 @@ export type Act =
   | { readonly do: 'upsert'; readonly n: number; readonly plan: number }
   | { readonly do: 'pause' | 'resume' | 'remove' | 'runNow'; readonly n: number }
   | { readonly do: 'list' }
+  /** A queue, or for 0 all of them. */
+  | { readonly do: 'pauseQueue' | 'resumeQueue'; readonly n: number }
   | { readonly do: 'advance'; readonly ms: number }
   /** Somebody sets the machine's clock, forward or back. */
   | { readonly do: 'setClock'; readonly ms: number }

@@ -187,7 +187,7 @@ export class Machine {
         this.#reopen(act.timeoutMs);
         return;
       default:
-        this.#ask(act);
+        this.ask(act);
     }
   }
 
@@ -204,7 +204,8 @@ export class Machine {
     );
   }
 
-  #ask(act: AskingAct): void {
+  /** Asks something of the engine, if there is one. */
+  ask(act: AskingAct): void {
     const { process } = this;
     const { engine } = process;
     // While it opens there is nobody to ask.

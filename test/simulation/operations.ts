@@ -3,8 +3,8 @@ import { JobCancelledError, JobFailedError, type Durability, type JobHandle } fr
 import { isEnd } from '../../src/job/record.js';
 import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
 import { change, NOT_FOUND } from '../crash/change.js';
-import type { Changing, Done, Fact } from '../crash/facts.js';
-import type { Name } from './catalogue.js';
+import type { Changing, Done, Fact, Halting } from '../crash/facts.js';
+import { queues, type Name } from './catalogue.js';
 import type { Act, Item } from './history.js';
 import { asAsked, described, nameOf, PLANS } from './schedules.js';
 
@@ -46,7 +46,9 @@ export type Asking =
   | 'resume'
   | 'remove'
   | 'runNow'
-  | 'list';
+  | 'list'
+  | 'pauseQueue'
+  | 'resumeQueue';
 export type AskingAct = ActOf<Asking>;
 
 export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>) => void } = {
@@ -145,6 +147,12 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
       return { jobId: id };
     });
   },
+  pauseQueue(call, { n }) {
+    halt(call, n, 'pause');
+  },
+  resumeQueue(call, { n }) {
+    halt(call, n, 'resume');
+  },
   list(call) {
     call.ask('list', undefined, async () => {
       for (const { lastRun, job } of await call.engine.schedules.list())
@@ -160,6 +168,21 @@ function ask(
   perform: Parameters<typeof change>[3],
 ): void {
   ask(asked.change, undefined, () => change(tell, { ...asked, call: token() }, durability, perform));
+}
+
+/** @param n 0 for all queues, and else the number of one. */
+export function halt(
+  { engine, durability, tell, token, ask }: Call,
+  n: number,
+  change: Halting['change'],
+): void {
+  const queue = ['', ...Object.keys(queues)][n] ?? '';
+  const call = token();
+  ask(`${change} ${queue || 'all'}`, undefined, async () => {
+    tell({ kind: 'halting', queue, change, call });
+    await engine.pauses[change](queue || undefined);
+    tell({ kind: 'halted', call, durability });
+  });
 }
 
 /** One of the jobs that somebody has heard of; the last ones first, for they are the most alive. */

@@ -9,7 +9,17 @@ import { lostOutcome } from '../../src/pool/answer.js';
 import type { Settled } from '../../src/pool/contract.js';
 import { PLANTED_TICKS } from './planted-ticks.js';
 import { writing } from '../fixtures/writing.js';
-import { batching, engine, events, journal, outcomes, pool, replacing, type Planted } from './wrong.js';
+import {
+  batching,
+  choosing,
+  engine,
+  events,
+  journal,
+  outcomes,
+  pool,
+  replacing,
+  type Planted,
+} from './wrong.js';
 
 export const PLANTED: Readonly<Record<string, Planted>> = {
   'a commit is acknowledged before it is written': {
@@ -93,6 +103,14 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
     wrap: () => ({
       store: (store) => batching(store, (own) => writing(own, () => own.write(false))),
     }),
+  },
+  'a pause is not journaled': {
+    invariant: 'ranWhilePaused',
+    wrap: () => ({ store: (store) => choosing(store, (key) => !key.startsWith('p!')) }),
+  },
+  'pauses are not looked up when the journal opens': {
+    invariant: 'ranWhilePaused',
+    wrap: () => journal(() => ({ pauses: async () => [] })),
   },
   'a refill skips a record': {
     invariant: 'lost',

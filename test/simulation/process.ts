@@ -201,6 +201,7 @@ export class Process {
     const ended = (state: 'failed' | 'cancelled') => (job: { readonly id: string }) =>
       this.tell({ kind: 'ended', id: job.id, state, by: 'event' });
     emitter.on('enqueued', ({ id, name }) => this.tell({ kind: 'enqueued', id, name }));
+    emitter.on('started', ({ id, queue }) => this.tell({ kind: 'began', id, queue }));
     emitter.on('completed', (event) => this.tell(completed(event)));
     emitter.on('failed', ended('failed'));
     emitter.on('cancelled', ended('cancelled'));

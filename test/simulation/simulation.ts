@@ -59,6 +59,8 @@ async function audit(machine: Machine, livesOn: boolean): Promise<void> {
   const { process } = machine;
   const { engine } = process;
   if (!engine) return process.tell({ kind: 'broke', message: 'the audit did not get to open' });
+  for (const n of ['', ...Object.keys(queues)].keys()) machine.ask({ do: 'resumeQueue', n });
+  await machine.goOn('rest');
   for (let round = 0; !hasAllEnded(await engine.counts()); round++) {
     if (round === MAX_AUDIT_ROUNDS) break;
     if (!process.runs.end(0, 'return')) await advanceToNext(machine);
