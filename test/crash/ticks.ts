@@ -50,8 +50,9 @@ function isLeftOut(
 ): boolean {
   const { misfire = 'once', maxCatchUp = 100, overlap = 'allow', maxRuns = Infinity } = asked;
   const { maxAge = misfire === 'skip' ? 60_000 : Infinity } = asked;
-  const next = course.ticks.find(({ scheduledFor }) => scheduledFor > at);
-  // What comes of a tick was decided at the latest when the next one had its job.
+  // What comes of a tick was decided at the latest when the next one had its job; but that may have been before the
+  // clock was set back.
+  const next = course.wasSetBack ? undefined : course.ticks.find(({ scheduledFor }) => scheduledFor > at);
   const lateMs = (next?.enqueuedAt ?? endAt) - at;
   if (course.ticks.length >= maxRuns || lateMs > maxAge) return true;
   // A tick that comes again has the job that it had, and counts as another.

@@ -47,6 +47,19 @@ test('what the code declares ticks again where another description of it was los
   expect(violations, tellStory(violations, facts)).toEqual([]);
 });
 
+test('ticks that are too late once the clock is set right are left out, although later ones had their jobs before', async () => {
+  const queueing = DECLARED.findIndex(({ overlap }) => overlap === 'queue');
+  const plan = PLANS.findIndex((plan) => plan(NOW).maxAge === 60);
+  const { facts, violations } = await runHistory(
+    onOneThread(queueing, [
+      rest({ do: 'advance', ms: 90_000 }),
+      rest({ do: 'setClock', ms: -90_000 }),
+      rest({ do: 'upsert', n: NAMES.indexOf(DECLARED_NAME), plan }),
+    ]),
+  );
+  expect(violations, tellStory(violations, facts)).toEqual([]);
+});
+
 test('a run that ends while its tick, which was lost, is had again is not waited for', async () => {
   const queueing = DECLARED.findIndex(({ overlap }) => overlap === 'queue');
   const { facts, violations } = await runHistory(
