@@ -40,7 +40,6 @@ export type { Duration } from './job/duration.js';
 export type { ErrorData } from './job/error-data.js';
 export type { Durability, JobCounts, JobState, OnParentFailure } from './job/record.js';
 export { RetryAfterError } from './job/snooze.js';
-export type { Durability, JobCounts, JobState } from './job/record.js';
 export type { RateLimit } from './job/rate-limit.js';
 export type { Retention } from './job/retention.js';
 export type { AttemptError, JobHandle, JobSnapshot } from './job-handle.js';

@@ -45,7 +45,7 @@ export interface QueueOptions {
   rateLimit?: RateLimit;
   /**
    * How many jobs may wait in it, in whatever state, for `enqueue()` to add one; integer ≥ 1. Those that run do not count.
-   * What schedules, retries and `import()` bring in is not refused, and may exceed it. Default: no limit.
+   * What flows, schedules, retries and `import()` bring in is not refused, and may exceed it. Default: no limit.
    */
   maxSize?: number;
   /**

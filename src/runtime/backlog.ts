@@ -153,6 +153,7 @@ export class Backlog {
   chooseNew(job: Job): Choice | undefined {
     const { id, name, queue } = job.spec;
     const lane = this.#lane(job.spec);
+    this.#options.rates?.look();
     if (!lane || !this.#isOpen(queue) || !this.#allows(name)) return undefined;
     for (const { name: other, lanes } of this.#lines.values()) {
       if (this.#options.isPaused(other)) continue;
@@ -168,6 +169,7 @@ export class Backlog {
    * @param accepts Whether this very job could.
    */
   next(hasRoom: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): Choice | undefined {
+    this.#options.rates?.look();
     const line = this.#selector.next((candidate) => {
       candidate.head = this.#isOpen(candidate.name) ? this.#headOf(candidate, hasRoom, accepts) : undefined;
       // With weights the others go on meanwhile; strictly, a lighter queue waits for what a heavier one may have.
@@ -193,6 +195,7 @@ export class Backlog {
 
   /** Whether a job that no limit holds back waits in a lane for which `isStuck` says yes. */
   hasStuck(isStuck: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): boolean {
+    this.#options.rates?.look();
     for (const line of this.#lines.values()) {
       if (!this.#isOpen(line.name)) continue;
       for (const lane of line.lanes.values()) {

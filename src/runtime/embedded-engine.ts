@@ -180,12 +180,11 @@ export class EmbeddedEngine implements JobAccess {
     const arriving = new ArrivingIds();
     const arrivals = new Arrivals({ journal, clock, results, onAccepted, claimNew, handleOf });
     const newJobs = new NewJobs({ settings, journal, clock });
-    this.#intake = new Intake({ journal, clock, settings, newJobs, arriving, arrivals, handleOf });
-    this.#flows = new Flows({ journal, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
     const isOpen = (): boolean => !this.#refusal() && !journal.failure;
     this.#entrance = Entrance.of(settings.queues.values(), { journal, isOpen });
     const entrance = this.#entrance;
     this.#intake = new Intake({ journal, clock, settings, newJobs, arriving, arrivals, entrance, handleOf });
+    this.#flows = new Flows({ journal, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
     const onImported = (job: Job, place: string | undefined): void => {
       if (!hasEnded(job.status)) onAccepted(job, place);
       if (job.status.state === 'waiting') this.#releaser.look();

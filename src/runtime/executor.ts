@@ -29,8 +29,6 @@ export interface ExecutorLinks {
   readonly announcer: Announcer;
   readonly clock: Clock;
   readonly retries: Retries;
-  /** In [0, 1), for the backoff's jitter. */
-  readonly random: () => number;
   /** Absent where no rate is limited. */
   readonly rates?: RateLimits | undefined;
   /** An attempt is over, and the job is now this. */

@@ -31,6 +31,8 @@ export class RateLimits {
   readonly #links: RateLimitsLinks;
   readonly #policies: ReadonlyMap<string, RatePolicy>;
   readonly #windows = new Map<string, RateWindow>();
+  /** By monotonic time. */
+  #lookedAt = 0;
 
   private constructor(policies: ReadonlyMap<string, RatePolicy>, links: RateLimitsLinks) {
     this.#policies = policies;
@@ -67,6 +69,11 @@ export class RateLimits {
   /** Whether jobs of the type wait for a rate limit in the queue. */
   limits({ queue, name }: Limited): boolean {
     return this.#windows.has(ofQueue(queue)) || this.#windows.has(ofType(name));
+  }
+
+  /** What is asked until the next look is answered as of now: so whoever is refused is told how long to wait. */
+  look(): void {
+    this.#lookedAt = this.#links.clock.monotonic();
   }
 
   allowsQueue(queue: string): boolean {
@@ -111,7 +118,7 @@ export class RateLimits {
   }
 
   #delayMs(key: string): number {
-    return this.#windows.get(key)?.delayMs(this.#links.clock.monotonic()) ?? 0;
+    return this.#windows.get(key)?.delayMs(this.#lookedAt) ?? 0;
   }
 
   #now(): Moment {

@@ -50,6 +50,14 @@ const ran = (id: string): Fact[] => [
 /** What is wrong, and with what it is found. */
 type Planted = Readonly<Record<string, Readonly<Record<string, () => Evidence>>>>;
 
+/** A queue is paused, or with an empty name all of them, and one of its jobs begins. */
+const pausedThenBegan = (queue: string, ...between: readonly Fact[]): Fact[] => [
+  { kind: 'halting', queue, change: 'pause', call: 'pausing' },
+  { kind: 'halted', call: 'pausing', durability: 'fsync' },
+  ...between,
+  { kind: 'began', id: 'a', queue: 'default' },
+];
+
 const PLANTED: Planted = {
   lost: {
     'an acknowledged job is not in the journal': () => evidence([...soundFacts(), enqueued('c')]),
@@ -185,6 +193,19 @@ const PLANTED: Planted = {
   ranWhileClosed: {
     'a handler starts behind close()': () =>
       counted(3, factsWith(is('closed'), started('c', 1), left('c', 1)), [...soundJobs(), finalJob('c')]),
+  },
+  ranWhilePaused: {
+    'an attempt begins while its queue is paused': () =>
+      evidence(factsWith(is('opened'), ...pausedThenBegan('default'))),
+    'an attempt begins while all queues are paused': () =>
+      evidence(factsWith(is('opened'), ...pausedThenBegan(''))),
+    'an attempt begins behind a power cut': () =>
+      evidence(
+        factsWith(
+          is('opened'),
+          ...pausedThenBegan('default', { kind: 'killed', moment: 'power cut, 0 survive' }),
+        ),
+      ),
   },
   ghosts: {
     'a handler runs for a job that is not in the journal': () =>
@@ -335,4 +356,15 @@ test('a job that was snoozed comes back with the same attempt, and one that was 
   const c = finalJob('c', { attempt: 2, errored: [1], result: { id: 'c', token: 'c', attempt: 2 } });
   const facts = factsWith(isEndOf('a'), ...runs, ...runs, ...runs, started('c', 2), left('c', 2));
   expect(findViolations(counted(3, facts, [...soundJobs(), c]))).toEqual([]);
+});
+
+test.each([
+  ['of another queue', pausedThenBegan('low')],
+  [
+    'that is being resumed',
+    pausedThenBegan('default', { kind: 'halting', queue: 'default', change: 'resume', call: 'r' }),
+  ],
+  ['whose pause was not acknowledged', pausedThenBegan('default').filter(({ kind }) => kind !== 'halted')],
+])('a job may begin %s', (_which, facts) => {
+  expect(findViolations(evidence(factsWith(is('opened'), ...facts)))).toEqual([]);
 });

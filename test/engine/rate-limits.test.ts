@@ -212,6 +212,32 @@ test('what started counts although the journal failed', async () => {
   await starts.reached(4);
 });
 
+/** Time passes whenever somebody looks at it. */
+class RestlessClock extends FakeClock {
+  #looks = 0;
+
+  override monotonic(): number {
+    return super.monotonic() + 4 * this.#looks++;
+  }
+}
+
+test.each([9, 14, 19, 24, 29, 34, 39, 44])(
+  'whoever may start just when all have been looked at is not forgotten (%i ms)',
+  async (per) => {
+    const clock = new RestlessClock();
+    const queues = { default: { rateLimit: { max: 1, per } } };
+    const store = openMemoryStore(new MemoryDisk());
+    const { engine, starts, release } = await openInline(store, { clock, queues });
+    release();
+    await engine.enqueueMany(many(40));
+    for (let i = 0; i < 400 && starts.all.length < 40; i++) {
+      await clock.advance(20);
+      for (let turns = 0; turns < 10; turns++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(starts.all).toHaveLength(40);
+  },
+);
+
 test('in real threads and real time no window has more', async () => {
   const { options, closing } = await bench();
   const jobs = { work: scriptedThread({ rateLimit: { max: 4, per: 150 } }) };
