@@ -6,6 +6,7 @@ import { MAX_PRIORITY, MIN_PRIORITY, type Durability } from './job/record.js';
 /** One character of `!` or a space would make two keys of the journal look alike. */
 const NAME = /^[A-Za-z0-9_][\w.:/-]{0,127}$/;
 const MAX_ID_LENGTH = 512;
+const MAX_REASON_LENGTH = 256;
 /** Behind it there are no dates. */
 const LAST_INSTANT = 8.64e15;
 
@@ -25,6 +26,13 @@ export function checkId(id: unknown): string {
     throw invalidOption('id', `a well-formed string of 1 to ${MAX_ID_LENGTH} characters`, id);
   }
   return id;
+}
+
+/** What is said of a cancel. @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkReason(reason: unknown, option = 'reason'): string {
+  const isShort = typeof reason === 'string' && reason !== '' && reason.length <= MAX_REASON_LENGTH;
+  if (isShort && reason.isWellFormed()) return reason;
+  throw invalidOption(option, `a well-formed string of 1 to ${MAX_REASON_LENGTH} characters`, reason);
 }
 
 /** @throws MillraceError `MILLRACE_QUEUE_UNKNOWN` */

@@ -6,7 +6,8 @@ import type { JobCatalogue, JobPayload, JobResult } from './define.js';
 import type { Listener, MillraceEvents } from './events.js';
 import type { FlowHandles, FlowJob } from './flow.js';
 import type { Duration } from './job/duration.js';
-import type { JobHandle, JobSnapshot } from './job-handle.js';
+import type { JobFilter } from './job-filter.js';
+import type { CancelOptions, JobHandle, JobSnapshot } from './job-handle.js';
 import type { EnqueueOptions } from './job-options.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { Schedules } from './schedules.js';
@@ -131,11 +132,66 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   isPaused(queue?: Queue): Promise<boolean>;
 
   /**
+   * All jobs that a filter means, or all there are; paged afresh, so that it holds nothing back, and in bounded memory. A
+   * job that is there all the while is met once, as it is when its page is read; one that changes meanwhile may be met as
+   * it was, or not at all. A filter by ended states alone, or by `available`, `running` or `scheduled` and `retryable`,
+   * reads an index, the oldest ends, the next to run or the first due first; any other goes through all jobs, by their
+   * ids. A job that cannot be read is a `warning`, and left out.
+   * @throws MillraceError `MILLRACE_OPTION_INVALID`, at once; `MILLRACE_CLOSED`, also where the engine closes first;
+   *   `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_JOURNAL_READ_FAILED`, and while the journal cannot be opened
+   *   `MILLRACE_JOURNAL_WRITE_FAILED`
+   */
+  jobs(filter?: JobFilter): AsyncGenerator<JobSnapshot, undefined>;
+
+  /**
    * Cancels a job in any state. A running one is asked to stop, and ended after its `grace`.
    * @returns the state that resulted: `cancelled`, or what the job had come to before.
+   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_OPTION_INVALID`, `MILLRACE_CLOSED`,
+   *   `MILLRACE_JOURNAL_WRITE_FAILED`
+   */
+  cancel(id: string, options?: CancelOptions): Promise<JobState>;
+  /**
+   * Cancels all jobs that the filter means and that have not ended, some hundreds in a commit. One that has changed since
+   * it was found is cancelled where the filter still means it; one that runs, where the filter has no `state`, or
+   * `running` among them. Resolves when the last of those has ended.
+   * @returns how many are cancelled by it.
+   * @throws MillraceError `MILLRACE_OPTION_INVALID`; what `jobs()` throws, and `MILLRACE_JOURNAL_WRITE_FAILED`: then some may
+   *   be cancelled, and it can be called again.
+   */
+  cancel(filter: JobFilter, options?: CancelOptions): Promise<number>;
+
+  /**
+   * Runs a job again that is failed or cancelled: it is `available` at once, with its history and with all attempts that it
+   * had at first, while `attempt` goes on counting. It is told as `started`, and not as `enqueued` again; a handle's
+   * `result()` is what it comes to next; to its schedule it has ended.
+   * @returns the state that resulted: `available`, or that of a job in any other state, which stays as it is.
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
    */
-  cancel(id: string): Promise<JobState>;
+  retry(id: string): Promise<JobState>;
+  /** The same for all jobs that the filter means. @returns how many were. @throws as the bulk form of `cancel()`. */
+  retry(filter: JobFilter): Promise<number>;
+
+  /**
+   * Makes a job available that is scheduled, or waits for its next attempt.
+   * @returns the state that resulted: `available`, or that of a job in any other state, which stays as it is.
+   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   */
+  promote(id: string): Promise<JobState>;
+  /** The same for all jobs that the filter means. @returns how many were. @throws as the bulk form of `cancel()`. */
+  promote(filter: JobFilter): Promise<number>;
+
+  /**
+   * Removes a job that does not run, with all that is known of it; its id is free again. Whoever waits for its result is
+   * told `MILLRACE_JOB_NOT_FOUND`.
+   * @returns whether there was one.
+   * @throws MillraceError `MILLRACE_JOB_RUNNING`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   */
+  remove(id: string): Promise<boolean>;
+  /**
+   * The same for all jobs that the filter means; those that run stay. @returns how many were removed. @throws as the bulk
+   * form of `cancel()`.
+   */
+  remove(filter: JobFilter): Promise<number>;
 
   /**
    * Every job as a line of JSON, line feed included, with a line before and a line after them: as all were at the

@@ -52,6 +52,7 @@ export type MillraceErrorCode =
   | 'MILLRACE_JOB_FAILED'
   | 'MILLRACE_JOB_CANCELLED'
   | 'MILLRACE_JOB_NOT_FOUND'
+  | 'MILLRACE_JOB_RUNNING'
   | 'MILLRACE_SHUTTING_DOWN'
   // Warnings about the engine itself.
   | 'MILLRACE_THREADS_UNAVAILABLE'
@@ -119,11 +120,15 @@ export class JobFailedError extends MillraceError {
 export class JobCancelledError extends MillraceError {
   readonly jobId: string;
   readonly jobName: string;
+  /** What was said by whoever cancelled it. */
+  readonly reason: string | undefined;
 
-  constructor(job: { id: string; name: string }) {
-    super('MILLRACE_JOB_CANCELLED', `Job ${job.name} ${job.id} was cancelled`);
+  constructor(job: { id: string; name: string }, reason?: string) {
+    const said = reason === undefined ? '' : `: ${reason}`;
+    super('MILLRACE_JOB_CANCELLED', `Job ${job.name} ${job.id} was cancelled${said}`);
     this.jobId = job.id;
     this.jobName = job.name;
+    this.reason = reason;
   }
 }
 

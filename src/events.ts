@@ -32,7 +32,7 @@ export interface MillraceEvents {
   /** The job gave up. */
   failed: AttemptEvent & { readonly error: ErrorData };
   /** The job was cancelled, and its handler, if there was one, has gone. */
-  cancelled: JobEvent;
+  cancelled: JobEvent & { readonly reason?: string };
   /** A job that was running when its process died is available again. */
   rescued: JobEvent;
   /** No job is available or running any more. */

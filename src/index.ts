@@ -42,7 +42,8 @@ export type { Durability, JobCounts, JobState, OnParentFailure } from './job/rec
 export { RetryAfterError } from './job/snooze.js';
 export type { RateLimit } from './job/rate-limit.js';
 export type { Retention } from './job/retention.js';
-export type { AttemptError, JobHandle, JobSnapshot } from './job-handle.js';
+export type { JobFilter } from './job-filter.js';
+export type { AttemptError, CancelOptions, JobHandle, JobSnapshot } from './job-handle.js';
 export type { BackupReport } from './journal/backup.js';
 export type { JournalDamage, JournalReport, RepairReport, SalvagedJob } from './journal/report.js';
 export { Millrace } from './millrace.js';

@@ -2,6 +2,16 @@
 import type { ErrorData } from './job/error-data.js';
 import type { JobState } from './job/record.js';
 
+/** What a caller can say of a cancel. */
+export interface CancelOptions {
+  /**
+   * Why, in at most 256 characters: kept with the job, and told by its snapshot, its `cancelled` event, the
+   * `JobCancelledError` of `result()` and, inline, by `job.signal.reason`. Of several cancels the first counts. Default:
+   * nothing is said.
+   */
+  reason?: string;
+}
+
 /** An attempt that errored. */
 export interface AttemptError {
   /** Counted from 1. */
@@ -9,6 +19,8 @@ export interface AttemptError {
   /** Epoch milliseconds. */
   readonly startedAt: number;
   readonly endedAt: number;
+  /** The worker thread that it ran in, as Node numbers them (`threadId`); absent where it ran inline. */
+  readonly thread?: number;
   readonly error: ErrorData;
 }
 
@@ -37,6 +49,10 @@ export interface JobSnapshot {
   readonly startedAt?: number;
   /** When it completed, failed or was cancelled. */
   readonly finishedAt?: number;
+  /** What was said by whoever cancelled it; also while it is `stopping` for that. */
+  readonly cancelReason?: string;
+  /** How often `retry()` took it out of an end again; absent where it never did. */
+  readonly retries?: number;
   readonly payload: unknown;
   /** Of a completed job. */
   readonly result?: unknown;
@@ -62,7 +78,7 @@ export interface JobHandle<Name extends string = string, Result = unknown> {
   /** What the handler reports from now on, until the job has ended. */
   progress(): AsyncIterable<unknown>;
   /** @see JobEngine.cancel */
-  cancel(): Promise<JobState>;
+  cancel(options?: CancelOptions): Promise<JobState>;
   /** @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept. */
   snapshot(): Promise<JobSnapshot>;
 }

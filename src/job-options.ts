@@ -24,7 +24,7 @@ import { backoffPolicy, DEFAULT_BACKOFF, type BackoffPolicy } from './job/backof
 import { toMs, type Duration } from './job/duration.js';
 import { ratePolicy, type RatePolicy } from './job/rate-limit.js';
 import type { Draft, JobOwn } from './job/record.js';
-import { retentionPolicy, type RetentionPolicy } from './job/retention.js';
+import { retentionPolicy, type Retention, type RetentionPolicy } from './job/retention.js';
 
 /** Options of one job. */
 export interface EnqueueOptions<Queue extends string = string> extends JobOverrides<Queue> {
@@ -75,6 +75,13 @@ const TYPE_FIELDS = namesOf<JobTypeOptions>({
   retention: true,
 });
 
+const RETENTION_FIELDS = namesOf<Retention>({
+  completed: true,
+  failed: true,
+  cancelled: true,
+  maxCount: true,
+});
+
 /** @throws MillraceError `MILLRACE_OPTION_INVALID`, `MILLRACE_QUEUE_UNKNOWN` */
 export function checkJobType(
   name: string,
@@ -93,7 +100,8 @@ export function checkJobType(
   }
   const options: JobTypeOptions = type.options;
   checkKnown(options, TYPE_FIELDS, `jobs.${name}`);
-  const { queue = 'default', backoff, timeout, isRetryable, onFailed } = options;
+  const { queue = 'default', backoff, timeout, isRetryable, onFailed, retention = {} } = options;
+  checkKnown(retention, RETENTION_FIELDS, `jobs.${name}.retention`);
   return {
     name,
     kind: type.kind,
@@ -106,10 +114,10 @@ export function checkJobType(
     ...(onFailed !== undefined && { onFailed: checkFunction(onFailed, `jobs.${name}.onFailed`) }),
     graceMs: toMs(options.grace ?? '5s', `jobs.${name}.grace`),
     concurrency: checkConcurrency(options.concurrency, `jobs.${name}.concurrency`),
-    retention: retentionPolicy(options.retention ?? {}, `jobs.${name}.retention`),
     ...(options.rateLimit !== undefined && {
       rateLimit: ratePolicy(options.rateLimit, `jobs.${name}.rateLimit`),
     }),
+    retention: retentionPolicy(retention, `jobs.${name}.retention`),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
   };
 }

@@ -17,7 +17,8 @@ import { asError, MillraceError } from './errors.js';
 import { checkFlow, type AnyFlow, type FlowHandles, type FlowJob } from './flow.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
-import type { JobHandle, JobSnapshot } from './job-handle.js';
+import type { JobFilter } from './job-filter.js';
+import type { CancelOptions, JobHandle, JobSnapshot } from './job-handle.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { BackupReport } from './journal/backup.js';
 import type { JournalReport, RepairReport } from './journal/report.js';
@@ -155,8 +156,32 @@ export class Millrace<
     return this.#engine.isPaused(queue);
   }
 
-  cancel(id: string): Promise<JobState> {
-    return this.#engine.cancel(id);
+  jobs(filter?: JobFilter): AsyncGenerator<JobSnapshot, undefined> {
+    return this.#engine.jobs(filter);
+  }
+
+  cancel(id: string, options?: CancelOptions): Promise<JobState>;
+  cancel(filter: JobFilter, options?: CancelOptions): Promise<number>;
+  cancel(job: string | JobFilter, options?: CancelOptions): Promise<JobState | number> {
+    return this.#engine.cancel(job, options);
+  }
+
+  retry(id: string): Promise<JobState>;
+  retry(filter: JobFilter): Promise<number>;
+  retry(job: string | JobFilter): Promise<JobState | number> {
+    return this.#engine.retry(job);
+  }
+
+  promote(id: string): Promise<JobState>;
+  promote(filter: JobFilter): Promise<number>;
+  promote(job: string | JobFilter): Promise<JobState | number> {
+    return this.#engine.promote(job);
+  }
+
+  remove(id: string): Promise<boolean>;
+  remove(filter: JobFilter): Promise<number>;
+  remove(job: string | JobFilter): Promise<boolean | number> {
+    return this.#engine.remove(job);
   }
 
   /**

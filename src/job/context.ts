@@ -22,8 +22,8 @@ export interface JobContext {
   /** After how many errored attempts the job fails. */
   readonly maxAttempts: number;
   /**
-   * Aborted when the attempt timed out, was cancelled, or the engine is closing; `reason` says which. In a
-   * thread `aborted` is up to date even inside synchronous code; the `abort` event needs the handler to await.
+   * Aborted when the attempt timed out, was cancelled, or the engine is closing; `reason` says which, and inline also
+   * what was said of a cancel. In a thread `aborted` is up to date even inside synchronous code; the `abort` event needs the handler to await.
    */
   readonly signal: AbortSignal;
   readonly log: JobLog;

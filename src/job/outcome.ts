@@ -12,7 +12,8 @@ export type Outcome =
   | { readonly kind: 'snoozed'; readonly delayMs: number; readonly error?: Uint8Array }
   /** Decided when the signal was sent, even if a value arrived within the grace. */
   | { readonly kind: 'timedOut'; readonly error: Uint8Array }
-  | { readonly kind: 'cancelled' }
+  /** `reason`: what was said by whoever cancelled it, where the job's status does not say so already. */
+  | { readonly kind: 'cancelled'; readonly reason?: string }
   /** The thread died under it. */
   | { readonly kind: 'crashed'; readonly error: Uint8Array }
   /** It came to nothing that may count: `close()`, a neighbour's thread was ended, a thread that never started it. */

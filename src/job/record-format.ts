@@ -32,6 +32,9 @@ const RARE_SPEC = namesOf<RareSpec>({
 const RARE_STATUS = namesOf<RareStatus>({
   runAt: true,
   cancelRequestedAt: true,
+  cancelReason: true,
+  retries: true,
+  attemptsBefore: true,
   errors: true,
   snoozes: true,
 });

@@ -67,6 +67,8 @@ export interface AttemptRecord {
   readonly attempt: number;
   readonly startedAt: number;
   readonly endedAt: number;
+  /** The thread that it ran in, as Node numbers them; absent where it ran inline. */
+  readonly thread?: number;
   readonly error: Uint8Array;
 }
 
@@ -80,6 +82,12 @@ export interface JobStatus {
   readonly finishedAt?: number;
   /** A cancel that was acknowledged while the job ran. */
   readonly cancelRequestedAt?: number;
+  /** What the caller who cancelled it said of that. */
+  readonly cancelReason?: string;
+  /** How often it was taken out of an end again. */
+  readonly retries?: number;
+  /** How many attempts it had used up by then: they count no more. */
+  readonly attemptsBefore?: number;
   /** How many of its attempts were snoozed; absent where none was. */
   readonly snoozes?: number;
   /** The number of the claim that the running or last attempt began with. */

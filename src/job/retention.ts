@@ -14,20 +14,33 @@ export interface Retention {
   failed?: Duration | 'forever';
   /** Default `'24h'`. */
   cancelled?: Duration | 'forever';
+  /**
+   * How many of its jobs are kept in each of these states at most, whatever the times above say: of more, those go that
+   * ended first. Integer ≥ 0. Default: no limit.
+   */
+  maxCount?: number;
 }
 
-/** A {@link Retention} whose options were checked: milliseconds, Infinity where for ever. */
-export type RetentionPolicy = Readonly<Record<EndedState, number>>;
+/** A {@link Retention} whose options were checked: milliseconds and a number, Infinity where there is no bound. */
+export interface RetentionPolicy extends Readonly<Record<EndedState, number>> {
+  readonly maxCount: number;
+}
 
 export function retentionPolicy(retention: Retention, option: string): RetentionPolicy {
   if (typeof retention !== 'object' || retention === null)
     throw invalidOption(option, 'an object', retention);
-  const { completed = '24h', failed = '7d', cancelled = '24h' } = retention;
+  const { completed = '24h', failed = '7d', cancelled = '24h', maxCount } = retention;
   return {
     completed: keptMs(completed, `${option}.completed`),
     failed: keptMs(failed, `${option}.failed`),
     cancelled: keptMs(cancelled, `${option}.cancelled`),
+    maxCount: maxCount === undefined ? Infinity : checkCount(maxCount, `${option}.maxCount`),
   };
+}
+
+function checkCount(count: number, option: string): number {
+  if (Number.isSafeInteger(count) && count >= 0) return count;
+  throw invalidOption(option, 'an integer ≥ 0', count);
 }
 
 function keptMs(duration: Duration | 'forever', option: string): number {

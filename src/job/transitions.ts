@@ -52,15 +52,35 @@ export function claimed(status: JobStatus, claim: number, now: number): JobStatu
   return running;
 }
 
-/** A cancel: at once, or, where the job is running, once its attempt has ended. */
-export function cancelled(status: JobStatus, now: number): JobStatus {
+/**
+ * A cancel: at once, or, where the job is running, once its attempt has ended.
+ * @param reason What the caller says of it.
+ */
+export function cancelled(status: JobStatus, now: number, reason?: string): JobStatus {
   expect(status, 'waiting', 'scheduled', 'available', 'retryable', 'running');
   if (status.state === 'running') {
     const cancelling = next(status, 'running');
     cancelling.cancelRequestedAt = now;
-    return cancelling;
+    return withReason(cancelling, reason);
   }
-  return ended(status, 'cancelled', now);
+  return withReason(ended(status, 'cancelled', now), reason);
+}
+
+/**
+ * A job that had ended is to be run again: with all the attempts that it had at first, and with its history. Its attempts
+ * go on being counted from where they were.
+ */
+export function retried(status: JobStatus): JobStatus {
+  expect(status, 'failed', 'cancelled');
+  const again = next(status, 'available');
+  delete again.startedAt;
+  delete again.finishedAt;
+  delete again.cancelRequestedAt;
+  delete again.cancelReason;
+  delete again.snoozes;
+  again.retries = (status.retries ?? 0) + 1;
+  again.attemptsBefore = status.attempt;
+  return again;
 }
 
 /**
@@ -81,12 +101,16 @@ export function orphaned(status: JobStatus, now: number): JobStatus {
   return status.state === 'running' ? released(status) : status;
 }
 
-/** @param retry What was decided of an attempt that errored, timed out or crashed; absent where its job fails. */
+/**
+ * @param retry What was decided of an attempt that errored, timed out or crashed; absent where its job fails.
+ * @param thread Where the attempt ran.
+ */
 export function settled(
   status: JobStatus,
   outcome: Outcome,
   retry: Retry | undefined,
   now: number,
+  thread?: number,
 ): JobStatus {
   expect(status, 'running');
   if (status.cancelRequestedAt !== undefined) return ended(status, 'cancelled', now);
@@ -94,7 +118,7 @@ export function settled(
     case 'completed':
       return completed(status, outcome.result, now);
     case 'cancelled':
-      return ended(status, 'cancelled', now);
+      return withReason(ended(status, 'cancelled', now), outcome.reason);
     case 'released':
       return released(status);
     case 'snoozed':
@@ -102,7 +126,7 @@ export function settled(
     case 'errored':
     case 'timedOut':
     case 'crashed': {
-      const erred = withError(status, outcome.error, now);
+      const erred = withError(status, outcome.error, now, thread);
       if (!retry) return ended(erred, 'failed', now);
       const retryable = next(erred, 'retryable');
       retryable.runAt = now + retry.delayMs;
@@ -130,6 +154,9 @@ function next(status: JobStatus, state: JobState): Draft<JobStatus> {
   if (status.finishedAt !== undefined) draft.finishedAt = status.finishedAt;
   if (status.result !== undefined) draft.result = status.result;
   if (status.cancelRequestedAt !== undefined) draft.cancelRequestedAt = status.cancelRequestedAt;
+  if (status.cancelReason !== undefined) draft.cancelReason = status.cancelReason;
+  if (status.retries !== undefined) draft.retries = status.retries;
+  if (status.attemptsBefore !== undefined) draft.attemptsBefore = status.attemptsBefore;
   if (status.errors !== undefined) draft.errors = status.errors;
   if (status.snoozes !== undefined) draft.snoozes = status.snoozes;
   return draft;
@@ -166,9 +193,15 @@ function uncounted(status: JobStatus, state: JobState): Draft<JobStatus> {
   return before;
 }
 
-function withError(status: JobStatus, error: Uint8Array, now: number): JobStatus {
+function withReason(status: Draft<JobStatus>, reason: string | undefined): JobStatus {
+  if (reason !== undefined) status.cancelReason = reason;
+  return status;
+}
+
+function withError(status: JobStatus, error: Uint8Array, now: number, thread?: number): JobStatus {
   const { attempt, startedAt = now } = status;
-  const record: AttemptRecord = { attempt, startedAt, endedAt: now, error };
+  const record: Draft<AttemptRecord> = { attempt, startedAt, endedAt: now, error };
+  if (thread !== undefined) record.thread = thread;
   const erred = next(status, status.state);
   if (status.runAt !== undefined) erred.runAt = status.runAt;
   erred.errors = [...(status.errors ?? []), record].slice(-MAX_ERRORS);

@@ -31,6 +31,7 @@ import {
   RUNNING_SPAN,
   scheduleOf,
   SCHEDULES_SPAN,
+  SPEC_SPAN,
   specKey,
   statusKey,
   WAITING_SPAN,
@@ -358,6 +359,31 @@ export class Journal {
     return last === undefined ? { rosters } : { rosters, next: last };
   }
 
+  /**
+   * The same for whoever raises no mark for it, at any time.
+   * @param since Only rosters of jobs that ended then, or later; where there is no `after`.
+   */
+  async endedBehind(
+    state: EndedState,
+    name: string,
+    { after, since, limit }: { after: string | undefined; since?: number | undefined; limit: number },
+  ): Promise<EndedPage> {
+    const { from, to } = endedLaneSpan(state, name);
+    const start = this.#marks.startOf(from);
+    const first = since === undefined ? start : laterOf(start, endedKey(state, name, since, 0));
+    const { entries, last } = await this.#read({ from, to }, after, limit, unsealRoster, first);
+    const rosters = entries.map(({ key, value }) => ({ key, ids: value }));
+    return last === undefined ? { rosters } : { rosters, next: last };
+  }
+
+  /** The ids of all jobs there are, in the order of their bytes, behind an id. */
+  async ids(after: string | undefined, limit: number): Promise<string[]> {
+    this.#assertOpen();
+    const range = after === undefined ? { from: SPEC_SPAN.from } : { from: specKey(after), after: true };
+    const page = await this.#store.page({ ...range, to: SPEC_SPAN.to, limit, bytes: PAGE_BYTES });
+    return page.map(({ key }) => key.slice(SPEC_SPAN.from.length));
+  }
+
   /** The first roster of those that ended after an instant. */
   async firstEndedAfter(
     state: EndedState,
@@ -425,10 +451,10 @@ export class Journal {
     after: string | undefined,
     limit: number,
     read: (key: string, record: Uint8Array) => Value,
+    start = this.#marks.startOf(span.from),
   ): Promise<{ entries: { key: string; value: Value }[]; last: string | undefined }> {
     this.#assertOpen();
-    const range =
-      after === undefined ? { from: this.#marks.startOf(span.from) } : { from: after, after: true };
+    const range = after === undefined ? { from: start } : { from: after, after: true };
     const page = await this.#store.page({ ...range, to: span.to, limit });
     const entries: { key: string; value: Value }[] = [];
     for (const { key, value } of page) {
@@ -460,6 +486,11 @@ async function load(store: Store, sequence: number): Promise<Contents> {
   const commits = new GroupCommit(store, counters, marks, Math.max(sequence, reserved), reserved);
   return { counters, marks, commits };
 }
+
+/** A page of records, which hold payloads, ends with the one that takes it to so much. */
+const PAGE_BYTES = 1 << 20;
+
+const laterOf = (a: string, b: string): string => (a > b ? a : b);
 
 const RECORD_KEYS = [specKey, statusKey];
 

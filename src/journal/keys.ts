@@ -15,6 +15,7 @@
  * | `g!flow!sequence`                      | a job of the flow that has not ended; `id`              |
  * | `a!claim`                              | claimed together, and not all over yet; a roster        |
  * | `f!state!name!finishedAt sequence`     | of one type, ended together, by time; a roster          |
+ * | `f!state!name!finishedAt sequence n`   | the same, of jobs that were retried n times before      |
  * | `c!queue`                              | the queue's counters                                    |
  * | `h!name`                               | a schedule, and how far it has come                     |
  * | `l!q!queue`, `l!t!name`                | the window of a queue's, or a job type's, rate limit    |
@@ -24,7 +25,8 @@
  * A roster is a list of ids: jobs that move together have one key, not one each. Which of them are still where it says
  * is in their statuses. A queue's available jobs lie in lanes, one per job type, so that a type that cannot run now
  * holds up no other. (A concurrency key, such as a tenant, would be a part of the lane's name.) So do those that ended
- * in a state, for each type is kept for a time of its own.
+ * in a state, for each type is kept for a time of its own. A job that is retried stays on the roster of the end that it had:
+ * whoever reads one looks into the job's status whether it has ended so, and as often as the roster says.
  */
 import { createHash } from 'node:crypto';
 import { MillraceError } from '../errors.js';
@@ -44,9 +46,12 @@ function number(value: number): string {
 /** An id may hold any character, so where it is not the last part of a key its hash stands for it. */
 const hashOf = (id: string): string => createHash('sha256').update(id).digest('base64url').slice(0, 22);
 
+/** Where the number ends that begins at a position of a key. */
+const behindNumber = (key: string, at: number): number => at + 1 + LENGTHS.indexOf(key.charAt(at));
+
 /** The number that begins at a position of a key. */
 function numberAt(key: string, at: number): number {
-  return Number.parseInt(key.slice(at + 1, at + 1 + LENGTHS.indexOf(key.charAt(at))), 36);
+  return Number.parseInt(key.slice(at + 1, behindNumber(key, at)), 36);
 }
 
 export const specKey = (id: string): string => `j!${id}`;
@@ -79,8 +84,16 @@ const orderStart = (key: string): number => key.lastIndexOf('!') + 1;
 /** What orders the ready keys of a queue, whatever their lanes: priority, then sequence. */
 export const orderOf = (readyKey: string): string => readyKey.slice(orderStart(readyKey));
 
-export function endedKey(state: EndedState, name: string, finishedAt: number, sequence: number): string {
-  return `f!${state}!${name}!${number(finishedAt)}${number(sequence)}`;
+/** @param retries How often the jobs of the roster were retried before. */
+export function endedKey(
+  state: EndedState,
+  name: string,
+  finishedAt: number,
+  sequence: number,
+  retries = 0,
+): string {
+  const key = `f!${state}!${name}!${number(finishedAt)}${number(sequence)}`;
+  return retries === 0 ? key : `${key}${number(retries)}`;
 }
 
 /** Everything under a prefix, as a half-open range. */
@@ -133,13 +146,30 @@ export const pausedOf = (key: string): string => key.slice(PAUSES_SPAN.from.leng
 
 /** The runAt of a due key. */
 export const dueAtOf = (key: string): number => numberAt(key, 2);
+export const dueSequenceOf = (key: string): number => numberAt(key, behindNumber(key, 2));
 export const claimOf = (key: string): number => numberAt(key, 2);
 export const finishedAtOf = (endedKey: string): number => numberAt(endedKey, orderStart(endedKey));
 
-/** What the key of a roster of ended jobs says of them. */
-export function endedOf(key: string): { state: EndedState; finishedAt: number } {
+/** What the key of a roster of ended jobs says of them: `finishedAt` is when the last of them did. */
+export interface RosterEnd {
+  readonly state: EndedState;
+  readonly finishedAt: number;
+  /** How often they were retried before. */
+  readonly retries: number;
+}
+
+export function endedOf(key: string): RosterEnd {
+  const at = behindNumber(key, behindNumber(key, orderStart(key)));
+  const retries = at < key.length ? numberAt(key, at) : 0;
   // Safe: endedKey() made it.
-  return { state: key.split('!')[1] as EndedState, finishedAt: finishedAtOf(key) };
+  return { state: key.split('!')[1] as EndedState, finishedAt: finishedAtOf(key), retries };
+}
+
+/** Whether the end that a job has is the one of which a roster tells, and none before it, or of another job of its id. */
+export function isEndOf({ spec, status }: Job, key: string): boolean {
+  const { state, finishedAt, retries } = endedOf(key);
+  if (status.state !== state || (status.retries ?? 0) !== retries || spec.name !== laneOf(key)) return false;
+  return (status.finishedAt ?? Infinity) <= finishedAt;
 }
 
 /** What the keys of the same span begin with: `r!queue!lane!`, `f!state!name!`, `t!` or `a!`. */

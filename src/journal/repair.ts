@@ -192,7 +192,7 @@ class Builder implements SurveyListener {
     if (place !== undefined) this.#batch.put(place, sealText(place, id));
     for (const [key, text] of flowEntries({ spec, status })) this.#batch.put(key, sealText(key, text));
     if (!isUnlisted || !isEnd(status.state) || status.finishedAt === undefined) return;
-    const key = endedKey(status.state, spec.name, status.finishedAt, sequence);
+    const key = endedKey(status.state, spec.name, status.finishedAt, sequence, status.retries);
     this.#batch.put(key, sealRoster(key, [id]));
   }
 
@@ -238,6 +238,7 @@ function isFirst({ spec, status }: Job): boolean {
     status.state === state &&
     status.runAt === runAt &&
     status.claim === undefined &&
+    status.retries === undefined &&
     !status.errors
   );
 }

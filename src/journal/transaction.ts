@@ -36,6 +36,8 @@ export type CountChange = number[];
 interface Ended {
   readonly state: EndedState;
   readonly name: string;
+  /** How often they were retried before. */
+  readonly retries: number;
   finishedAt: number;
   readonly sequence: number;
   readonly ids: string[];
@@ -224,11 +226,13 @@ export class Transaction {
     return this.forget(pauseKey(queue));
   }
 
-  /** A job that is not to be kept any longer; its roster is the caller's to change. */
+  /** A job that is not to be kept any longer; a roster that it is on is the caller's to change, or may go on naming it. */
   remove({ spec, status }: Job): this {
     if (status.state === 'waiting') this.forget(parentCountKey(spec.sequence));
     if (spec.flow !== undefined && !isEnd(status.state)) this.#leaveFlow(spec, spec.flow);
     this.#count(spec.queue, status.state, -1);
+    const place = placeOf({ spec, status });
+    if (place !== undefined) this.forget(place);
     return this.forget(specKey(spec.id)).forget(statusKey(spec.id));
   }
 
@@ -263,8 +267,8 @@ export class Transaction {
     this.#onClose?.();
     this.#isClosed = true;
     for (const [claim, ids] of this.#claims) this.keepClaim(claim, ids);
-    for (const { state, name, finishedAt, sequence, ids } of this.#ended)
-      this.keepRoster(endedKey(state, name, finishedAt, sequence), ids);
+    for (const { state, name, finishedAt, sequence, retries, ids } of this.#ended)
+      this.keepRoster(endedKey(state, name, finishedAt, sequence, retries), ids);
   }
 
   /** A job of a flow as it is from here on. */
@@ -288,14 +292,16 @@ export class Transaction {
     else this.#claims.set(claim, [spec.id]);
   }
 
-  #end(spec: JobSpec, state: EndedState, { finishedAt }: JobStatus): void {
+  #end(spec: JobSpec, state: EndedState, { finishedAt, retries = 0 }: JobStatus): void {
     if (finishedAt === undefined) throw incomplete(spec);
     const { id, name, sequence } = spec;
-    const lane = this.#ended.find((ended) => ended.state === state && ended.name === name);
+    const lane = this.#ended.find(
+      (ended) => ended.state === state && ended.name === name && ended.retries === retries,
+    );
     if (lane) {
       lane.ids.push(id);
       lane.finishedAt = Math.max(lane.finishedAt, finishedAt);
-    } else this.#ended.push({ state, name, finishedAt, sequence, ids: [id] });
+    } else this.#ended.push({ state, name, retries, finishedAt, sequence, ids: [id] });
   }
 
   #place(id: string, place: string | undefined): void {

@@ -4,9 +4,9 @@
  */
 import { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
-import { hasEnded, type EndedState, type Job, type JobSpec, type JobStatus } from '../job/record.js';
+import { hasEnded, type Job, type JobSpec, type JobStatus } from '../job/record.js';
 import { enqueued, gaveUp, isOrphanOf, orphaned } from '../job/transitions.js';
-import { dueAtOf, placeOf, readyKey, runningKey, specKey, statusKey } from './keys.js';
+import { dueAtOf, placeOf, readyKey, runningKey, specKey, statusKey, type RosterEnd } from './keys.js';
 
 /** What other records say about a job. */
 export interface Evidence {
@@ -15,7 +15,7 @@ export interface Evidence {
   /** The numbers of the claims whose rosters list it. */
   readonly claims: readonly number[];
   /** The ends of which a roster lists it. */
-  readonly ends: readonly { readonly state: EndedState; readonly finishedAt: number }[];
+  readonly ends: readonly RosterEnd[];
 }
 
 /** A record: sound, damaged, or not there. */
@@ -49,11 +49,13 @@ const NOTHING: Verdict = { isRunning: false, isUnlisted: false };
 export function judge(known: Case, now: number): Verdict {
   const { id, spec, status } = known;
   if (spec === undefined || spec === 'damaged') return withoutSpec(known);
-  const evidence = ofThisJob(known.evidence, spec);
-  const one = { ...known, evidence };
-  if (status === undefined || status === 'damaged') return withoutStatus(one, spec, now);
+  const own = ofThisJob(known.evidence, spec);
+  if (status === undefined || status === 'damaged')
+    return withoutStatus({ ...known, evidence: own }, spec, now);
   const job = { spec, status };
   if (hasEnded(status)) return ended(job, known.evidence);
+  const evidence = { ...own, ends: own.ends.filter(({ retries }) => retries >= (status.retries ?? 0)) };
+  const one = { ...known, evidence };
   // Nothing takes a job out of `completed`.
   const completed = evidence.ends.find(({ state }) => state === 'completed');
   if (completed) return endedAs(job, completed, `The status of job ${id} is older than its end`);
@@ -86,7 +88,7 @@ function withoutSpec({ id, spec, status, evidence, isSuspect }: Case): Verdict {
 function ended(job: Job, { ends }: Evidence): Verdict {
   const { state, finishedAt } = job.status;
   // Jobs that ended together share a roster, under the time of the first of them.
-  const isUnlisted = !ends.some((end) => end.state === state);
+  const isUnlisted = !ends.some((end) => end.state === state && end.retries === (job.status.retries ?? 0));
   if (!isUnlisted) return { job, isRunning: false, isUnlisted };
   const message = `Job ${job.spec.id} is ${state} since ${finishedAt}, and no roster lists it`;
   return { job, isRunning: false, isUnlisted, problem: { key: statusKey(job.spec.id), message } };
@@ -120,7 +122,7 @@ function withoutStatus(one: Case, spec: JobSpec, now: number): Verdict {
   const place = placeOf(fresh) ?? '';
   const lost = `The status of job ${id} is ${status === 'damaged' ? 'damaged' : 'missing'}`;
   const key = statusKey(id);
-  const last = [...ends].sort((a, b) => b.finishedAt - a.finishedAt)[0];
+  const last = [...ends].sort((a, b) => b.retries - a.retries || b.finishedAt - a.finishedAt)[0];
   if (last) return endedAs(fresh, last, lost);
   const problem = { key, message: `${lost}: how often it ran is lost` };
   const due = places.find((one) => one !== place && one.startsWith('t!'));
@@ -157,11 +159,7 @@ function doubtOf({ id, isSuspect }: Case, ...keys: readonly string[]): Pick<Verd
   return { problem: { key, message: `Job ${id} may have gone on, or ended, since what is left of it` } };
 }
 
-function endedAs(
-  { spec, status }: Job,
-  { state, finishedAt }: { state: EndedState; finishedAt: number },
-  lost: string,
-): Verdict {
+function endedAs({ spec, status }: Job, { state, finishedAt, retries }: RosterEnd, lost: string): Verdict {
   const { attempt, errors, startedAt, claim } = status;
   const end: JobStatus = {
     state,
@@ -170,6 +168,7 @@ function endedAs(
     ...(errors && { errors }),
     ...(startedAt !== undefined && { startedAt }),
     ...(claim !== undefined && { claim }),
+    ...(retries > 0 && { retries, attemptsBefore: status.attemptsBefore ?? 0 }),
   };
   const problem = { key: statusKey(spec.id), message: `${lost}: it is ${state}, and how it ended is lost` };
   return { job: { spec, status: end }, isRunning: false, isUnlisted: false, problem };

@@ -38,8 +38,11 @@ export interface Settled {
 export interface PoolEvents {
   /** A task was told to stop, by the runtime or because it is over its time; its handler may still go on. */
   stopping(task: Task): void;
-  /** Each task once; those that were heard of together come together. */
-  settled(ends: readonly Settled[]): void;
+  /**
+   * Each task once; those that were heard of together come together.
+   * @param thread Where they ran, as Node numbers threads; absent where that was inline.
+   */
+  settled(ends: readonly Settled[], thread?: number): void;
   /** @param value Encoded. */
   progress(task: Task, value: Uint8Array): void;
   log(task: Task, line: LogLine): void;
@@ -81,19 +84,22 @@ export interface Pool {
   reserve(need: Need): Seat;
   /** Starts tasks of this pool's seats, all that were reserved in one turn at once. */
   run(rides: readonly Ride[]): void;
-  /** Asks a task to stop; after its grace it is ended, where it can be. Of several reasons the first counts. */
-  stop(task: Task, reason: StopReason): void;
+  /**
+   * Asks a task to stop; after its grace it is ended, where it can be. Of several reasons the first counts.
+   * @param said What a caller said of a cancel; for `job.signal.reason`, where the handler runs in this thread.
+   */
+  stop(task: Task, reason: StopReason, said?: string): void;
   /** Ends what still runs and waits until it is gone. */
   close(): Promise<void>;
 }
 
 /** What `job.signal.reason` is, and what the attempt's error says. */
-export function stopError(reason: StopReason, task: Task): MillraceError {
+export function stopError(reason: StopReason, task: Task, said?: string): MillraceError {
   switch (reason) {
     case 'timedOut':
       return new TimeoutError(task, task.timeoutMs ?? 0);
     case 'cancelled':
-      return new JobCancelledError(task);
+      return new JobCancelledError(task, said);
     case 'shutdown':
       return new MillraceError(
         'MILLRACE_SHUTTING_DOWN',

@@ -86,14 +86,14 @@ export class InlinePool implements Pool {
     }
   }
 
-  stop(task: Task, reason: StopReason): void {
+  stop(task: Task, reason: StopReason, said?: string): void {
     const attempt = this.#attempts.get(task);
     if (!attempt || attempt.stop) return;
     attempt.stop = reason;
     attempt.timer?.cancel();
     attempt.timer = this.#clock.setTimer(() => this.#giveUp(attempt), task.graceMs);
     this.#events.stopping(task);
-    attempt.abort.abort(stopError(reason, task));
+    attempt.abort.abort(stopError(reason, task, said));
   }
 
   /** Promises that have not settled by now are let go: nothing can end them. */

@@ -243,7 +243,7 @@ export class ThreadPool implements Pool {
     const pool = this.#events;
     const events: ThreadEvents = {
       stopping: (task) => pool.stopping(task),
-      settled: (ends) => pool.settled(ends),
+      settled: (ends, id) => pool.settled(ends, id),
       took: ({ name }, tookMs) => this.#pace.note(name, tookMs),
       stalled: (stalling) => {
         const first = this.#loads.get(stalling)?.[0];

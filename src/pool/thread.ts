@@ -60,6 +60,8 @@ export class Thread {
   readonly #line: ChunkLine;
   readonly #piscina: Piscina;
   #port: MessagePort | undefined;
+  /** As Node numbers threads; a worker that has gone does not tell it any more. */
+  #id: number | undefined;
   #state: 'starting' | 'ready' | 'ending' | 'gone' = 'starting';
   /** Why the thread ended, where it was not the engine that ended it. */
   #fatal: Error | undefined;
@@ -185,7 +187,7 @@ export class Thread {
 
   #newLine(): ChunkLine {
     return new ChunkLine(this.#clock, {
-      settled: (ends) => this.#events.settled(ends),
+      settled: (ends) => this.#events.settled(ends, this.#id),
       took: (task, tookMs) => this.#events.took(task, tookMs),
       stopping: (task, ref) => {
         this.#port?.postMessage(ref);
@@ -207,6 +209,7 @@ export class Thread {
   /** Listens to the thread that the first request has made. */
   #follow(): Promise<void> {
     const worker = this.#piscina.threads[0];
+    this.#id = worker?.threadId;
     worker?.once('error', (error: unknown) => {
       this.#fatal = asError(error);
       this.#isTainted = true;

@@ -1,6 +1,6 @@
 /** Tells everybody who wants to know: listeners, whoever waits for a result, and the log. After the commit, always. */
 import { asError, MillraceError } from '../errors.js';
-import { Emitter, type AttemptEvent, type JobEvent } from '../events.js';
+import { Emitter, type AttemptEvent, type JobEvent, type MillraceEvents } from '../events.js';
 import { decode } from '../job/codec.js';
 import { decodeError, type ErrorData } from '../job/error-data.js';
 import type { Outcome } from '../job/outcome.js';
@@ -65,7 +65,7 @@ export class Announcer {
    * @param outcome What came of it, where that is known.
    */
   settled(before: Job, job: Job, outcome?: Outcome): void {
-    const { spec, status } = job;
+    const { status } = job;
     const last = status.errors?.at(-1);
     const previous = before.status.errors?.at(-1);
     // A cancelled job may have errors of earlier attempts; only a new one is news.
@@ -73,14 +73,14 @@ export class Announcer {
     const news = isOld ? undefined : last;
     if (news) this.#errored(job, news);
     if (status.state === 'completed') this.#completed(job);
-    if (status.state === 'cancelled') this.emitter.emit('cancelled', () => jobEvent({ spec }));
+    if (status.state === 'cancelled') this.emitter.emit('cancelled', () => cancelEvent(job));
     if (status.state === 'scheduled') this.#snoozed(job, outcome);
     if (hasEnded(status)) this.results.ended(job);
     if (news && status.state === 'failed') this.onFailed?.(job, news.error);
   }
 
   cancelled(job: Job): void {
-    this.emitter.emit('cancelled', () => jobEvent(job));
+    this.emitter.emit('cancelled', () => cancelEvent(job));
     this.results.ended(job);
   }
 
@@ -136,6 +136,10 @@ const jobEvent = ({ spec }: Pick<Job, 'spec'>): JobEvent => ({
   id: spec.id,
   name: spec.name,
   queue: spec.queue,
+});
+const cancelEvent = ({ spec, status }: Job): MillraceEvents['cancelled'] => ({
+  ...jobEvent({ spec }),
+  ...(status.cancelReason !== undefined && { reason: status.cancelReason }),
 });
 const attemptEvent = (job: Job): AttemptEvent => ({ ...jobEvent(job), attempt: job.status.attempt });
 const errorFields = ({ spec, status }: Job, error: ErrorData): object => ({

@@ -25,8 +25,12 @@ export interface Attempt extends Start {
   isStopping: boolean;
   /** What it came to, on its way into the journal. */
   outcome: Outcome | undefined;
+  /** The thread that it ran in, once it has its outcome; absent inline. */
+  thread: number | undefined;
   /** Why it must stop; one that has not started does not start any more. */
   stopReason: StopReason | undefined;
+  /** What was said by whoever cancelled it. */
+  cancelReason: string | undefined;
 }
 
 /** An attempt whose outcome is known. */
@@ -51,7 +55,9 @@ export function attemptOf({ choice, type, pool, seat }: Start): Attempt {
     onAbandon: NOBODY,
     isStopping: false,
     outcome: undefined,
+    thread: undefined,
     stopReason: undefined,
+    cancelReason: undefined,
   };
 }
 
@@ -62,7 +68,7 @@ export function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
     name: spec.name,
     queue: spec.queue,
     attempt: status.attempt,
-    maxAttempts: spec.maxAttempts ?? type.maxAttempts,
+    maxAttempts: (status.attemptsBefore ?? 0) + (spec.maxAttempts ?? type.maxAttempts),
     payload: spec.payload,
     graceMs: type.graceMs,
   };

@@ -219,6 +219,12 @@ export class Backlog {
     this.#lane(spec)?.window.take(readyKey(spec));
   }
 
+  /** A job that was taken stays where it is after all. */
+  keep({ spec }: Job): void {
+    const { id, name } = spec;
+    this.#lane(spec)?.window.giveBack({ key: readyKey(spec), id, name, job: undefined });
+  }
+
   /** The journal no longer holds the entry. */
   settle(job: { readonly queue: string; readonly name: string }, key: string): void {
     const lane = this.#lane(job);

@@ -1,49 +1,96 @@
-/** What callers do to jobs from outside: cancel them, in whatever state they are. */
+/**
+ * What callers do to jobs from outside: cancel, retry, promote and remove them, one by its id, or all that a filter means
+ * (bulk.ts). Each is decided on by the state that the job has at that moment.
+ */
 import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
-import { hasEnded, isEnd, type JobState } from '../job/record.js';
-import { cancelled } from '../job/transitions.js';
+import { checkBulkFilter, checkCancel, type JobFilter } from '../job-filter.js';
+import type { CancelOptions } from '../job-handle.js';
+import { hasEnded, isEnd, type Job, type JobState, type JobStatus } from '../job/record.js';
+import { cancelled, promoted, retried } from '../job/transitions.js';
+import { Bulk } from './bulk.js';
 import type { Executor } from './executor.js';
 import { jobNotFound } from './handle.js';
 import type { IdleJobs } from './idle-jobs.js';
+import type { JobSearch } from './job-search.js';
 
 export interface ControlLinks {
   readonly clock: Clock;
   readonly executor: Executor;
   readonly idle: IdleJobs;
+  readonly search: JobSearch;
   /** Throws where nothing can be changed now. */
   readonly assertWritable: () => void;
 }
 
+/** What becomes of a job; nothing, where it stays as it is. */
+type Decide = (job: Job) => JobStatus | 'removed' | undefined;
+
 export class Control {
   readonly #links: ControlLinks;
+  readonly #bulk: Bulk;
 
   constructor(links: ControlLinks) {
     this.#links = links;
+    this.#bulk = new Bulk(links);
   }
 
-  /** @returns the state that resulted. */
-  async cancel(id: string): Promise<JobState> {
-    const { executor, assertWritable } = this.#links;
+  /** @returns the state that resulted; of a filter, how many jobs are cancelled by it. */
+  async cancel(job: string | JobFilter, options: CancelOptions = {}): Promise<JobState | number> {
+    const reason = checkCancel(options);
+    const { clock, executor } = this.#links;
+    const decide: Decide = ({ status }) =>
+      hasEnded(status) ? undefined : cancelled(status, clock.now(), reason);
+    if (typeof job !== 'string')
+      return this.#bulk.change(checkBulkFilter(job), decide, (id) => executor.cancel(id, reason));
     for (;;) {
-      assertWritable();
+      this.#links.assertWritable();
       // An outcome that was on its way into the journal may have left the job another attempt.
-      const state = executor.has(id) ? await executor.cancel(id) : await this.#cancelIdle(id);
-      if (state && isEnd(state)) return state;
+      const state = executor.has(job) ? await executor.cancel(job, reason) : await this.#change(job, decide);
+      if (state !== undefined && state !== 'removed' && isEnd(state)) return state;
     }
   }
 
-  /** @returns nothing where it was claimed meanwhile. */
-  async #cancelIdle(id: string): Promise<JobState | undefined> {
-    const { clock, idle } = this.#links;
-    const { reads, changed, running } = await idle.change([id], {
-      decide: ({ status }) => (hasEnded(status) ? undefined : cancelled(status, clock.now())),
-    });
-    if (running.length > 0) return undefined;
+  retry(job: string | JobFilter): Promise<JobState | number> {
+    return this.#each(job, ({ status }) =>
+      status.state === 'failed' || status.state === 'cancelled' ? retried(status) : undefined,
+    );
+  }
+
+  promote(job: string | JobFilter): Promise<JobState | number> {
+    return this.#each(job, ({ status }) =>
+      status.state === 'scheduled' || status.state === 'retryable' ? promoted(status) : undefined,
+    );
+  }
+
+  async remove(job: string | JobFilter): Promise<boolean | number> {
+    const decide: Decide = () => 'removed';
+    if (typeof job !== 'string') return this.#bulk.change(checkBulkFilter(job), decide);
+    const state = await this.#change(job, decide, false);
+    if (state !== 'running') return state === 'removed';
+    const message = `Job ${job} is running: cancel it first, or wait until it has ended`;
+    throw new MillraceError('MILLRACE_JOB_RUNNING', message);
+  }
+
+  async #each(job: string | JobFilter, decide: Decide): Promise<JobState | number> {
+    if (typeof job !== 'string') return this.#bulk.change(checkBulkFilter(job), decide);
+    const state = await this.#change(job, decide);
+    // Nothing that it is given here removes a job.
+    return state as JobState;
+  }
+
+  /**
+   * @param mustExist Whether it is an error where there is no such job.
+   * @returns the state that resulted: `running` where it has an attempt, and stays as it is.
+   */
+  async #change(id: string, decide: Decide, mustExist = true): Promise<JobState | 'removed' | undefined> {
+    const { reads, changed, removed, running } = await this.#links.idle.change([id], { decide });
+    if (running.length > 0) return 'running';
+    if (removed.has(id)) return 'removed';
     const read = reads.get(id);
     if (read instanceof MillraceError) throw read;
     const job = changed.get(id) ?? read;
-    if (!job) throw jobNotFound(id);
-    return job.status.state;
+    if (!job && mustExist) throw jobNotFound(id);
+    return job?.status.state;
   }
 }

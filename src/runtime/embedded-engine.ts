@@ -4,7 +4,8 @@
  */
 import { checkQueueName } from '../checks.js';
 import type { Clock } from '../clock.js';
-import type { JobSnapshot } from '../job-handle.js';
+import { checkFilter, type JobCriteria, type JobFilter } from '../job-filter.js';
+import type { CancelOptions, JobSnapshot } from '../job-handle.js';
 import { MillraceError } from '../errors.js';
 import type { AnyFlow } from '../flow.js';
 import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record.js';
@@ -31,6 +32,7 @@ import { Holds } from './holds.js';
 import { Flows } from './flows.js';
 import { Handle, jobNotFound, type JobAccess } from './handle.js';
 import { IdleJobs } from './idle-jobs.js';
+import { JobSearch } from './job-search.js';
 import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
 import { tellMissedEnds } from './missed-ends.js';
@@ -40,6 +42,7 @@ import { Pauses } from './pauses.js';
 import { Pruner } from './pruner.js';
 import { RateLimits } from './rate-limits.js';
 import { recover } from './recovery.js';
+import { bytesOf } from './remover.js';
 import { Retries } from './retries.js';
 import type { ScheduleControl } from './schedule-control.js';
 import { Scheduling } from './scheduling.js';
@@ -81,6 +84,7 @@ export class EmbeddedEngine implements JobAccess {
   readonly #releaser: Releaser;
   readonly #compactor: Compactor;
   readonly #idle: IdleJobs;
+  readonly #search: JobSearch;
   readonly #control: Control;
   readonly #outage: Outage;
   readonly #drain: Drain;
@@ -156,7 +160,8 @@ export class EmbeddedEngine implements JobAccess {
     this.#compactor = new Compactor({ journal, onWarning });
     const onRemoved = (id: string, bytes: number): void => this.#compactor.removed(id, bytes);
     const onPass = (): void => this.#compactor.begin();
-    this.#pruner = new Pruner({ journal, clock, retentionOf, onRemoved, onPass, onWarning });
+    const holds = this.#holds;
+    this.#pruner = new Pruner({ journal, clock, holds, retentionOf, onRemoved, onPass, onWarning });
     this.#dispatcher = new Dispatcher({
       backlog: this.#backlog,
       executor: this.executor,
@@ -197,7 +202,11 @@ export class EmbeddedEngine implements JobAccess {
       executor: this.executor,
       stager: this.#stager,
       holds: this.#holds,
-      onChanged: placed,
+      onChanged: (job, before) => {
+        this.#pruner.left(before);
+        placed(job);
+      },
+      onRemoved: (job) => this.#removed(job),
       assertWritable,
     });
     this.#releaser = new Releaser({
@@ -207,7 +216,10 @@ export class EmbeddedEngine implements JobAccess {
       onPass: () => this.wake(),
       onWarning,
     });
-    this.#control = new Control({ clock, executor: this.executor, idle: this.#idle, assertWritable });
+    const { executor } = this;
+    const assertOpen = (): void => this.#assertOpen();
+    this.#search = new JobSearch({ journal, executor, clock, onWarning, assertOpen });
+    this.#control = new Control({ clock, executor, idle: this.#idle, search: this.#search, assertWritable });
     this.#scheduling = new Scheduling({
       settings,
       journal,
@@ -219,7 +231,7 @@ export class EmbeddedEngine implements JobAccess {
       onWarning,
       cancel: (id) => this.cancel(id),
       assertWritable,
-      assertOpen: () => this.#assertOpen(),
+      assertOpen,
     });
     this.#outage = new Outage({
       clock,
@@ -330,12 +342,45 @@ export class EmbeddedEngine implements JobAccess {
     return this.pauses.isPaused(queue);
   }
 
-  async cancel(id: string): Promise<JobState> {
+  /** @see JobEngine.jobs */
+  jobs(filter: JobFilter = {}): AsyncGenerator<JobSnapshot, undefined> {
+    this.#assertOpen();
+    return this.#found(checkFilter(filter));
+  }
+
+  async *#found(criteria: JobCriteria): AsyncGenerator<JobSnapshot, undefined> {
+    for await (const found of this.#search.pages(criteria))
+      for (const { job, stopping } of found) yield snapshotOf(job, stopping);
+  }
+
+  cancel(id: string, options?: CancelOptions): Promise<JobState>;
+  cancel(job: string | JobFilter, options?: CancelOptions): Promise<JobState | number>;
+  cancel(job: string | JobFilter, options?: CancelOptions): Promise<JobState | number> {
+    return this.#controlled(() => this.#control.cancel(job, options));
+  }
+
+  retry(job: string | JobFilter): Promise<JobState | number> {
+    return this.#controlled(() => this.#control.retry(job));
+  }
+
+  promote(job: string | JobFilter): Promise<JobState | number> {
+    return this.#controlled(() => this.#control.promote(job));
+  }
+
+  async remove(job: string | JobFilter): Promise<boolean | number> {
+    try {
+      return await this.#controlled(() => this.#control.remove(job));
+    } finally {
+      this.#compactor.begin();
+    }
+  }
+
+  async #controlled<Value>(change: () => Promise<Value>): Promise<Value> {
     this.#assertOpen();
     try {
-      return await this.#control.cancel(id);
+      return await change();
     } finally {
-      // Whether or not it was cancelled: it was held meanwhile, and no pass could take it.
+      // Whatever came of it: jobs were held meanwhile, and no pass could take them.
       this.wake();
     }
   }
@@ -408,6 +453,15 @@ export class EmbeddedEngine implements JobAccess {
       this.#releaser.notice(job);
     }
     this.wake();
+  }
+
+  /** A job that was taken away, and that is committed. */
+  #removed(job: Job): void {
+    this.#pruner.left(job);
+    this.#compactor.removed(job.spec.id, bytesOf(job));
+    this.#scheduling.noticeRemoved(job);
+    // Who waits for it waits no more.
+    if (job.spec.isParent) this.#releaser.look();
   }
 
   async #existing(id: string): Promise<Job> {

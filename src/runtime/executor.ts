@@ -8,6 +8,7 @@
  */
 import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
+import type { Outcome } from '../job/outcome.js';
 import type { Job, JobState } from '../job/record.js';
 import { cancelled, settled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
@@ -81,6 +82,11 @@ export class Executor {
     return { job: attempt.job, stopping: attempt.isStopping || attempt.stopReason !== undefined };
   }
 
+  /** All jobs that run, as they do, and which of them should stop. */
+  allRunning(): { job: Job; stopping: boolean }[] {
+    return this.#attempts.all().flatMap(({ choice }) => this.running(choice.id) ?? []);
+  }
+
   /** Handlers that went on after their attempts may have gone. */
   releaseGone(): void {
     this.#attempts.releaseGone();
@@ -111,18 +117,26 @@ export class Executor {
     if (attempt) attempt.isStopping = true;
   }
 
-  /** A pool's word on what tasks came to. */
-  settle(ends: readonly Settled[]): void {
+  /**
+   * A pool's word on what tasks came to.
+   * @param thread Where they ran; absent inline.
+   */
+  settle(ends: readonly Settled[], thread?: number): void {
     const running: Ending[] = [];
     for (const { task, outcome } of ends) {
       const attempt = this.#attempts.byTask(task);
-      if (attempt?.job) running.push({ attempt, before: attempt.job, outcome });
+      if (!attempt?.job) continue;
+      attempt.thread = thread;
+      running.push({ attempt, before: attempt.job, outcome });
     }
     this.#settle(running);
   }
 
-  /** Cancels a chosen or running job; between it and an outcome the order of the commits decides. */
-  async cancel(id: string): Promise<JobState> {
+  /**
+   * Cancels a chosen or running job; between it and an outcome the order of the commits decides.
+   * @param reason What the caller says of it.
+   */
+  async cancel(id: string, reason?: string): Promise<JobState> {
     const attempt = this.#attempts.get(id);
     if (!attempt) throw new Error(`There is no attempt of job ${id}`);
     const ended = new Promise<JobState>((resolve, reject) => {
@@ -133,6 +147,7 @@ export class Executor {
     ended.catch(() => {});
     if (!attempt.stopReason) {
       attempt.stopReason = 'cancelled';
+      attempt.cancelReason = reason;
       if (attempt.job && !attempt.outcome) await this.#requestCancel(attempt, attempt.job);
     }
     return ended;
@@ -178,7 +193,9 @@ export class Executor {
     // Behind what was kept: a task that has not begun settles at once.
     for (const attempt of cancelled) {
       attempt.stopReason = 'cancelled';
-      if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, 'cancelled');
+      attempt.cancelReason = attempt.job?.status.cancelReason;
+      if (attempt.task && !attempt.outcome)
+        attempt.pool.stop(attempt.task, 'cancelled', attempt.cancelReason);
     }
   }
 
@@ -207,8 +224,7 @@ export class Executor {
       if (!job) continue;
       if (stopReason) {
         seat.release();
-        const kind = stopReason === 'cancelled' ? 'cancelled' : 'released';
-        unstarted.push({ attempt, before: job, outcome: { kind } });
+        unstarted.push({ attempt, before: job, outcome: unstartedOutcome(attempt) });
         continue;
       }
       choice.permit?.begin();
@@ -230,10 +246,10 @@ export class Executor {
     const { journal, clock, retries } = this.#links;
     const now = clock.now();
     const change = new Transaction();
-    const jobs = ends.map(({ attempt: { type }, before, outcome: told }): Job => {
+    const jobs = ends.map(({ attempt: { type, thread }, before, outcome: told }): Job => {
       const { spec, status } = before;
       const outcome = retries.bounded(told, before, type);
-      const next = settled(status, outcome, retries.after(outcome, before, type), now);
+      const next = settled(status, outcome, retries.after(outcome, before, type), now, thread);
       change.move(spec, status, next);
       // A release that a power cut takes back is made again by recovery.
       if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
@@ -258,12 +274,12 @@ export class Executor {
   /** Journaled first, so that a crash from here on leaves the job cancelled. */
   async #requestCancel(attempt: Attempt, { spec, status }: Job): Promise<void> {
     const { journal, clock } = this.#links;
-    const next = cancelled(status, clock.now());
+    const next = cancelled(status, clock.now(), attempt.cancelReason);
     attempt.job = { spec, status: next };
     const change = new Transaction().move(spec, status, next);
     if (spec.durability === 'fsync') change.withSync();
     await journal.commit(change);
-    if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, 'cancelled');
+    if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, 'cancelled', attempt.cancelReason);
   }
 
   #end(attempt: Attempt, before: Job, job: Job): void {
@@ -288,6 +304,13 @@ function takeBackCancel(attempt: Attempt, error: MillraceError): void {
   attempt.onEnd = [];
   attempt.onAbandon = [];
   attempt.stopReason = undefined;
+  attempt.cancelReason = undefined;
+}
+
+/** Of one that was told to stop before its handler was to start. */
+function unstartedOutcome({ stopReason, cancelReason }: Attempt): Outcome {
+  if (stopReason !== 'cancelled') return { kind: 'released' };
+  return { kind: 'cancelled', ...(cancelReason !== undefined && { reason: cancelReason }) };
 }
 
 function endingOf(attempt: Attempt): Ending[] {

@@ -1,5 +1,5 @@
 /** A job that was enqueued, as its caller holds it: everything is asked of the engine, by the job's id. */
-import type { JobHandle, JobSnapshot } from '../job-handle.js';
+import type { CancelOptions, JobHandle, JobSnapshot } from '../job-handle.js';
 import { MillraceError } from '../errors.js';
 import type { JobState } from '../job/record.js';
 
@@ -7,7 +7,7 @@ import type { JobState } from '../job/record.js';
 export interface JobAccess {
   result(id: string, signal?: AbortSignal, endsBefore?: number): Promise<unknown>;
   progress(id: string): AsyncIterable<unknown>;
-  cancel(id: string): Promise<JobState>;
+  cancel(id: string, options?: CancelOptions): Promise<JobState>;
   snapshot(id: string): Promise<JobSnapshot | undefined>;
 }
 
@@ -33,8 +33,8 @@ export class Handle implements JobHandle {
     return this.#jobs.progress(this.id);
   }
 
-  cancel(): Promise<JobState> {
-    return this.#jobs.cancel(this.id);
+  cancel(options?: CancelOptions): Promise<JobState> {
+    return this.#jobs.cancel(this.id, options);
   }
 
   async snapshot(): Promise<JobSnapshot> {

@@ -10,6 +10,7 @@ import { Transaction } from '../journal/transaction.js';
 import type { Announcer } from './announcer.js';
 import type { Backlog } from './backlog.js';
 import type { Executor } from './executor.js';
+import { jobNotFound } from './handle.js';
 import type { Holds } from './holds.js';
 import type { Stager } from './stager.js';
 
@@ -21,7 +22,9 @@ export interface IdleJobsLinks {
   readonly stager: Stager;
   readonly holds: Holds;
   /** A job is now this, and that is committed. */
-  readonly onChanged: (job: Job) => void;
+  readonly onChanged: (job: Job, before: Job) => void;
+  /** A job was removed, and that is committed. */
+  readonly onRemoved: (job: Job) => void;
   /** Throws where nothing can be changed now. */
   readonly assertWritable: () => void;
 }
@@ -38,6 +41,7 @@ export interface IdleResult {
   readonly reads: ReadonlyMap<string, JobRead>;
   /** As they are now; without those that were removed, or stay as they are. */
   readonly changed: ReadonlyMap<string, Job>;
+  readonly removed: ReadonlySet<string>;
   /** Those that have an attempt: nothing became of them. */
   readonly running: readonly string[];
 }
@@ -93,7 +97,7 @@ export class IdleJobs {
     ids: readonly string[],
     { decide, commit }: IdleChange,
   ): Promise<Omit<IdleResult, 'running'>> {
-    const { journal, backlog, announcer, onChanged } = this.#links;
+    const { journal, backlog, announcer, onChanged, onRemoved } = this.#links;
     const change = new Transaction().readIn(journal.generation);
     const reads = new Map<string, JobRead>();
     for (const [i, read] of (await journal.jobs(ids)).entries()) reads.set(ids[i] ?? '', read);
@@ -101,24 +105,33 @@ export class IdleJobs {
       read === undefined || read instanceof MillraceError ? [] : stepOf(read, decide(read)),
     );
     for (const step of steps) addTo(change, step);
-    const taken = steps.flatMap(({ before: { spec, status } }) => (status.state === 'available' ? spec : []));
-    for (const spec of taken) backlog.take(spec);
+    const taken = steps.map(({ before }) => before).filter(({ status }) => status.state === 'available');
+    for (const { spec } of taken) backlog.take(spec);
     try {
       if (commit) await commit(change);
       else if (change.keys.length > 0) await journal.commit(change);
     } catch (thrown) {
       if (journal.failure) for (const { before } of steps) this.#doubtful.set(before.spec.id, before);
+      // What was decided on before the journal was opened again: the windows were read anew since.
+      else for (const job of taken) backlog.keep(job);
       throw thrown;
     }
-    for (const spec of taken) backlog.settle(spec, readyKey(spec));
+    for (const { spec } of taken) backlog.settle(spec, readyKey(spec));
     const changed = new Map<string, Job>();
+    const removed = new Set<string>();
     for (const { before, job } of steps) {
-      if (!job) continue;
-      changed.set(job.spec.id, job);
+      const { id } = before.spec;
+      if (!job) {
+        removed.add(id);
+        announcer.results.gone(id, jobNotFound(id));
+        onRemoved(before);
+        continue;
+      }
+      changed.set(id, job);
       if (hasEnded(job.status)) announcer.settled(before, job);
-      onChanged(job);
+      onChanged(job, before);
     }
-    return { reads, changed };
+    return { reads, changed, removed };
   }
 }
 

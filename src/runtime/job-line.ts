@@ -3,7 +3,7 @@
  * and other programs can read; anything else is the codec's bytes in base64, in a field whose name ends in `Base64`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { checkId, checkName } from '../checks.js';
+import { checkId, checkName, checkReason } from '../checks.js';
 import { asError, invalidOption, MillraceError } from '../errors.js';
 import { decode, encode } from '../job/codec.js';
 import { isErrorData } from '../job/error-data.js';
@@ -43,6 +43,7 @@ export function fieldsOf({ spec, status }: Job): Fields {
   const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
   const { schedule, scheduledFor, flow, isParent, parents, onParentFailure } = spec;
   const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes } = status;
+  const { cancelReason, retries, attemptsBefore } = status;
   return {
     id,
     name,
@@ -64,12 +65,16 @@ export function fieldsOf({ spec, status }: Job): Fields {
     runAt,
     startedAt,
     finishedAt,
+    cancelReason,
+    retries,
+    attemptsBefore,
     ...fieldOf('payload', spec.payload),
     ...(result && fieldOf('result', result)),
     errors: errors?.map((one) => ({
       attempt: one.attempt,
       startedAt: one.startedAt,
       endedAt: one.endedAt,
+      thread: one.thread,
       ...fieldOf('error', one.error),
     })),
   };
@@ -153,6 +158,9 @@ function statusOf(line: Fields, state: JobState): JobStatus {
     result,
     resultBase64,
     errors,
+    cancelReason,
+    retries,
+    attemptsBefore,
     payload: _payload,
     payloadBase64: _payloadBase64,
     ...rest
@@ -169,6 +177,14 @@ function statusOf(line: Fields, state: JobState): JobStatus {
   if (state === 'completed') status.result = bytesOf(line, 'result');
   else isPresent(result ?? resultBase64, 'result', false, state);
   if (errors !== undefined) status.errors = errorsOf(errors);
+  if (cancelReason !== undefined && isPresent(cancelReason, 'cancelReason', state === 'cancelled', state))
+    status.cancelReason = checkReason(cancelReason, 'cancelReason');
+  if ((retries === undefined) !== (attemptsBefore === undefined))
+    throw invalidOption('attemptsBefore', 'present where `retries` is, and only there', attemptsBefore);
+  if (retries !== undefined) {
+    status.retries = integer(retries, 'retries', 1, MAX_ATTEMPT);
+    status.attemptsBefore = integer(attemptsBefore, 'attemptsBefore', 0, status.attempt);
+  }
   return status;
 }
 
@@ -183,7 +199,7 @@ function errorsOf(errors: unknown): AttemptRecord[] {
     throw invalidOption('errors', `an array of at most ${MAX_ERRORS}`, errors);
   return errors.map((one: unknown, i) => {
     const field = `errors[${i}]`;
-    const { attempt, startedAt, endedAt, error, errorBase64, ...rest } = record(one, field);
+    const { attempt, startedAt, endedAt, thread, error, errorBase64, ...rest } = record(one, field);
     const [unknown] = Object.keys(rest);
     if (unknown !== undefined) throw invalidOption(`${field}.${unknown}`, 'absent', rest[unknown]);
     const bytes = bytesOf({ error, errorBase64 }, 'error', field);
@@ -193,6 +209,7 @@ function errorsOf(errors: unknown): AttemptRecord[] {
       attempt: integer(attempt, `${field}.attempt`, 1, MAX_ATTEMPT),
       startedAt: integer(startedAt, `${field}.startedAt`, 0),
       endedAt: integer(endedAt, `${field}.endedAt`, 0),
+      ...(thread !== undefined && { thread: integer(thread, `${field}.thread`, 0) }),
       error: bytes,
     };
   });

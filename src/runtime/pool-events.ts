@@ -7,7 +7,7 @@ import type { EmbeddedEngine } from './embedded-engine.js';
 export function poolEvents(announcer: Announcer, engine: () => EmbeddedEngine | undefined): PoolEvents {
   return {
     stopping: (task) => engine()?.executor.stopping(task),
-    settled: (ends) => engine()?.executor.settle(ends),
+    settled: (ends, thread) => engine()?.executor.settle(ends, thread),
     progress: (task, value) => announcer.progress(task, value),
     log: (task, line) => announcer.log(task, line),
     warning: (error) => announcer.warning(error),

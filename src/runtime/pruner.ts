@@ -1,15 +1,19 @@
 /**
- * Removes jobs that have ended once they were kept for as long as their type says. One timer, for the first of them.
+ * Removes jobs that have ended once they were kept for as long as their type says, or are more than it says. One timer,
+ * for the first of them.
  *
- * A type's ended jobs lie in a lane per state, the oldest first: only what goes is read. Nobody has to hold a job
- * meanwhile, for one that has ended does not change any more; and it goes in one batch, so that whoever reads it, such
- * as an enqueue with its id, finds it whole or not at all.
+ * A type's ended jobs lie in a lane per state, the oldest first: only what goes is read. A job goes in one batch, so that
+ * whoever reads it, such as an enqueue with its id, finds it whole or not at all; and it is held meanwhile, for somebody
+ * may be about to retry it. How many there are is counted only where a type has a bound, and once: from then on it is
+ * known what comes and goes.
  */
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import { ENDED_STATES, hasEnded, type EndedState, type Job } from '../job/record.js';
 import type { RetentionPolicy } from '../job/retention.js';
-import { endedLaneSpan } from '../journal/keys.js';
+import { listedJobs } from '../journal/listed-jobs.js';
+import { endedLaneSpan, finishedAtOf, isEndOf } from '../journal/keys.js';
+import { EndedCount, type CountedPage } from './ended-count.js';
 import { FIRST_BATCH, Remover, type RemovalLane, type RemoverLinks } from './remover.js';
 
 export interface PrunerLinks extends RemoverLinks {
@@ -22,6 +26,10 @@ export interface PrunerLinks extends RemoverLinks {
 
 interface Lane extends RemovalLane {
   readonly keptMs: number;
+  /** How many are kept at most. */
+  readonly maxCount: number;
+  /** How many there are; of use where there is a bound. */
+  readonly count: EndedCount;
   /** When the first of its jobs is to go, as far as is known. */
   dueAt: number;
 }
@@ -62,6 +70,8 @@ export class Pruner {
   start(): void {
     this.#isStopped = false;
     this.#hasLooked = false;
+    // What the disk holds may be other than what was known.
+    for (const lane of this.#allLanes()) lane.count.forget();
     this.#begin();
   }
 
@@ -76,10 +86,18 @@ export class Pruner {
   notice({ spec, status }: Job): void {
     if (!hasEnded(status) || status.finishedAt === undefined) return;
     const lane = this.#laneOf(status.state, spec.name);
-    const dueAt = status.finishedAt + lane.keptMs;
+    if (lane.maxCount < Infinity) lane.count.came(spec.id);
+    const dueAt = mayBeOverfull(lane) ? -Infinity : status.finishedAt + lane.keptMs;
     if (dueAt >= lane.dueAt) return;
     lane.dueAt = dueAt;
     this.#arm(dueAt);
+  }
+
+  /** A job that had ended was removed by somebody else, or retried, and that is committed. @param job As it was. */
+  left(job: Job): void {
+    const { spec, status } = job;
+    const lane = hasEnded(status) ? this.#laneOf(status.state, spec.name) : undefined;
+    if (lane && lane.maxCount < Infinity) lane.count.left(job);
   }
 
   /** Resolves once no pass is under way. */
@@ -91,10 +109,13 @@ export class Pruner {
     const lanes = this.#lanes[state];
     let lane = lanes.get(name);
     if (!lane) {
+      const retention = this.#links.retentionOf(name);
       lane = {
         state,
         name,
-        keptMs: this.#links.retentionOf(name)[state],
+        keptMs: retention[state],
+        maxCount: retention.maxCount,
+        count: new EndedCount(),
         dueAt: Infinity,
         batch: FIRST_BATCH,
       };
@@ -140,6 +161,7 @@ export class Pruner {
       if (!this.#hasLooked) await this.#look();
       const now = clock.now();
       for (const lane of this.#allLanes()) if (lane.dueAt <= now) await this.#prune(lane, now);
+      for (const lane of this.#allLanes()) if (lane.maxCount < Infinity) await this.#bound(lane);
       this.#restMs = REST_MS;
     } catch (thrown) {
       // A journal that has stopped writing has said so itself.
@@ -164,6 +186,11 @@ export class Pruner {
 
   async #prune(lane: Lane, now: number): Promise<void> {
     const { keptMs, dueAt } = lane;
+    // What is kept for ever is looked at for its number alone.
+    if (keptMs === Infinity) {
+      lane.dueAt = Infinity;
+      return;
+    }
     // What is noticed from here on may come too late for this pass.
     lane.dueAt = Infinity;
     try {
@@ -181,7 +208,9 @@ export class Pruner {
     let isHeld = false;
     for (let after: string | undefined; ;) {
       const { rosters, next } = await journal.ended(state, name, { after, until, limit: PAGE });
-      isHeld = (await this.#remover.remove(lane, until, rosters, () => this.#isStopped)) || isHeld;
+      const removed = await this.#remover.remove(lane, rosters, () => this.#isStopped);
+      lane.count.removed(removed.count);
+      isHeld ||= removed.isHeld;
       if (this.#isStopped) return;
       last = next ?? rosters.at(-1)?.key ?? last;
       if (next === undefined) break;
@@ -197,4 +226,39 @@ export class Pruner {
     const live = first?.key ?? last;
     if (live !== undefined) journal.raiseMark(endedLaneSpan(state, name).from, live);
   }
+  /** Sees to it that no more are kept than may be: those that ended first go. */
+  async #bound(lane: Lane): Promise<void> {
+    const { state, name, maxCount, count } = lane;
+    try {
+      if (count.known === undefined) await count.count((after) => this.#countPage(lane, after));
+      for (let after: string | undefined; (count.known ?? 0) > maxCount;) {
+        const excess = (count.known ?? 0) - maxCount;
+        const { rosters, next } = await this.#links.journal.endedBehind(state, name, { after, limit: PAGE });
+        const removed = await this.#remover.remove(lane, rosters, () => this.#isStopped, excess);
+        count.removed(removed.count);
+        if (removed.isHeld) lane.dueAt = Math.min(lane.dueAt, this.#links.clock.now() + HELD_MS);
+        if (this.#isStopped || next === undefined) return;
+        after = next;
+      }
+    } catch (thrown) {
+      lane.dueAt = -Infinity;
+      throw thrown;
+    }
+  }
+
+  async #countPage({ state, name }: Lane, after: string | undefined): Promise<CountedPage | undefined> {
+    const { journal } = this.#links;
+    const { rosters, next } = await journal.endedBehind(state, name, { after, limit: PAGE });
+    const ids: string[] = [];
+    for await (const { key, read } of listedJobs(journal, rosters)) {
+      if (this.#isStopped) return undefined;
+      if (read && !(read instanceof MillraceError) && isEndOf(read, key)) ids.push(read.spec.id);
+    }
+    const last = rosters.at(-1);
+    const until = last ? finishedAtOf(last.key) : -Infinity;
+    return next === undefined ? { ids, until } : { ids, until, next };
+  }
 }
+
+const mayBeOverfull = ({ count, maxCount }: Lane): boolean =>
+  maxCount < Infinity && (count.known === undefined || count.known > maxCount);

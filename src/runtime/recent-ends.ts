@@ -1,5 +1,5 @@
 /**
- * Which jobs ended last. Whoever asks for a result right after an enqueue learns from here that the job is still to
+ * Which jobs ended last, or were removed. Whoever asks for a result right after an enqueue learns from here that the job is still to
  * come, and the journal need not be read.
  */
 

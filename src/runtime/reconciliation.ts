@@ -118,6 +118,6 @@ function claimAgain(draft: Draft, { spec, status }: Job, stored: JobStatus | und
 
 function uncancelled(status: JobStatus): JobStatus {
   if (status.cancelRequestedAt === undefined) return status;
-  const { cancelRequestedAt: _, ...running } = status;
+  const { cancelRequestedAt: _at, cancelReason: _reason, ...running } = status;
   return running;
 }

@@ -2,10 +2,14 @@
 import { MillraceError } from '../errors.js';
 import type { EndedState, Job } from '../job/record.js';
 import type { EndedRoster, JobRead, Journal } from '../journal/journal.js';
+import { isEndOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
+import type { Holds } from './holds.js';
 
 export interface RemoverLinks {
   readonly journal: Journal;
+  /** Somebody may be about to retry or remove what ended, too. */
+  readonly holds: Holds;
   /** A job was removed. @param bytes Of its payload and result. */
   readonly onRemoved: (id: string, bytes: number) => void;
   readonly onWarning: (error: MillraceError) => void;
@@ -28,6 +32,14 @@ interface Work {
   readonly left: string[];
 }
 
+/** What became of rosters. */
+export interface Removed {
+  /** How many of their jobs were removed. */
+  readonly count: number;
+  /** Whether jobs were left because of their flows. */
+  readonly isHeld: boolean;
+}
+
 /** How many jobs go in one write at most: few enough not to be felt on the event loop. */
 const BATCH = 200;
 /** While it is not known how large jobs are. */
@@ -45,16 +57,16 @@ export class Remover {
   }
 
   /**
-   * @param until Only those that ended up to then: a power cut may have brought back a roster.
    * @param isStopped Whether to end behind the batch that is under way.
-   * @returns whether jobs were left because of their flows.
+   * @param limit How many to remove at most.
    */
   async remove(
     lane: RemovalLane,
-    until: number,
     rosters: readonly EndedRoster[],
     isStopped: () => boolean,
-  ): Promise<boolean> {
+    limit = Infinity,
+  ): Promise<Removed> {
+    let count = 0;
     let isHeld = false;
     const queue: Work[] = [];
     for (const { key, ids } of rosters) {
@@ -62,9 +74,9 @@ export class Remover {
       if (this.#damaged.has(key)) this.#links.journal.pin(key);
       else queue.push({ key, ids, left: [] });
     }
-    while (queue.length > 0 && !isStopped()) {
+    while (queue.length > 0 && count < limit && !isStopped()) {
       const batch: [work: Work, ids: readonly string[]][] = [];
-      for (let room = lane.batch; room > 0;) {
+      for (let room = Math.min(lane.batch, limit - count); room > 0;) {
         const [work] = queue;
         if (!work) break;
         const ids = work.ids.slice(0, room);
@@ -73,17 +85,31 @@ export class Remover {
         room -= ids.length;
         if (work.ids.length === 0) queue.shift();
       }
-      isHeld = (await this.#removeBatch(lane, until, batch)) || isHeld;
+      const removed = await this.#alone(
+        batch.flatMap(([, ids]) => ids),
+        () => this.#removeBatch(lane, batch),
+      );
+      count += removed.count;
+      isHeld ||= removed.isHeld;
     }
-    return isHeld;
+    return { count, isHeld };
+  }
+
+  /** While nobody else changes the jobs. */
+  async #alone<Value>(ids: readonly string[], work: () => Promise<Value>): Promise<Value> {
+    const { holds } = this.#links;
+    for (;;) {
+      const held = ids.find((id) => holds.has(id));
+      if (held === undefined) return holds.holdAll(ids, work);
+      await holds.free(held);
+    }
   }
 
   /** Not synced: a removal that a power cut takes back is made again. */
   async #removeBatch(
     lane: RemovalLane,
-    until: number,
     batch: readonly (readonly [work: Work, ids: readonly string[]])[],
-  ): Promise<boolean> {
+  ): Promise<Removed> {
     const { journal, onRemoved } = this.#links;
     const { generation } = journal;
     const reads = await journal.jobs(batch.flatMap(([, ids]) => ids));
@@ -97,8 +123,8 @@ export class Remover {
       for (const id of ids) {
         const read = reads[i++];
         if (read instanceof MillraceError) this.#report(work, id, read);
-        // Any other was removed before, and there may be a new one of its id.
-        else if (!read || !isToGo(read, lane, until)) continue;
+        // Any other was removed before, and there may be a new one of its id; or it was retried since.
+        else if (!read || !isEndOf(read, work.key)) continue;
         else if (open.has(read.spec.flow ?? '')) work.left.push(id);
         else {
           change.remove(read);
@@ -111,7 +137,7 @@ export class Remover {
     }
     if (change.keys.length > 0) await journal.commit(change);
     for (const job of removed) onRemoved(job.spec.id, bytesOf(job));
-    return open.size > 0;
+    return { count: removed.length, isHeld: open.size > 0 };
   }
 
   /** Whose jobs others may still ask for their results. */
@@ -131,7 +157,9 @@ export class Remover {
   }
 }
 
-const bytesOf = ({ spec, status }: Job): number => spec.payload.byteLength + (status.result?.byteLength ?? 0);
+/** Of a job's payload and result. */
+export const bytesOf = ({ spec, status }: Job): number =>
+  spec.payload.byteLength + (status.result?.byteLength ?? 0);
 
 /** So many jobs that, were they as large as these, they would fit. */
 function fittingBatch(reads: readonly JobRead[]): number {
@@ -142,9 +170,4 @@ function fittingBatch(reads: readonly JobRead[]): number {
   }
   const fitting = Math.floor((BATCH_BYTES * reads.length) / Math.max(bytes, 1));
   return Math.max(1, Math.min(BATCH, fitting));
-}
-
-/** A power cut may have brought back the roster of a job whose id another job has by now. */
-function isToGo({ spec, status }: Job, { state, name }: RemovalLane, until: number): boolean {
-  return spec.name === name && status.state === state && (status.finishedAt ?? Infinity) <= until;
 }

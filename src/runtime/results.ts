@@ -48,8 +48,9 @@ export class Results {
     return [...new Set([...this.#waiters.keys(), ...this.#watchers.keys()])];
   }
 
-  /** There is no such job any more. */
+  /** There is no such job any more. Whoever asks from now on has to look into the journal. */
   gone(id: string, error: MillraceError): void {
+    this.recent.add(id);
     for (const waiter of takeAll(this.#waiters, id)) waiter.reject(error);
     for (const queue of takeAll(this.#watchers, id)) queue.end();
   }
@@ -120,7 +121,8 @@ function ignoreRejection(result: Promise<unknown>): void {
 function settle(waiter: Waiter, { spec, status }: Job): void {
   // Each waiter gets a value of its own: what one does to it, no other sees.
   if (status.state === 'completed') resolveWith(waiter, spec.id, status.result);
-  else waiter.reject(status.state === 'cancelled' ? new JobCancelledError(spec) : failure({ spec, status }));
+  else if (status.state === 'cancelled') waiter.reject(new JobCancelledError(spec, status.cancelReason));
+  else waiter.reject(failure({ spec, status }));
 }
 
 /** A result that is lost, or cannot be decoded, is its waiter's to hear of, and nobody else's. */

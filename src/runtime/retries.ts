@@ -46,10 +46,12 @@ export class Retries {
     // Whatever it errored with, it ends cancelled.
     if (status.cancelRequestedAt !== undefined) return undefined;
     if (outcome.kind === 'errored' && outcome.unrecoverable) return undefined;
-    if (status.attempt >= (spec.maxAttempts ?? type.maxAttempts)) return undefined;
+    // Of a job that was retried those before that count no more.
+    const used = status.attempt - (status.attemptsBefore ?? 0);
+    if (used >= (spec.maxAttempts ?? type.maxAttempts)) return undefined;
     const errorOf = (): Error => fromErrorData(decodeError(outcome.error));
     if (!this.#isRetryable(spec.id, type, errorOf)) return undefined;
-    const delayMs = this.#delayMs(spec.id, status.attempt, type, errorOf);
+    const delayMs = this.#delayMs(spec.id, used, type, errorOf);
     const leastMs = outcome.kind === 'errored' ? outcome.retryAfterMs : undefined;
     return { delayMs: leastMs === undefined ? delayMs : Math.max(delayMs, leastMs) };
   }

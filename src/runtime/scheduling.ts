@@ -53,6 +53,12 @@ export class Scheduling {
     this.#scheduler.notice(job);
   }
 
+  /** A job was removed, and that is committed: its schedule must not wait for it any more. */
+  noticeRemoved({ spec }: Job): void {
+    const { id, schedule } = spec;
+    if (schedule !== undefined) this.#scheduler.noticeRun(schedule, { jobId: id, outcome: 'unknown' });
+  }
+
   async #load(schedules: readonly Schedule[]): Promise<void> {
     this.#scheduler.load(schedules);
     await findEndedRuns(this.#links.journal, schedules, (name, run) => this.#scheduler.noticeRun(name, run));

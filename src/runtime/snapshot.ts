@@ -5,7 +5,7 @@ import { decodeError } from '../job/error-data.js';
 import type { Job } from '../job/record.js';
 
 export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapshot {
-  const { runAt, startedAt, finishedAt } = status;
+  const { runAt, startedAt, finishedAt, cancelReason } = status;
   const errors = (status.errors ?? []).map((record): AttemptError => ({
     ...record,
     error: decodeError(record.error),
@@ -27,6 +27,8 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     ...(runAt !== undefined && { runAt }),
     ...(startedAt !== undefined && { startedAt }),
     ...(finishedAt !== undefined && { finishedAt }),
+    ...(cancelReason !== undefined && { cancelReason }),
+    ...(status.retries !== undefined && { retries: status.retries }),
     // Where a record is damaged, nothing is left of it.
     payload: spec.payload.byteLength > 0 ? decode(spec.payload) : undefined,
     ...(status.result && { result: decode(status.result) }),

@@ -5,6 +5,7 @@ import type { EndedState, Job, JobSpec } from '../../src/job/record.js';
 import { retentionPolicy } from '../../src/job/retention.js';
 import { Journal } from '../../src/journal/journal.js';
 import { Transaction } from '../../src/journal/transaction.js';
+import { Holds } from '../../src/runtime/holds.js';
 import { Pruner } from '../../src/runtime/pruner.js';
 import type { Disk } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
@@ -39,6 +40,7 @@ export class PrunerBench {
     this.clock = clock;
     journal.onCorrupt = this.warnings.push;
     this.pruner = new Pruner({
+      holds: new Holds(),
       journal,
       clock,
       retentionOf: (name) => (isKnown(name) ? RETENTION[name] : retentionPolicy({}, '')),
