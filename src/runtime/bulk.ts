@@ -18,9 +18,10 @@ export interface BulkLinks {
 const BATCH = 300;
 const BATCH_BYTES = 4 << 20;
 
-type Decide = (job: Job) => JobStatus | 'removed' | undefined;
+/** What becomes of a job; nothing, where it stays as it is. */
+export type Decide = (job: Job) => JobStatus | 'removed' | undefined;
 /** Ends a job that runs. @returns what it came to. */
-type EndRunning = (id: string) => Promise<JobState>;
+export type EndRunning = (id: string) => Promise<JobState>;
 
 export class Bulk {
   readonly #links: BulkLinks;

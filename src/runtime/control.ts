@@ -6,9 +6,9 @@ import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { checkBulkFilter, checkCancel, type JobFilter } from '../job-filter.js';
 import type { CancelOptions } from '../job-handle.js';
-import { hasEnded, isEnd, type Job, type JobState, type JobStatus } from '../job/record.js';
+import { hasEnded, isEnd, type JobState } from '../job/record.js';
 import { cancelled, promoted, retried } from '../job/transitions.js';
-import { Bulk } from './bulk.js';
+import { Bulk, type Decide, type EndRunning } from './bulk.js';
 import type { Executor } from './executor.js';
 import { jobNotFound } from './handle.js';
 import type { IdleJobs } from './idle-jobs.js';
@@ -22,9 +22,6 @@ export interface ControlLinks {
   /** Throws where nothing can be changed now. */
   readonly assertWritable: () => void;
 }
-
-/** What becomes of a job; nothing, where it stays as it is. */
-type Decide = (job: Job) => JobStatus | 'removed' | undefined;
 
 export class Control {
   readonly #links: ControlLinks;
@@ -41,8 +38,7 @@ export class Control {
     const { clock, executor } = this.#links;
     const decide: Decide = ({ status }) =>
       hasEnded(status) ? undefined : cancelled(status, clock.now(), reason);
-    if (typeof job !== 'string')
-      return this.#bulk.change(checkBulkFilter(job), decide, (id) => executor.cancel(id, reason));
+    if (typeof job !== 'string') return this.#all(job, decide, (id) => executor.cancel(id, reason));
     for (;;) {
       this.#links.assertWritable();
       // An outcome that was on its way into the journal may have left the job another attempt.
@@ -65,15 +61,21 @@ export class Control {
 
   async remove(job: string | JobFilter): Promise<boolean | number> {
     const decide: Decide = () => 'removed';
-    if (typeof job !== 'string') return this.#bulk.change(checkBulkFilter(job), decide);
+    if (typeof job !== 'string') return this.#all(job, decide);
     const state = await this.#change(job, decide, false);
     if (state !== 'running') return state === 'removed';
     const message = `Job ${job} is running: cancel it first, or wait until it has ended`;
     throw new MillraceError('MILLRACE_JOB_RUNNING', message);
   }
 
+  async #all(filter: JobFilter, decide: Decide, endRunning?: EndRunning): Promise<number> {
+    const criteria = checkBulkFilter(filter);
+    this.#links.assertWritable();
+    return this.#bulk.change(criteria, decide, endRunning);
+  }
+
   async #each(job: string | JobFilter, decide: Decide): Promise<JobState | number> {
-    if (typeof job !== 'string') return this.#bulk.change(checkBulkFilter(job), decide);
+    if (typeof job !== 'string') return this.#all(job, decide);
     const state = await this.#change(job, decide);
     // Nothing that it is given here removes a job.
     return state as JobState;

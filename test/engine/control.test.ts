@@ -1,4 +1,5 @@
 /** retry(), promote() and remove() in every state, on jobs in threads. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Millrace, type JobState } from '../../src/index.js';
 import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
@@ -215,19 +216,44 @@ test('cancels, retries and removals of the same jobs at the same time leave each
 }, 60_000);
 
 test('a job of a schedule that was removed does not hold the schedule up', async () => {
-  const { options, closing } = await bench();
-  const work = scriptedInline();
+  const { options, closing, directory } = await bench();
+  const gate = await Gate.in(directory);
+  const work = scriptedInline({ concurrency: 1 });
   const mill = closing(await Millrace.open({ ...options, jobs: { work } }));
+  const busy = await mill.enqueue('work', { do: 'passGate', gate: gate.path, label: 'busy' });
+  await gate.arrived('busy');
   await mill.schedules.upsert('often', {
     every: '1h',
     job: 'work',
     payload: { do: 'return' },
     overlap: 'skip',
   });
-  const first = await mill.schedules.runNow('often');
-  await first.result();
-  expect(await mill.retry(first.id)).toBe('completed');
-  expect(await mill.remove(first.id)).toBe(true);
-  const second = await mill.schedules.runNow('often');
-  expect(await second.result()).toBeUndefined();
+  const run = await mill.schedules.runNow('often');
+  const outcome = async () => (await mill.schedules.list())[0]?.lastRun?.outcome;
+  expect(await outcome()).toBeUndefined();
+  expect(await mill.remove(run.id)).toBe(true);
+  while ((await outcome()) === undefined) await turn();
+  expect(await outcome()).toBe('unknown');
+  gate.open('busy');
+  await busy.result();
+});
+
+test('to its schedule, a job that is retried has ended', async () => {
+  const { options, closing } = await bench();
+  const work = scriptedInline({ maxAttempts: 1 });
+  const mill = closing(await Millrace.open({ ...options, jobs: { work } }));
+  const scripts = [{ do: 'throw' }, { do: 'return', value: 'done' }] as const;
+  await mill.schedules.upsert('often', {
+    every: '1h',
+    job: 'work',
+    payload: { do: 'inTurn', scripts },
+    overlap: 'skip',
+  });
+  const run = await mill.schedules.runNow('often');
+  await expect(run.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_FAILED' });
+  await mill.retry(run.id);
+  expect(await run.result()).toBe('done');
+  const lastRun = async () => (await mill.schedules.list())[0]?.lastRun;
+  while ((await lastRun())?.outcome === undefined) await turn();
+  expect(await lastRun()).toMatchObject({ jobId: run.id, outcome: 'failed' });
 });

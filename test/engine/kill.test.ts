@@ -88,3 +88,42 @@ test('a cancel that was acknowledged holds, although the process died before the
   expect(events.all).toMatchObject([['cancelled', { id: 'the one' }]]);
   expect(await mill.job('the one')).toMatchObject({ state: 'cancelled' });
 });
+
+test('what was retried, promoted, removed or cancelled stays so, although the process died behind that', async () => {
+  const { options, closing, directory } = await bench();
+  const gate = await Gate.in(directory);
+  const program = startProgram('dead-letters', directory, gate.path);
+  await program.lines.until((line) => line === 'acknowledged');
+  program.kill('SIGKILL');
+  await program.exit;
+  const mill = closing(await Millrace.open({ ...options, jobs, threads: { count: 1 } }));
+  const started = record(mill, 'started');
+  for (const id of ['retried', 'again', 'promoted'])
+    expect(await mill.handle('threaded', id).result()).toBe('done');
+  await mill.drain();
+  expect(await mill.job('retried')).toMatchObject({
+    state: 'completed',
+    attempt: 2,
+    retries: 1,
+    errors: [{}],
+  });
+  expect(await mill.job('again')).toMatchObject({ state: 'completed', attempt: 1, retries: 1 });
+  expect(await mill.job('kept')).toMatchObject({ state: 'failed', attempt: 1 });
+  expect(await mill.job('removed')).toBeUndefined();
+  expect(await mill.job('cancelled')).toMatchObject({
+    state: 'cancelled',
+    cancelReason: 'too late',
+    attempt: 0,
+  });
+  expect(await mill.job('running')).toMatchObject({ state: 'cancelled', cancelReason: 'too long' });
+  expect(started.all).toHaveLength(3);
+  expect(await mill.counts()).toMatchObject({
+    completed: 3,
+    failed: 1,
+    cancelled: 2,
+    available: 0,
+    running: 0,
+  });
+  await mill.close();
+  expect(await Millrace.verify(options.directory)).toMatchObject({ sound: true });
+});
