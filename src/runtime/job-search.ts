@@ -48,7 +48,7 @@ export class JobSearch {
    *   has failed
    */
   async *pages(criteria: JobCriteria): AsyncGenerator<readonly Found[]> {
-    const slices = new Slices();
+    const slices = new Slices(this.#links.clock);
     const began = this.#links.journal.nextSequence();
     try {
       for await (const found of this.#sourceOf(criteria, began)) {

@@ -7,7 +7,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ImportError, inlineJob, Millrace, type JobEngine } from '../../src/index.js';
 import { collect } from '../fixtures/collect.js';
-import { bench, record, scriptedInline, type Bench } from '../fixtures/engine.js';
+import { bench, record, scriptedInline, scriptedThread, type Bench } from '../fixtures/engine.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
@@ -19,6 +19,9 @@ const linesOf = (mill: Pick<JobEngine, 'export'>): Promise<string[]> => collect(
 /** The fields of the lines between the first and the last. */
 const jobsIn = (lines: readonly string[]): Record<string, unknown>[] =>
   lines.slice(1, -1).map((line) => JSON.parse(line) as Record<string, unknown>);
+
+const byId = (a: Record<string, unknown>, b: Record<string, unknown>): number =>
+  String(a['id']) < String(b['id']) ? -1 : 1;
 
 /** An engine in a directory of its own, whose jobs nobody runs. */
 async function idle({ options, closing }: Bench, name: string, clock = new FakeClock()) {
@@ -233,6 +236,47 @@ test('a job that runs is exported as waiting, one that is being cancelled as can
   expect(lines.find(({ id }) => id === cancelled.id)).toMatchObject({ state: 'cancelled' });
   gate.open('in');
   await cancelling;
+});
+
+test('what was said of a cancel, and how a job was retried, goes along', async () => {
+  const own = await bench();
+  const directory = join(await temporaryDirectory(), 'source');
+  const work = scriptedThread({ maxAttempts: 1 });
+  const source = own.closing(await Millrace.open({ ...own.options, directory, jobs: { work } }));
+  const failed = await source.enqueue('work', { do: 'throw' });
+  await failed.result().catch(() => {});
+  await source.retry(failed.id);
+  await failed.result().catch(() => {});
+  const later = await source.enqueue('work', { do: 'return' }, { delay: '1h' });
+  await later.cancel({ reason: 'too late' });
+  const again = await source.enqueue('work', { do: 'return' }, { delay: '1h' });
+  await again.cancel();
+  const lines = await linesOf(source);
+  const target = await idle(own, 'target');
+  await target.import(lines);
+  expect(jobsIn(await linesOf(target)).sort(byId)).toEqual(jobsIn(lines).sort(byId));
+  expect(await target.job(failed.id)).toEqual(await failed.snapshot());
+  expect((await failed.snapshot()).errors.map(({ thread }) => typeof thread)).toEqual(['number', 'number']);
+  expect(await target.job(later.id)).toMatchObject({ state: 'cancelled', cancelReason: 'too late' });
+  // Each is listed under the end that it has.
+  expect(await collect(target.jobs({ state: ['failed', 'cancelled'] }))).toHaveLength(3);
+  for (const wrong of [
+    { cancelReason: '' },
+    { retries: 0 },
+    { retries: 1 },
+    { attemptsBefore: 1 },
+    { retries: 1, attemptsBefore: 9 },
+  ]) {
+    const [head = '', job = '{}', ...rest] = lines;
+    const bad = JSON.stringify({
+      ...(JSON.parse(job) as object),
+      id: 'new',
+      retries: undefined,
+      attemptsBefore: undefined,
+      ...wrong,
+    });
+    await expect(target.import([head, bad, ...rest])).rejects.toThrow(ImportError);
+  }
 });
 
 test('jobs of types and queues that the code does not know are kept, and warned of once', async () => {

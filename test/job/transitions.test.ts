@@ -9,6 +9,7 @@ import {
   isOrphanOf,
   orphaned,
   promoted,
+  retried,
   settled,
   type Retry,
 } from '../../src/job/transitions.js';
@@ -220,4 +221,53 @@ test('no transition changes the status it is given', () => {
       expect(STATUS_OF[state]).toStrictEqual(before);
     }
   }
+});
+
+test('a job that failed is available again as it was, with a budget of its own', () => {
+  const again = retried(STATUS_OF.failed);
+  expect(again).toStrictEqual({
+    state: 'available',
+    attempt: 1,
+    claim: 7,
+    retries: 1,
+    attemptsBefore: 1,
+    errors: STATUS_OF.failed.errors,
+  });
+  const failed = settle(claimed(again, 20, NOW), errored);
+  expect(failed).toMatchObject({ state: 'failed', attempt: 2, retries: 1, attemptsBefore: 1 });
+  expect(retried(failed)).toMatchObject({ retries: 2, attemptsBefore: 2 });
+  expect(retried({ ...failed, snoozes: 3 })).not.toHaveProperty('snoozes');
+});
+
+test('nothing of a cancel is left of a job that is retried', () => {
+  const asked = cancelled(running, NOW, 'too late');
+  expect(asked).toMatchObject({ state: 'running', cancelRequestedAt: NOW, cancelReason: 'too late' });
+  const ended = settle(asked, { kind: 'completed', result: Uint8Array.of(2) });
+  expect(ended).toMatchObject({ state: 'cancelled', cancelReason: 'too late' });
+  expect(retried(ended)).toStrictEqual({
+    state: 'available',
+    attempt: 1,
+    claim: 7,
+    retries: 1,
+    attemptsBefore: 1,
+  });
+  expect(
+    settle(claimed(retried(ended), 9, NOW), { kind: 'completed', result: Uint8Array.of(2) }),
+  ).toMatchObject({
+    state: 'completed',
+  });
+});
+
+test.each(JOB_STATES.filter((state) => state !== 'failed' && state !== 'cancelled'))(
+  'a job that is %s is not retried',
+  (state) => {
+    expect(() => retried(STATUS_OF[state])).toThrow('cannot make this transition');
+  },
+);
+
+test('an attempt that errored keeps the thread that it ran in', () => {
+  const erred = settled(running, errored, undefined, NOW + 10, 4);
+  expect(erred.errors).toStrictEqual([
+    { attempt: 1, startedAt: NOW, endedAt: NOW + 10, thread: 4, error: ERROR },
+  ]);
 });

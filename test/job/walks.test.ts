@@ -2,14 +2,22 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Outcome } from '../../src/job/outcome.js';
 import { hasEnded, MAX_ERRORS, type JobStatus } from '../../src/job/record.js';
-import { cancelled, claimed, enqueued, orphaned, promoted, settled } from '../../src/job/transitions.js';
+import {
+  cancelled,
+  claimed,
+  enqueued,
+  orphaned,
+  promoted,
+  retried,
+  settled,
+} from '../../src/job/transitions.js';
 import { NOW, specOf } from '../fixtures/jobs.js';
 
 const ERROR = Uint8Array.of(1);
 
-type Step = 'promote' | 'claim' | 'cancel' | 'orphan' | Outcome['kind'];
+type Step = 'promote' | 'claim' | 'cancel' | 'orphan' | 'retry' | Outcome['kind'];
 const STEPS: readonly Step[] = [
-  ...(['promote', 'claim', 'claim', 'claim', 'cancel', 'orphan'] as const),
+  ...(['promote', 'claim', 'claim', 'claim', 'cancel', 'orphan', 'retry'] as const),
   ...(['completed', 'errored', 'timedOut', 'cancelled', 'crashed', 'released', 'snoozed'] as const),
 ];
 
@@ -22,7 +30,9 @@ function take(status: JobStatus, step: Step, maxAttempts: number, now: number): 
     case 'claim':
       return state === 'available' ? claimed(status, now, now) : status;
     case 'cancel':
-      return hasEnded(status) ? status : cancelled(status, now);
+      return hasEnded(status) ? status : cancelled(status, now, 'why not');
+    case 'retry':
+      return state === 'failed' || state === 'cancelled' ? retried(status) : status;
     case 'orphan':
       return state === 'running' ? orphaned(status, now) : status;
     case 'completed':
@@ -37,7 +47,7 @@ function take(status: JobStatus, step: Step, maxAttempts: number, now: number): 
         ? settled(
             status,
             { kind: step, error: ERROR, unrecoverable: false },
-            status.attempt < maxAttempts ? { delayMs: 1_000 } : undefined,
+            status.attempt - (status.attemptsBefore ?? 0) < maxAttempts ? { delayMs: 1_000 } : undefined,
             now,
           )
         : status;
@@ -50,15 +60,18 @@ function take(status: JobStatus, step: Step, maxAttempts: number, now: number): 
 
 /** What holds of every status that legal steps lead to. */
 function expectSound(status: JobStatus, maxAttempts: number): void {
-  const { state, attempt, errors = [] } = status;
+  const { state, attempt, attemptsBefore = 0, errors = [] } = status;
   expect(attempt).toBeGreaterThanOrEqual(state === 'running' ? 1 : 0);
-  expect(attempt).toBeLessThanOrEqual(maxAttempts);
+  expect(attempt - attemptsBefore).toBeLessThanOrEqual(maxAttempts);
+  expect(attempt).toBeGreaterThanOrEqual(attemptsBefore);
   expect(errors.length).toBeLessThanOrEqual(MAX_ERRORS);
   if (state === 'running') expect(status).toHaveProperty('claim');
   expect('runAt' in status).toBe(state === 'scheduled' || state === 'retryable');
   expect('finishedAt' in status).toBe(hasEnded(status));
   expect('result' in status).toBe(state === 'completed');
   if ('cancelRequestedAt' in status) expect(['running', 'cancelled']).toContain(state);
+  if ('cancelReason' in status) expect(['running', 'cancelled']).toContain(state);
+  expect('retries' in status).toBe('attemptsBefore' in status);
 }
 
 test('whatever legal steps a job takes, its status stays sound and its attempts are counted', () => {
@@ -67,22 +80,32 @@ test('whatever legal steps a job takes, its status stays sound and its attempts 
   fc.assert(
     fc.property(start, fc.integer({ min: 1, max: 20 }), steps, (spec, maxAttempts, walk) => {
       let status = enqueued(spec);
-      let counted = 0;
+      /** The attempts that errored; and how many there are that did not, because the job was cancelled in them. */
+      const errored: number[] = [];
+      let spoilt = 0;
       let snoozes = 0;
       for (const [i, step] of walk.entries()) {
         const before = status;
         status = take(before, step, maxAttempts, NOW + i);
         expectSound(status, maxAttempts);
         const isErrored = step === 'errored' || step === 'timedOut' || step === 'crashed';
-        if (isErrored && before.state === 'running' && status.state !== 'cancelled') counted++;
+        if (isErrored && before.state === 'running' && status.state !== 'cancelled')
+          errored.push(status.attempt);
         if (step === 'snoozed' && before.state === 'running' && status.state !== 'cancelled') snoozes++;
+        if (step === 'retry' && status !== before) {
+          snoozes = 0;
+          spoilt = status.attempt - errored.length;
+          expect(status).toMatchObject({
+            attemptsBefore: before.attempt,
+            retries: (before.retries ?? 0) + 1,
+          });
+        }
+        if (status.state !== 'running' && !hasEnded(status))
+          expect(status.attempt).toBe(errored.length + spoilt);
         expect(status.snoozes ?? 0).toBe(snoozes);
-        if (status.state !== 'running' && !hasEnded(status)) expect(status.attempt).toBe(counted);
-        if (hasEnded(before)) expect(status).toBe(before);
-        expect(status.errors ?? []).toHaveLength(Math.min(counted, MAX_ERRORS));
-        expect((status.errors ?? []).map((error) => error.attempt)).toStrictEqual(
-          Array.from({ length: counted }, (_, attempt) => attempt + 1).slice(-MAX_ERRORS),
-        );
+        if (hasEnded(before) && step !== 'retry') expect(status).toBe(before);
+        if (before.state === 'completed') expect(status).toBe(before);
+        expect((status.errors ?? []).map((error) => error.attempt)).toStrictEqual(errored.slice(-MAX_ERRORS));
       }
     }),
     { numRuns: 300 },

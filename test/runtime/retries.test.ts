@@ -39,6 +39,13 @@ test.each(bad)('an attempt that $kind is followed by another while there are any
   expect(after(outcome, { ...running, attempt: 2 }, { maxAttempts: 3 })).toStrictEqual({ delayMs: 20 });
 });
 
+test.each(bad)('of a job that was retried, an attempt that $kind is counted from there', (outcome) => {
+  const { after } = retriesOf({ maxAttempts: 2, backoff: [10, 20] });
+  const again = { ...running, attempt: 5, retries: 1, attemptsBefore: 4 };
+  expect(after(outcome, again)).toStrictEqual({ delayMs: 10 });
+  expect(after(outcome, { ...again, attempt: 6 })).toBeUndefined();
+});
+
 test('none follows an unrecoverable error, a cancel, or what is no error', () => {
   const { after } = retriesOf({});
   expect(after({ ...errored, unrecoverable: true })).toBeUndefined();
