@@ -105,7 +105,7 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 7,
     arbitrary: fc.record({
-      do: fc.constantFrom('cancel' as const, 'await' as const, 'look' as const),
+      do: fc.constantFrom('cancel' as const, 'await' as const, 'look' as const, 'promote' as const),
       n: anyN,
     }),
   },
@@ -157,6 +157,7 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ do: 'list' as const }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('find' as const), n: fc.nat(4) }) },
   {
     weight: 2,
     arbitrary: fc.record({

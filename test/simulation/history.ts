@@ -32,7 +32,9 @@ export type Act =
   | { readonly do: 'enqueueMany'; readonly items: readonly Item[] }
   /** As many jobs of one type as no window holds that is small, with priorities as they come. */
   | { readonly do: 'flood'; readonly priorities: readonly number[] }
-  | { readonly do: 'cancel' | 'await' | 'look'; readonly n: number }
+  | { readonly do: 'cancel' | 'promote' | 'await' | 'look'; readonly n: number }
+  /** All jobs that one of `FILTERS` (operations.ts) means are listed. */
+  | { readonly do: 'find'; readonly n: number }
   /** A handler comes to its end. */
   | { readonly do: 'end'; readonly n: number; readonly how: End }
   /** The schedule of a name is described, as one of `PLANS` (schedules.ts). */

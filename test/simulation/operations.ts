@@ -1,5 +1,11 @@
 /** What a history asks of an engine: one table. A feature of the engine's adds its operation here, and its act. */
-import { JobCancelledError, JobFailedError, type Durability, type JobHandle } from '../../src/index.js';
+import {
+  JobCancelledError,
+  JobFailedError,
+  type Durability,
+  type JobFilter,
+  type JobHandle,
+} from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
 import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
 import { change, NOT_FOUND } from '../crash/change.js';
@@ -40,7 +46,9 @@ export type Asking =
   | 'flood'
   | 'cancel'
   | 'await'
+  | 'promote'
   | 'look'
+  | 'find'
   | 'upsert'
   | 'pause'
   | 'resume'
@@ -103,6 +111,25 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
   cancel(call, { n }) {
     withTarget(call, n, ({ id }) => call.ask('cancel', id, () => cancel(call, id)));
   },
+  promote(call, { n }) {
+    withTarget(call, n, ({ id }) =>
+      call.ask('promote', id, async () => {
+        const state = await call.engine.promote(id);
+        if (state === 'scheduled' || state === 'retryable')
+          call.tell({ kind: 'broke', message: `promote() of ${id} resolved with ${state}` });
+      }),
+    );
+  },
+  find(call, { n }) {
+    call.ask('find', undefined, async () => {
+      const met = new Set<string>();
+      for await (const { id, state } of call.engine.jobs(FILTERS[n % FILTERS.length])) {
+        if (met.has(id)) call.tell({ kind: 'broke', message: `jobs() has listed ${id} twice` });
+        met.add(id);
+        if (isEnd(state)) call.tell({ kind: 'ended', id, state, by: 'snapshot' });
+      }
+    });
+  },
   await(call, { n }) {
     withTarget(call, n, (target) => call.ask('await', target.id, () => awaitEnd(call, target)));
   },
@@ -161,6 +188,15 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
     });
   },
 };
+
+/** One for each way in which jobs are found. */
+const FILTERS: readonly JobFilter[] = [
+  {},
+  { state: ['completed', 'failed', 'cancelled'] },
+  { state: 'available' },
+  { state: ['scheduled', 'retryable'] },
+  { state: 'running' },
+];
 
 function ask(
   { durability, tell, token, ask }: Call,
