@@ -146,16 +146,16 @@ test('of many jobs each is met once, page by page, while the event loop goes on'
   await mill.enqueueMany(later);
   await mill.drain();
   let turns = 0;
-  let isOver = false;
+  const noticed = new AbortController();
   const turning = (async () => {
-    for (; !isOver; turns++) await turn();
+    for (; !noticed.signal.aborted; turns++) await turn();
   })();
   for (const filter of [{}, { state: 'scheduled' }, { state: 'completed' }] satisfies JobFilter[]) {
     const found = await collect(mill.jobs(filter));
     expect(found).toHaveLength('state' in filter ? 600 : 1_200);
     expect(new Set(found.map(({ id }) => id)).size).toBe(found.length);
   }
-  isOver = true;
+  noticed.abort();
   await turning;
   expect(turns).toBeGreaterThan(50);
   // Nobody has to take the last one, and nothing keeps the engine from closing.
