@@ -143,15 +143,19 @@ function miscount(
 /** A job that was snoozed is left alone for as long as it was. */
 export function backEarly({ facts }: Evidence): Finding[] {
   const notBefore = new Map<string, number>();
+  const promoted = new Set<string>();
   const findings: Finding[] = [];
   for (const fact of facts) {
     // What was not committed when its process died is forgotten; and what was due is so, although a clock is set back.
     if (fact.kind === 'spawned' || fact.kind === 'opening' || fact.kind === 'clockSet') notBefore.clear();
+    if (fact.kind === 'spawned') promoted.clear();
+    // It may have been heard before the snooze, and done after it.
+    if (fact.kind === 'asked' && fact.operation === 'promote' && fact.id) promoted.add(fact.id);
     if (fact.kind === 'left' && fact.isHeard === true && fact.snoozedMs !== undefined)
       notBefore.set(fact.id, fact.at + fact.snoozedMs);
     if (fact.kind !== 'started') continue;
     const earlyMs = (notBefore.get(fact.id) ?? 0) - fact.at;
-    if (earlyMs > 0)
+    if (earlyMs > 0 && !promoted.has(fact.id))
       findings.push({ id: fact.id, message: `started ${earlyMs} ms before its snooze was over` });
     notBefore.delete(fact.id);
   }
