@@ -15,10 +15,18 @@ export interface Bell {
   set(at: number): void;
 }
 
+export interface BellOptions {
+  /** Called where the clock is found to have been set back, while anybody waits. */
+  readonly onSetBack?: (byMs: number) => void;
+  /** Whether the process stays alive for it, while it is set. Default `true`. */
+  readonly keepsAlive?: boolean;
+}
+
 interface Waiting {
   at: number;
   readonly ring: () => void;
   readonly onSetBack: ((byMs: number) => void) | undefined;
+  readonly keepsAlive: boolean;
 }
 
 export class Alarm {
@@ -27,6 +35,7 @@ export class Alarm {
   #timer: Timer | undefined;
   /** When it is for. */
   #armedFor = Infinity;
+  #isKeepingAlive = false;
   /** When it last looked, by both clocks. */
   #seenAt = -Infinity;
   #seenAtMonotonic = 0;
@@ -35,9 +44,8 @@ export class Alarm {
     this.#clock = clock;
   }
 
-  /** @param onSetBack Called where the clock is found to have been set back, while anybody waits. */
-  bell(ring: () => void, onSetBack?: (byMs: number) => void): Bell {
-    const waiting: Waiting = { at: Infinity, ring, onSetBack };
+  bell(ring: () => void, { onSetBack, keepsAlive = true }: BellOptions = {}): Bell {
+    const waiting: Waiting = { at: Infinity, ring, onSetBack, keepsAlive };
     this.#waiting.push(waiting);
     return {
       set: (at) => {
@@ -49,12 +57,15 @@ export class Alarm {
 
   #arm(): void {
     const first = Math.min(...this.#waiting.map(({ at }) => at));
-    if (first === this.#armedFor) return;
+    const keepsAlive = this.#waiting.some((one) => one.keepsAlive && one.at < Infinity);
+    if (first === this.#armedFor && keepsAlive === this.#isKeepingAlive) return;
     this.#timer?.cancel();
     this.#armedFor = first;
+    this.#isKeepingAlive = keepsAlive;
     if (first === Infinity) return;
     const now = this.#look();
-    this.#timer = this.#clock.setTimer(() => this.#fire(), Math.max(0, Math.min(first - now, LOOK_EVERY_MS)));
+    const delayMs = Math.max(0, Math.min(first - now, LOOK_EVERY_MS));
+    this.#timer = this.#clock.setTimer(() => this.#fire(), delayMs, { keepsAlive });
   }
 
   #fire(): void {

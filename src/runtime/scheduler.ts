@@ -69,10 +69,7 @@ export class Scheduler {
     this.#links = links;
     const onGone = (name: string, run: EndedRun): void => this.noticeRun(name, run);
     this.#obstacles = new Obstacles({ ...links, onGone });
-    this.#bell = links.alarm.bell(
-      () => this.wake(),
-      (byMs) => this.#lookBack(byMs),
-    );
+    this.#bell = links.alarm.bell(() => this.wake(), { onSetBack: (byMs) => this.#lookBack(byMs) });
   }
 
   /** Begins with what the journal holds: nothing else is known of any schedule. */

@@ -181,13 +181,27 @@ test('whoever is told of a clock that was set back can set a bell', async () => 
   const startAt = clock.now();
   const alarm = new Alarm(clock);
   const rings: number[] = [];
-  const bell = alarm.bell(
-    () => rings.push(clock.now() - startAt),
-    () => bell.set(clock.now() + 100),
-  );
+  const bell = alarm.bell(() => rings.push(clock.now() - startAt), {
+    onSetBack: () => bell.set(clock.now() + 100),
+  });
   bell.set(startAt + DAY);
   clock.jump(-DAY);
   await clock.advance(2 * MINUTE);
   expect(rings).toEqual([MINUTE + 100 - DAY]);
+  expect(clock.pending).toBe(0);
+});
+
+test('the process stays alive for a bell that is set, unless no such bell is to keep it', () => {
+  const clock = new WatchedClock();
+  const alarm = new Alarm(clock);
+  const idle = alarm.bell(() => {}, { keepsAlive: false });
+  const bell = alarm.bell(() => {});
+  idle.set(clock.now() + 1_000);
+  // Though it comes later.
+  bell.set(clock.now() + 2_000);
+  bell.set(clock.now() + 3_000);
+  bell.set(Infinity);
+  idle.set(Infinity);
+  expect(clock.keptAlive).toEqual([false, true, false]);
   expect(clock.pending).toBe(0);
 });
