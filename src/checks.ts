@@ -8,7 +8,7 @@ const NAME = /^[A-Za-z0-9_][\w.:/-]{0,127}$/;
 const MAX_ID_LENGTH = 512;
 const MAX_REASON_LENGTH = 256;
 /** Behind it there are no dates. */
-const LAST_INSTANT = 8.64e15;
+export const LAST_INSTANT = 8.64e15;
 
 export const NAME_RULE = 'a name of letters, digits, and _ . : / -, at most 128 characters';
 
@@ -92,6 +92,10 @@ export function checkKnown(
     throw invalidOption(`${prefix}${field}`, `absent: there are ${fields.join(', ')}`, value);
   }
 }
+
+/** So long after an instant, as far as there are dates. */
+export const instantAfter = (at: number, durationMs: number): number =>
+  Math.min(at + durationMs, LAST_INSTANT);
 
 /** @returns epoch milliseconds. */
 export function checkInstant(value: number | Date, option: string): number {

@@ -45,7 +45,13 @@ export interface JobTypeOptions<Queue extends string = string> {
   /** How long an attempt may take, from the handler's start. Default: no limit. */
   timeout?: Duration;
   /**
-   * How long an attempt that was told to stop (timeout, cancel, close) may still take before its thread is
+   * How long after its enqueue a job's deadline is. One that has not started by then, in whatever state it waits, fails
+   * with `MILLRACE_EXPIRED`; one that runs is stopped, and fails with `MILLRACE_DEADLINE`, whatever attempts it has left.
+   * Default: no deadline.
+   */
+  expiresIn?: Duration;
+  /**
+   * How long an attempt that was told to stop (timeout, deadline, cancel, close) may still take before its thread is
    * ended. Default `'5s'`.
    */
   grace?: Duration;
@@ -67,6 +73,8 @@ export interface JobOverrides<Queue extends string = string> {
   maxAttempts?: number;
   /** Default: the job type's. */
   timeout?: Duration;
+  /** How long after its enqueue its deadline is: see {@link JobTypeOptions.expiresIn}. Default: the job type's. */
+  expiresIn?: Duration;
   /** Default: the engine's. */
   durability?: Durability;
 }

@@ -161,8 +161,8 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   cancel(filter: JobFilter, options?: CancelOptions): Promise<number>;
 
   /**
-   * Runs a job again that is failed or cancelled: it is `available` at once, with its history and with all attempts that it
-   * had at first, while `attempt` goes on counting. It is told as `started`, and not as `enqueued` again; a handle's
+   * Runs a job again that is failed or cancelled: it is `available` at once, with its history, without a deadline, and with all
+   * attempts that it had at first, while `attempt` goes on counting. It is told as `started`, and not as `enqueued` again; a handle's
    * `result()` is what it comes to next; to its schedule it has ended.
    * @returns the state that resulted: `available`, or that of a job in any other state, which stays as it is.
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`

@@ -43,12 +43,14 @@ export type MillraceErrorCode =
   | 'MILLRACE_HANDLER_DIED'
   | 'MILLRACE_RESULT_INVALID'
   | 'MILLRACE_TIMEOUT'
+  | 'MILLRACE_DEADLINE'
   | 'MILLRACE_UNRECOVERABLE'
   | 'MILLRACE_RETRY_AFTER'
   | 'MILLRACE_SNOOZED'
   | 'MILLRACE_SNOOZED_TOO_OFTEN'
   // What a job came to.
   | 'MILLRACE_PARENT_FAILED'
+  | 'MILLRACE_EXPIRED'
   | 'MILLRACE_JOB_FAILED'
   | 'MILLRACE_JOB_CANCELLED'
   | 'MILLRACE_JOB_NOT_FOUND'
@@ -97,17 +99,36 @@ export class TimeoutError extends MillraceError {
   }
 }
 
-/** The job gave up. `cause` is the error of its last attempt, rebuilt from the journal. */
+/** The attempt was still running at its job's deadline, and was stopped; also the reason of `job.signal` then. */
+export class DeadlineError extends MillraceError {
+  constructor(job: { id: string; name: string }) {
+    super('MILLRACE_DEADLINE', `Job ${job.name} ${job.id} was still running at its deadline`);
+  }
+}
+
+/** The job's next attempt had not started by its deadline, so it never does. */
+export class ExpiredError extends MillraceError {
+  /** @param job `attempt`: the one that did not start. */
+  constructor(job: { id: string; name: string; attempt: number }, deadlineAt: number) {
+    const deadline = new Date(deadlineAt).toISOString();
+    super(
+      'MILLRACE_EXPIRED',
+      `Job ${job.name} ${job.id} had not started its attempt ${job.attempt} by its deadline of ${deadline}`,
+    );
+  }
+}
+
+/** The job gave up. `cause` is why, rebuilt from the journal: the error of its last attempt, or that it expired. */
 export class JobFailedError extends MillraceError {
   readonly jobId: string;
   readonly jobName: string;
-  /** How many attempts errored, counted from 1. */
+  /** The last attempt, counted from 1; 0 where none began. */
   readonly attempt: number;
 
   constructor(job: { id: string; name: string; attempt: number }, cause: Error) {
     super(
       'MILLRACE_JOB_FAILED',
-      `Job ${job.name} ${job.id} failed at attempt ${job.attempt}: ${cause.message}`,
+      `Job ${job.name} ${job.id} failed ${job.attempt === 0 ? 'before its first attempt' : `at attempt ${job.attempt}`}: ${cause.message}`,
       { cause },
     );
     this.jobId = job.id;

@@ -11,7 +11,7 @@ export interface JobEvent {
 
 /** Which attempt an event speaks of. */
 export interface AttemptEvent extends JobEvent {
-  /** Counted from 1. */
+  /** Counted from 1; 0 of a job that failed before its first. */
   readonly attempt: number;
 }
 
@@ -29,7 +29,7 @@ export interface MillraceEvents {
   errored: AttemptEvent & { readonly error: ErrorData };
   /** The job gets another attempt at `runAt` (epoch milliseconds). */
   retrying: AttemptEvent & { readonly error: ErrorData; readonly runAt: number };
-  /** The job gave up. */
+  /** The job gave up; without an `errored` before where that was no attempt's doing, as where it expired. */
   failed: AttemptEvent & { readonly error: ErrorData };
   /** The job was cancelled, and its handler, if there was one, has gone. */
   cancelled: JobEvent & { readonly reason?: string };

@@ -22,6 +22,8 @@ export type {
   StreamCounts,
 } from './engine.js';
 export {
+  DeadlineError,
+  ExpiredError,
   ImportError,
   JobCancelledError,
   JobFailedError,

@@ -30,7 +30,7 @@ export interface JobSnapshot {
   readonly name: string;
   readonly queue: string;
   readonly state: JobState;
-  /** While `running`: it was told to stop (timeout, cancel, close), and its handler has not gone yet. */
+  /** While `running`: it was told to stop (timeout, deadline, cancel, close), and its handler has not gone yet. */
   readonly stopping: boolean;
   readonly priority: number;
   /** The running or last attempt, counted from 1; 0 before the first. */
@@ -43,6 +43,8 @@ export interface JobSnapshot {
   readonly scheduledFor?: number;
   /** The ids of the jobs of its flow that it waits for, or waited for, by their keys. */
   readonly parents?: Readonly<Record<string, string>>;
+  /** When it expires where it has not started, and is stopped where it runs. A job that was retried has no such time. */
+  readonly deadlineAt?: number;
   /** When a scheduled or retryable job is due. */
   readonly runAt?: number;
   /** When the last attempt started. */
@@ -56,7 +58,7 @@ export interface JobSnapshot {
   readonly payload: unknown;
   /** Of a completed job. */
   readonly result?: unknown;
-  /** Of the last attempt that errored. */
+  /** Why it failed; until then, the error of its last attempt that errored. */
   readonly error?: ErrorData;
   /** The attempts that errored, the newest last; at most ten. */
   readonly errors: readonly AttemptError[];

@@ -39,6 +39,11 @@ export interface EnqueueOptions<Queue extends string = string> extends JobOverri
    * `enqueueMany()` the signal of any job does so for all. What is on its way into the journal stays enqueued.
    */
   signal?: AbortSignal;
+  /**
+   * Its deadline as an instant (epoch milliseconds or a Date), instead of `expiresIn`: what has not started by then fails,
+   * and what runs is stopped. One that has passed is no mistake: the job is taken, and fails at once.
+   */
+  deadline?: number | Date;
 }
 
 export interface JobTypeSettings {
@@ -52,6 +57,7 @@ export interface JobTypeSettings {
   readonly isRetryable?: (error: Error) => boolean;
   readonly onFailed?: (job: JobSnapshot, error: Error) => unknown;
   readonly timeoutMs?: number;
+  readonly expiresInMs?: number;
   readonly graceMs: number;
   /** Infinity where there is no limit. */
   readonly concurrency: number;
@@ -69,6 +75,7 @@ const TYPE_FIELDS = namesOf<JobTypeOptions>({
   isRetryable: true,
   onFailed: true,
   timeout: true,
+  expiresIn: true,
   grace: true,
   concurrency: true,
   rateLimit: true,
@@ -100,7 +107,7 @@ export function checkJobType(
   }
   const options: JobTypeOptions = type.options;
   checkKnown(options, TYPE_FIELDS, `jobs.${name}`);
-  const { queue = 'default', backoff, timeout, isRetryable, onFailed, retention = {} } = options;
+  const { queue = 'default', backoff, timeout, expiresIn, isRetryable, onFailed, retention = {} } = options;
   checkKnown(retention, RETENTION_FIELDS, `jobs.${name}.retention`);
   return {
     name,
@@ -119,6 +126,7 @@ export function checkJobType(
     }),
     retention: retentionPolicy(retention, `jobs.${name}.retention`),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
+    ...(expiresIn !== undefined && { expiresInMs: positiveMs(expiresIn, `jobs.${name}.expiresIn`) }),
   };
 }
 
@@ -127,6 +135,7 @@ const OVERRIDE_FIELDS = namesOf<JobOverrides>({
   priority: true,
   maxAttempts: true,
   timeout: true,
+  expiresIn: true,
   durability: true,
 });
 const ENQUEUE_FIELDS = [
@@ -136,6 +145,7 @@ const ENQUEUE_FIELDS = [
     delay: true,
     runAt: true,
     signal: true,
+    deadline: true,
   }),
 ];
 
@@ -159,6 +169,7 @@ export function checkEnqueue(
   const own: Draft<JobOwn> = ownOf(options, queues, '');
   const runAt = checkRunAt(options, now);
   if (runAt !== undefined) own.runAt = runAt;
+  if (options.deadline !== undefined) own.deadlineAt = checkDeadline(options.deadline, options.expiresIn);
   return own;
 }
 
@@ -177,7 +188,7 @@ export function checkOverrides(
 
 /** @param prefix What stands before an option's name in a refusal. */
 function ownOf(
-  { queue, priority, maxAttempts, timeout, durability }: JobOverrides,
+  { queue, priority, maxAttempts, timeout, expiresIn, durability }: JobOverrides,
   queues: ReadonlyMap<string, unknown>,
   prefix: string,
 ): JobOwn {
@@ -186,6 +197,7 @@ function ownOf(
   if (priority !== undefined) own.priority = checkPriority(priority, `${prefix}priority`);
   if (maxAttempts !== undefined) own.maxAttempts = integer(maxAttempts, `${prefix}maxAttempts`, 1);
   if (timeout !== undefined) own.timeoutMs = positiveMs(timeout, `${prefix}timeout`);
+  if (expiresIn !== undefined) own.expiresInMs = positiveMs(expiresIn, `${prefix}expiresIn`);
   if (durability !== undefined) own.durability = checkDurability(durability, `${prefix}durability`);
   return own;
 }
@@ -214,6 +226,12 @@ export function checkIterable<Items extends object>(items: Items): Items {
 export function checkItem(item: object, what: string): void {
   if (typeof item !== 'object' || item === null)
     throw invalidOption(what, '{ name, payload, options }', item);
+}
+
+function checkDeadline(deadline: number | Date, expiresIn: Duration | undefined): number {
+  if (expiresIn !== undefined)
+    throw invalidOption('expiresIn', 'absent where `deadline` is given', expiresIn);
+  return checkInstant(deadline, 'deadline');
 }
 
 function checkRunAt({ delay, runAt }: EnqueueOptions, now: number): number | undefined {

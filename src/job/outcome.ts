@@ -12,6 +12,8 @@ export type Outcome =
   | { readonly kind: 'snoozed'; readonly delayMs: number; readonly error?: Uint8Array }
   /** Decided when the signal was sent, even if a value arrived within the grace. */
   | { readonly kind: 'timedOut'; readonly error: Uint8Array }
+  /** Its deadline came while it ran; decided when the signal was sent, too. */
+  | { readonly kind: 'overdue'; readonly error: Uint8Array }
   /** `reason`: what was said by whoever cancelled it, where the job's status does not say so already. */
   | { readonly kind: 'cancelled'; readonly reason?: string }
   /** The thread died under it. */

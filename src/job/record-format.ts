@@ -22,6 +22,7 @@ const RARE_SPEC = namesOf<RareSpec>({
   runAt: true,
   maxAttempts: true,
   timeoutMs: true,
+  deadlineAt: true,
   schedule: true,
   scheduledFor: true,
   flow: true,
@@ -36,6 +37,7 @@ const RARE_STATUS = namesOf<RareStatus>({
   retries: true,
   attemptsBefore: true,
   errors: true,
+  failure: true,
   snoozes: true,
 });
 

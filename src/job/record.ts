@@ -40,6 +40,8 @@ export interface JobSpec {
   /** What `enqueue()` gave instead of the job type's own setting. */
   readonly maxAttempts?: number;
   readonly timeoutMs?: number;
+  /** It fails where it has not started by then, and is stopped where it runs. */
+  readonly deadlineAt?: number;
   /** The schedule whose tick, or `runNow()`, enqueued it, and the instant that it was for. */
   readonly schedule?: string;
   readonly scheduledFor?: number;
@@ -59,8 +61,11 @@ export type OnParentFailure = (typeof ON_PARENT_FAILURE)[number];
 
 /** What a job is asked to have instead of what its type, or the engine, says. */
 export type JobOwn = Partial<
-  Pick<JobSpec, 'queue' | 'priority' | 'runAt' | 'durability' | 'maxAttempts' | 'timeoutMs'>
->;
+  Pick<JobSpec, 'queue' | 'priority' | 'runAt' | 'durability' | 'maxAttempts' | 'timeoutMs' | 'deadlineAt'>
+> & {
+  /** Its deadline is so long after the enqueue. */
+  readonly expiresInMs?: number;
+};
 
 /** One attempt that counted. */
 export interface AttemptRecord {
@@ -95,6 +100,8 @@ export interface JobStatus {
   readonly result?: Uint8Array;
   /** The attempts that errored, the newest last; at most {@link MAX_ERRORS}. */
   readonly errors?: readonly AttemptRecord[];
+  /** Why it failed, where that was no attempt's error: it expired, or could not be run. */
+  readonly failure?: Uint8Array;
 }
 
 export interface Job {
@@ -118,6 +125,20 @@ export const MAX_ERRORS = 10;
 export function isEnd(state: JobState): state is EndedState {
   return state === 'completed' || state === 'failed' || state === 'cancelled';
 }
+
+/** Why a job failed, or erred last; encoded. */
+export const lastErrorOf = ({ failure, errors }: JobStatus): Uint8Array | undefined =>
+  failure ?? errors?.at(-1)?.error;
+
+/** Whether its deadline has come: no attempt of it starts any more. */
+export function isOverdue(job: Job, now: number): boolean {
+  const deadlineAt = deadlineOf(job);
+  return deadlineAt !== undefined && deadlineAt <= now;
+}
+
+/** A job that is retried has as long as it takes. */
+export const deadlineOf = ({ spec, status }: Job): number | undefined =>
+  status.retries === undefined ? spec.deadlineAt : undefined;
 
 export function hasEnded(status: JobStatus): status is JobStatus & { state: EndedState } {
   return isEnd(status.state);

@@ -2,6 +2,8 @@
  * Every change of a job's state, and the only place that assigns one. Pure: each takes a status and gives the
  * next; the caller journals it. An impossible change is a bug of the engine and throws.
  */
+import { ExpiredError } from '../errors.js';
+import { encodeError } from './error-data.js';
 import type { Outcome } from './outcome.js';
 import {
   MAX_ERRORS,
@@ -123,6 +125,8 @@ export function settled(
       return released(status);
     case 'snoozed':
       return snoozed(status, outcome.delayMs, now);
+    case 'overdue':
+      return ended(withError(status, outcome.error, now), 'failed', now);
     case 'errored':
     case 'timedOut':
     case 'crashed': {
@@ -137,14 +141,27 @@ export function settled(
   }
 }
 
-/** A job whose record or attempt can never be run again for a reason of the engine's own, such as corruption. */
+/**
+ * A job that can never be run again for a reason that is no attempt's, such as corruption: none is added to those that
+ * errored.
+ */
 export function gaveUp(status: JobStatus, error: Uint8Array, now: number): JobStatus {
   expect(status, 'waiting', 'scheduled', 'available', 'retryable', 'running');
-  return ended(withError(status, error, now), 'failed', now);
+  const failed = ended(status, 'failed', now);
+  failed.failure = error;
+  return failed;
+}
+
+/** A job whose deadline has come before its next attempt has started. */
+export function expired({ spec, status }: Job, now: number): JobStatus {
+  expect(status, 'waiting', 'scheduled', 'available', 'retryable');
+  const { id, name, deadlineAt = now } = spec;
+  const error = new ExpiredError({ id, name, attempt: status.attempt + 1 }, deadlineAt);
+  return gaveUp(status, encodeError(error), now);
 }
 
 /**
- * The status before, in another state, to be filled in. A due time belongs to its state alone. Field by field, for
+ * The status before, in another state, to be filled in. A due time and a failure belong to their state alone. Field by field, for
  * this is done several times per job, and a spread that overrides a field takes V8 a microsecond and more.
  */
 function next(status: JobStatus, state: JobState): Draft<JobStatus> {

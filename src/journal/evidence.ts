@@ -91,6 +91,7 @@ function evidenceOf(id: string, keys: readonly string[]): JobEvidence {
   return {
     id,
     places: keys.filter(isPlace),
+    deadlines: keys.filter((key) => key.startsWith('x!')),
     claims: keys.filter((key) => key.startsWith('a!')).map(claimOf),
     ends: keys.filter((key) => key.startsWith('f!')).map(endedOf),
   };

@@ -13,6 +13,7 @@ import { readJobs, type JobRead } from './job-reads.js';
 import {
   childrenSpan,
   claimOf,
+  DEADLINES_SPAN,
   DUE_SPAN,
   endedKey,
   endedLaneSpan,
@@ -295,6 +296,11 @@ export class Journal {
   /** Scheduled and retryable jobs, the first due first, behind the key `after`. */
   due(after: string | undefined, limit: number): Promise<IndexPage> {
     return this.#page(DUE_SPAN, after, limit);
+  }
+
+  /** Jobs that have not ended, by their deadlines, the first one first, behind the key `after`. */
+  deadlines(after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(DEADLINES_SPAN, after, limit);
   }
 
   /** The claims whose jobs have not all left them, in their order, behind the key `after`. */

@@ -13,6 +13,7 @@
  * | `e!hash!sequence`                      | waits for the job whose id has the hash; `id`           |
  * | `n!sequence hash`                      | has ended, and its children are to be told; `id`        |
  * | `g!flow!sequence`                      | a job of the flow that has not ended; `id`              |
+ * | `x!deadlineAt sequence`                | not ended, and with a deadline, by that; `id`           |
  * | `a!claim`                              | claimed together, and not all over yet; a roster        |
  * | `f!state!name!finishedAt sequence`     | of one type, ended together, by time; a roster          |
  * | `f!state!name!finishedAt sequence n`   | the same, of jobs that were retried n times before      |
@@ -30,7 +31,7 @@
  */
 import { createHash } from 'node:crypto';
 import { MillraceError } from '../errors.js';
-import { isEnd, MAX_PRIORITY, type EndedState, type Job, type JobSpec } from '../job/record.js';
+import { deadlineOf, isEnd, MAX_PRIORITY, type EndedState, type Job, type JobSpec } from '../job/record.js';
 
 /** Behind every key that starts with the same prefix: `"` follows `!`. */
 const END = '"';
@@ -73,6 +74,8 @@ export const pauseKey = (queue: string): string => `p!${queue}`;
 export const metaKey = (name: string): string => `m!${name}`;
 export const runningKey = (claim: number): string => `a!${number(claim)}`;
 export const dueKey = (runAt: number, sequence: number): string => `t!${number(runAt)}${number(sequence)}`;
+export const deadlineKey = (deadlineAt: number, sequence: number): string =>
+  `x!${number(deadlineAt)}${number(sequence)}`;
 
 /** A higher priority sorts first, so it is stored as its distance from the highest. */
 export function readyKey(spec: Pick<JobSpec, 'queue' | 'name' | 'priority' | 'sequence'>): string {
@@ -137,6 +140,7 @@ export const PAUSES_SPAN = span('p');
 export const RATES_SPAN = span('l');
 export const MARKS_SPAN = span('m!low');
 export const DUE_SPAN = span('t');
+export const DEADLINES_SPAN = span('x');
 export const markKey = (from: string): string => metaKey(`low!${from}`);
 
 export const scheduleOf = (key: string): string => key.slice(SCHEDULES_SPAN.from.length);
@@ -144,7 +148,7 @@ export const scheduleOf = (key: string): string => key.slice(SCHEDULES_SPAN.from
 export const rateOf = (key: string): string => key.slice(RATES_SPAN.from.length);
 export const pausedOf = (key: string): string => key.slice(PAUSES_SPAN.from.length);
 
-/** The runAt of a due key. */
+/** The instant of a due key, or of one by deadline. */
 export const dueAtOf = (key: string): number => numberAt(key, 2);
 export const dueSequenceOf = (key: string): number => numberAt(key, behindNumber(key, 2));
 export const claimOf = (key: string): number => numberAt(key, 2);
@@ -172,7 +176,7 @@ export function isEndOf({ spec, status }: Job, key: string): boolean {
   return (status.finishedAt ?? Infinity) <= finishedAt;
 }
 
-/** What the keys of the same span begin with: `r!queue!lane!`, `f!state!name!`, `t!` or `a!`. */
+/** What the keys of the same span begin with: `r!queue!lane!`, `f!state!name!`, `t!`, `x!` or `a!`. */
 export function spanStartOf(key: string): string {
   return key.startsWith('r!') || key.startsWith('f!') ? key.slice(0, orderStart(key)) : key.slice(0, 2);
 }
@@ -217,6 +221,13 @@ export function flowEntries({ spec, status }: Job): [key: string, text: string][
     entries.push([childKey(parent, sequence), id], [newsKey(parent, sequence), parent]);
   entries.push([parentCountKey(sequence), String(ids.length)]);
   return entries;
+}
+
+/** The key by its deadline of a job that has one and has not ended. */
+export function deadlineKeyOf({ spec, status }: Job): string | undefined {
+  const deadlineAt = deadlineOf({ spec, status });
+  if (deadlineAt === undefined || isEnd(status.state)) return undefined;
+  return deadlineKey(deadlineAt, spec.sequence);
 }
 
 export function incomplete({ id }: JobSpec): MillraceError {

@@ -21,6 +21,7 @@ import { JournalFiles } from './journal-files.js';
 import {
   COUNTERS_SPAN,
   countersKey,
+  deadlineKeyOf,
   endedKey,
   FLOW_SPANS,
   flowEntries,
@@ -191,6 +192,8 @@ class Builder implements SurveyListener {
     const place = isRunning ? undefined : placeOf({ spec, status });
     if (place !== undefined) this.#batch.put(place, sealText(place, id));
     for (const [key, text] of flowEntries({ spec, status })) this.#batch.put(key, sealText(key, text));
+    const deadline = deadlineKeyOf({ spec, status });
+    if (deadline !== undefined) this.#batch.put(deadline, sealText(deadline, id));
     if (!isUnlisted || !isEnd(status.state) || status.finishedAt === undefined) return;
     const key = endedKey(status.state, spec.name, status.finishedAt, sequence, status.retries);
     this.#batch.put(key, sealRoster(key, [id]));

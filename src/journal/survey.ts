@@ -12,7 +12,16 @@ import type { EvidenceStore, JobEvidence } from './evidence.js';
 import { assertFormat } from './format.js';
 import { isSealed, unseal, unsealBytes, unsealText } from './integrity.js';
 import type { JournalFiles, RawRecord } from './journal-files.js';
-import { ALL_KEYS, claimOf, COUNTERS_SPAN, isPlace, metaKey, SPECS_SPAN, STATUSES_SPAN } from './keys.js';
+import {
+  ALL_KEYS,
+  claimOf,
+  COUNTERS_SPAN,
+  DEADLINES_SPAN,
+  isPlace,
+  metaKey,
+  SPECS_SPAN,
+  STATUSES_SPAN,
+} from './keys.js';
 import { unsealRoster } from './roster.js';
 import { judge, type Part, type Verdict } from './verdict.js';
 
@@ -110,11 +119,11 @@ class Walk implements Survey {
     const { key, value } = record;
     this.records++;
     if (!isSealed(key, value)) {
-      if (isPlace(key)) this.#damagedPlaces.add(key);
+      if (isOwnKey(key)) this.#damagedPlaces.add(key);
       this.#listener.fault({ key, message: `The record ${key} is damaged: its checksum does not match` });
       return;
     }
-    if (isPlace(key)) {
+    if (isOwnKey(key)) {
       await this.#evidence.add(unsealText(key, value), key);
       return;
     }
@@ -167,7 +176,7 @@ class Walk implements Survey {
         id,
         spec: this.#part(id, spec, (record) => decodeSpec(id, record)),
         status: this.#part(id, status, decodeStatus),
-        evidence: evidence ?? { places: [], claims: [], ends: [] },
+        evidence: evidence ?? { places: [], deadlines: [], claims: [], ends: [] },
         isSuspect: (key) => this.#files.isSuspect(key),
         isDamagedPlace: (key) => this.#damagedPlaces.has(key),
       },
@@ -228,6 +237,9 @@ class Walk implements Survey {
     }
   }
 }
+
+/** Whether it is the key of its own of one job that has not ended. */
+const isOwnKey = (key: string): boolean => isPlace(key) || key.startsWith(DEADLINES_SPAN.from);
 
 /** The first of them in the order of their bytes. */
 function first(ids: readonly (string | undefined)[]): string | undefined {

@@ -12,6 +12,7 @@ import {
 import { seal, sealBytes, sealText } from './integrity.js';
 import {
   childKey,
+  deadlineKeyOf,
   endedKey,
   flowEntries,
   incomplete,
@@ -121,6 +122,7 @@ export class Transaction {
     this.#putRecord(specKey(spec.id), record);
     this.#place(spec.id, place);
     if (spec.flow !== undefined) this.#member(spec, status);
+    if (spec.deadlineAt !== undefined) this.#place(spec.id, deadlineKeyOf({ spec, status }));
     if (status.state === 'running') this.#claim(spec, status);
     this.#count(spec.queue, status.state, 1);
     if (spec.durability === 'fsync') this.withSync();
@@ -136,6 +138,7 @@ export class Transaction {
       this.#put(key, sealText(key, text));
       if (key.startsWith(NEWS_SPAN.from)) this.places.push(key);
     }
+    this.#place(spec.id, deadlineKeyOf({ spec, status }));
     if (isEnd(status.state)) this.#end(spec, status.state, status);
     this.#count(spec.queue, status.state, 1);
     return this;
@@ -180,6 +183,7 @@ export class Transaction {
     if (from.state === to.state) return this;
     if (from.state === 'waiting') this.forget(parentCountKey(spec.sequence));
     if (spec.flow !== undefined && isEnd(from.state) !== isEnd(to.state)) this.#member(spec, to);
+    if (spec.deadlineAt !== undefined) this.#moveDeadline(spec, from, to);
     if (isEnd(to.state)) this.#end(spec, to.state, to);
     this.#count(spec.queue, from.state, -1);
     this.#count(spec.queue, to.state, 1);
@@ -233,6 +237,8 @@ export class Transaction {
     this.#count(spec.queue, status.state, -1);
     const place = placeOf({ spec, status });
     if (place !== undefined) this.forget(place);
+    const deadline = deadlineKeyOf({ spec, status });
+    if (deadline !== undefined) this.forget(deadline);
     return this.forget(specKey(spec.id)).forget(statusKey(spec.id));
   }
 
@@ -302,6 +308,13 @@ export class Transaction {
       lane.ids.push(id);
       lane.finishedAt = Math.max(lane.finishedAt, finishedAt);
     } else this.#ended.push({ state, name, retries, finishedAt, sequence, ids: [id] });
+  }
+
+  #moveDeadline(spec: JobSpec, from: JobStatus, to: JobStatus): void {
+    const [left, next] = [from, to].map((status) => deadlineKeyOf({ spec, status }));
+    if (left === next) return;
+    if (left !== undefined) this.forget(left);
+    this.#place(spec.id, next);
   }
 
   #place(id: string, place: string | undefined): void {

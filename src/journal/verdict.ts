@@ -6,12 +6,23 @@ import { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
 import { hasEnded, type Job, type JobSpec, type JobStatus } from '../job/record.js';
 import { enqueued, gaveUp, isOrphanOf, orphaned } from '../job/transitions.js';
-import { dueAtOf, placeOf, readyKey, runningKey, specKey, statusKey, type RosterEnd } from './keys.js';
+import {
+  deadlineKeyOf,
+  dueAtOf,
+  placeOf,
+  readyKey,
+  runningKey,
+  specKey,
+  statusKey,
+  type RosterEnd,
+} from './keys.js';
 
 /** What other records say about a job. */
 export interface Evidence {
   /** The keys of its own that it has as one that waits. */
   readonly places: readonly string[];
+  /** The keys by its deadline that it has as one that has not ended. */
+  readonly deadlines: readonly string[];
   /** The numbers of the claims whose rosters list it. */
   readonly claims: readonly number[];
   /** The ends of which a roster lists it. */
@@ -47,6 +58,15 @@ const NOTHING: Verdict = { isRunning: false, isUnlisted: false };
 
 /** @param now Epoch milliseconds, for the end of a job that cannot go on. */
 export function judge(known: Case, now: number): Verdict {
+  const verdict = judgeState(known, now);
+  const deadline = verdict.job && deadlineKeyOf(verdict.job);
+  if (verdict.problem || deadline === undefined || known.evidence.deadlines.includes(deadline))
+    return verdict;
+  const message = `Job ${known.id} has a deadline, and its entry by that is lost`;
+  return { ...verdict, problem: { key: deadline, message } };
+}
+
+function judgeState(known: Case, now: number): Verdict {
   const { id, spec, status } = known;
   if (spec === undefined || spec === 'damaged') return withoutSpec(known);
   const own = ofThisJob(known.evidence, spec);
@@ -67,9 +87,13 @@ export function judge(known: Case, now: number): Verdict {
 }
 
 /** Rosters may still name a job that had the same id before, and is no longer kept. */
-function ofThisJob({ places, claims, ends }: Evidence, { sequence, enqueuedAt }: JobSpec): Evidence {
+function ofThisJob(
+  { places, deadlines, claims, ends }: Evidence,
+  { sequence, enqueuedAt }: JobSpec,
+): Evidence {
   return {
     places,
+    deadlines,
     claims: claims.filter((claim) => claim > sequence),
     ends: ends.filter(({ finishedAt }) => finishedAt >= enqueuedAt),
   };
@@ -78,7 +102,8 @@ function ofThisJob({ places, claims, ends }: Evidence, { sequence, enqueuedAt }:
 function withoutSpec({ id, spec, status, evidence, isSuspect }: Case): Verdict {
   const key = specKey(id);
   const isNamed = evidence.claims.length > 0 || evidence.ends.length > 0;
-  const isTold = spec === 'damaged' || status !== undefined || evidence.places.length > 0;
+  const { places, deadlines } = evidence;
+  const isTold = spec === 'damaged' || status !== undefined || places.length > 0 || deadlines.length > 0;
   // Rosters list jobs that were removed since.
   if (!isTold && !(isNamed && isSuspect(key))) return NOTHING;
   const message = `The record of job ${id} is ${spec === 'damaged' ? 'damaged' : 'missing'}: its payload is lost`;

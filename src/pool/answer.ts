@@ -26,7 +26,9 @@ export function errorAnswer(thrown: unknown): Answer {
 }
 
 export function outcomeOf(answer: Answer, task: Task, stop: StopReason | undefined): Outcome {
-  if (stop === 'timedOut' || stop === 'cancelled') return stoppedOutcome(task, stop);
+  // It has not begun, so it is its job that expires, where it waits again.
+  if (stop === 'overdue' && answer[0] === 'stopped') return { kind: 'released' };
+  if (isDecided(stop)) return stoppedOutcome(task, stop);
   switch (answer[0]) {
     case 'completed':
       return { kind: 'completed', result: answer[1] };
@@ -53,14 +55,24 @@ export function outcomeOf(answer: Answer, task: Task, stop: StopReason | undefin
  * @param error What ended the thread under it, encoded; absent where the task is not to blame.
  */
 export function lostOutcome(task: Task, stop: StopReason | undefined, error?: Uint8Array): Outcome {
-  if (stop === 'timedOut' || stop === 'cancelled') return stoppedOutcome(task, stop);
+  if (isDecided(stop)) return stoppedOutcome(task, stop);
   return error && !stop ? { kind: 'crashed', error } : { kind: 'released' };
 }
 
-function stoppedOutcome(task: Task, stop: 'timedOut' | 'cancelled'): Outcome {
+/** For a task that was told to stop before its handler had begun. */
+export function unbegunOutcome(task: Task, stop: StopReason): Outcome {
+  return outcomeOf(['stopped'], task, stop);
+}
+
+/** What was decided when the signal was sent. */
+type Decided = Exclude<StopReason, 'shutdown'>;
+const isDecided = (stop: StopReason | undefined): stop is Decided =>
+  stop !== undefined && stop !== 'shutdown';
+
+function stoppedOutcome(task: Task, stop: Decided): Outcome {
   return stop === 'cancelled'
     ? { kind: 'cancelled' }
-    : { kind: 'timedOut', error: encodeError(stopError(stop, task)) };
+    : { kind: stop, error: encodeError(stopError(stop, task)) };
 }
 
 /** Whoever made the error: what cannot be waited for is an error like any other, that says so. */

@@ -6,7 +6,7 @@
 import type { Clock, Timer } from '../clock.js';
 import type { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
-import { lostOutcome, outcomeOf } from './answer.js';
+import { lostOutcome, outcomeOf, unbegunOutcome } from './answer.js';
 import type { Settled, StopReason, Task } from './contract.js';
 import type { Slot } from './slot.js';
 import type { Timed } from './wire.js';
@@ -92,7 +92,7 @@ export class Chunk {
     if (!place || place.settled || place.stop) return;
     place.stop = reason;
     if (this.#slot.withhold(index)) {
-      this.#settle([{ place, outcome: lostOutcome(place.task, reason) }]);
+      this.#settle([{ place, outcome: unbegunOutcome(place.task, reason) }]);
       return;
     }
     this.#slot.stop(index, reason);

@@ -1,7 +1,7 @@
 /**
  * What the runtime needs of whatever runs handlers: threads, or the event loop. One suite runs on both.
  */
-import { JobCancelledError, MillraceError, TimeoutError } from '../errors.js';
+import { DeadlineError, JobCancelledError, MillraceError, TimeoutError } from '../errors.js';
 import type { Outcome } from '../job/outcome.js';
 
 /** One attempt, as a pool gets it. */
@@ -20,7 +20,8 @@ export interface Task {
   readonly graceMs: number;
 }
 
-export type StopReason = 'timedOut' | 'cancelled' | 'shutdown';
+/** `overdue`: its job's deadline has come. */
+export type StopReason = 'timedOut' | 'overdue' | 'cancelled' | 'shutdown';
 
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -98,6 +99,8 @@ export function stopError(reason: StopReason, task: Task, said?: string): Millra
   switch (reason) {
     case 'timedOut':
       return new TimeoutError(task, task.timeoutMs ?? 0);
+    case 'overdue':
+      return new DeadlineError(task);
     case 'cancelled':
       return new JobCancelledError(task, said);
     case 'shutdown':

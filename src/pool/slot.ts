@@ -7,7 +7,7 @@ import type { StopReason } from './contract.js';
 /** How many tasks one chunk may hold. */
 export const MAX_CHUNK = 256;
 
-const REASONS: readonly StopReason[] = ['timedOut', 'cancelled', 'shutdown'];
+const REASONS: readonly StopReason[] = ['timedOut', 'overdue', 'cancelled', 'shutdown'];
 const CURRENT = 0;
 const AT = 1;
 const FIRST_TASK = 2;

@@ -72,11 +72,13 @@ export class Announcer {
     const isOld = last?.attempt === previous?.attempt && last?.endedAt === previous?.endedAt;
     const news = isOld ? undefined : last;
     if (news) this.#errored(job, news);
+    if (status.failure) this.#failed(job, decodeError(status.failure));
     if (status.state === 'completed') this.#completed(job);
     if (status.state === 'cancelled') this.emitter.emit('cancelled', () => cancelEvent(job));
     if (status.state === 'scheduled') this.#snoozed(job, outcome);
     if (hasEnded(status)) this.results.ended(job);
-    if (news && status.state === 'failed') this.onFailed?.(job, news.error);
+    const reason = status.failure ?? news?.error;
+    if (reason && status.state === 'failed') this.onFailed?.(job, reason);
   }
 
   cancelled(job: Job): void {
@@ -107,13 +109,16 @@ export class Announcer {
     const error = decodeError(record.error);
     const { runAt } = job.status;
     this.emitter.emit('errored', () => ({ ...attemptEvent(job), error }));
-    if (job.status.state === 'failed') {
-      this.#log('error', errorFields(job, error), `Job ${job.spec.name} failed: ${error.message}`);
-      this.emitter.emit('failed', () => ({ ...attemptEvent(job), error }));
-    } else if (runAt !== undefined) {
+    if (job.status.state === 'failed') this.#failed(job, error);
+    else if (runAt !== undefined) {
       this.#log('warn', errorFields(job, error), `Job ${job.spec.name} will be retried: ${error.message}`);
       this.emitter.emit('retrying', () => ({ ...attemptEvent(job), error, runAt }));
     }
+  }
+
+  #failed(job: Job, error: ErrorData): void {
+    this.#log('error', errorFields(job, error), `Job ${job.spec.name} failed: ${error.message}`);
+    this.emitter.emit('failed', () => ({ ...attemptEvent(job), error }));
   }
 
   /** A logger that throws must not stop a job. */

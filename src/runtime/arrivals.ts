@@ -3,7 +3,7 @@
  * and where there is only one, and nothing stands between it and its start, the same write claims it.
  */
 import type { Clock } from '../clock.js';
-import type { Job, JobSpec } from '../job/record.js';
+import { isOverdue, type Job, type JobSpec } from '../job/record.js';
 import { encodeSpec } from '../job/record-format.js';
 import { enqueued } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
@@ -129,8 +129,10 @@ export class Arrivals {
   /** The transaction is about to be written: an only arrival has not been put there yet. */
   #decide(transaction: Transaction, [first, ...others]: readonly Arrival[]): void {
     if (!first || others.length > 0) return;
-    const isNext = this.#waiting === 0 && first.job.status.state === 'available';
-    first.claim = isNext ? this.#links.claimNew(first.job, first.record, transaction) : undefined;
+    const { job } = first;
+    const mayRun = job.status.state === 'available' && !isOverdue(job, this.#links.clock.now());
+    const isNext = this.#waiting === 0 && mayRun;
+    first.claim = isNext ? this.#links.claimNew(job, first.record, transaction) : undefined;
     if (!first.claim) this.#put(transaction, first);
   }
 

@@ -1,8 +1,8 @@
 /** What becomes of a chosen job when it is to be claimed: mostly a claim. Adds to the transaction what it takes. */
 import { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
-import type { Job, JobSpec } from '../job/record.js';
-import { claimed, gaveUp, orphaned } from '../job/transitions.js';
+import { isOverdue, type Job, type JobSpec } from '../job/record.js';
+import { claimed, expired, gaveUp, orphaned } from '../job/transitions.js';
 import type { JobRead } from '../journal/journal.js';
 import { placeOf, rankOf } from '../journal/keys.js';
 import type { Transaction } from '../journal/transaction.js';
@@ -10,6 +10,8 @@ import type { Choice } from './backlog.js';
 
 export type Claim =
   | { readonly kind: 'claimed'; readonly job: Job }
+  /** It ends here: its deadline has come. */
+  | { readonly kind: 'expired'; readonly before: Job; readonly job: Job }
   /** It ends here, and says why: its record cannot be read, or it was being cancelled. */
   | { readonly kind: 'damaged'; readonly before: Job; readonly job: Job; readonly error: MillraceError }
   /** The entry does not belong to the job's state; only the entry goes. */
@@ -35,9 +37,18 @@ export function claimOne(
     const message = `Job ${choice.id} is ${status.state}, and was still listed as available; it is left as it is`;
     return { kind: 'stale', error: new MillraceError('MILLRACE_JOURNAL_CORRUPT', message) };
   }
+  if (isOverdue(read, now)) return expire(change, read, choice.key, now);
   const job = { spec, status: claimed(status, claim, now) };
   change.move(spec, status, job.status, choice.key);
   return { kind: 'claimed', job };
+}
+
+function expire(change: Transaction, before: Job, key: string, now: number): Claim {
+  const { spec, status } = before;
+  const job = { spec, status: expired(before, now) };
+  change.move(spec, status, job.status, key);
+  if (spec.durability === 'fsync') change.withSync();
+  return { kind: 'expired', before, job };
 }
 
 /** A power cut has taken the claim and left the request to cancel, which was acknowledged: it holds. */

@@ -106,7 +106,7 @@ export class Claimer {
     for (const { attempt, claim } of claims) {
       backlog.settle(attempt.choice, attempt.choice.key);
       if (claim.kind === 'claimed') continue;
-      announcer.warning(claim.error);
+      if (claim.kind !== 'expired') announcer.warning(claim.error);
       if (claim.kind === 'stale') {
         abandon(attempt, claim.error);
         continue;

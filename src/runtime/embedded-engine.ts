@@ -8,7 +8,7 @@ import { checkFilter, type JobCriteria, type JobFilter } from '../job-filter.js'
 import type { CancelOptions, JobSnapshot } from '../job-handle.js';
 import { MillraceError } from '../errors.js';
 import type { AnyFlow } from '../flow.js';
-import { hasEnded, type Job, type JobCounts, type JobState } from '../job/record.js';
+import { hasEnded, isEnd, type Job, type JobCounts, type JobState } from '../job/record.js';
 import { KEPT_FOR_EVER } from '../job/retention.js';
 import type { Journal } from '../journal/journal.js';
 import type { Transaction } from '../journal/transaction.js';
@@ -27,6 +27,7 @@ import { Drain } from './drain.js';
 import { enqueueStream, type StreamOptions } from './enqueue-stream.js';
 import { Entrance } from './entrance.js';
 import { Executor, type NewClaim } from './executor.js';
+import { Expirer } from './expirer.js';
 import { FailureHooks } from './failure-hooks.js';
 import { Holds } from './holds.js';
 import { Flows } from './flows.js';
@@ -78,6 +79,7 @@ export class EmbeddedEngine implements JobAccess {
   readonly #backlog: Backlog;
   readonly #dispatcher: Dispatcher;
   readonly #stager: Stager;
+  readonly #expirer: Expirer;
   readonly #scheduling: Scheduling;
   readonly #pruner: Pruner;
   readonly #flows: Flows;
@@ -217,6 +219,15 @@ export class EmbeddedEngine implements JobAccess {
       onWarning,
     });
     const { executor } = this;
+    this.#expirer = new Expirer({
+      journal,
+      clock,
+      alarm,
+      idle: this.#idle,
+      executor,
+      onFreed: () => this.wake(),
+      onWarning,
+    });
     const assertOpen = (): void => this.#assertOpen();
     this.#search = new JobSearch({ journal, executor, clock, onWarning, assertOpen });
     this.#control = new Control({ clock, executor, idle: this.#idle, search: this.#search, assertWritable });
@@ -444,6 +455,7 @@ export class EmbeddedEngine implements JobAccess {
   /** A committed job: from here on somebody looks after it. */
   #placed(job: Job, place?: string): void {
     const { state, runAt } = job.status;
+    if (job.spec.deadlineAt !== undefined && !isEnd(state)) this.#expirer.notice(job.spec.deadlineAt);
     if (state === 'available' || state === 'running') this.#drain.notice(true);
     if (state === 'available') this.#backlog.add(job, place);
     else if (runAt !== undefined) this.#stager.notice(runAt);
@@ -507,7 +519,14 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async #stopLoops(): Promise<void> {
-    const loops = [this.#scheduling, this.#releaser, this.#stager, this.#pruner, this.#compactor];
+    const loops = [
+      this.#scheduling,
+      this.#releaser,
+      this.#stager,
+      this.#expirer,
+      this.#pruner,
+      this.#compactor,
+    ];
     await Promise.all(loops.map((loop) => loop.stop()));
   }
 
@@ -516,6 +535,7 @@ export class EmbeddedEngine implements JobAccess {
     // Not awaited by open(): a long backlog must not make it slow. It never rejects.
     void this.#backlog.load();
     this.#stager.start();
+    this.#expirer.start();
     this.#scheduling.start();
     this.#releaser.start();
     this.#compactor.start();

@@ -9,7 +9,7 @@
 import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import type { Outcome } from '../job/outcome.js';
-import type { Job, JobState } from '../job/record.js';
+import { isOverdue, type Job, type JobState } from '../job/record.js';
 import { cancelled, settled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
@@ -153,6 +153,15 @@ export class Executor {
     return ended;
   }
 
+  /** The job's deadline may have come: tells it to stop, where it runs; one that is not handed to a pool yet is not any more. */
+  stopOverdue(id: string, now: number): void {
+    const attempt = this.#attempts.get(id);
+    // One that is still to be claimed is looked at then.
+    if (!attempt?.job || attempt.outcome || attempt.stopReason || !isOverdue(attempt.job, now)) return;
+    attempt.stopReason = 'overdue';
+    if (attempt.task) attempt.pool.stop(attempt.task, 'overdue');
+  }
+
   /** Tells everything that runs to stop, because the engine closes. */
   shutDown(): void {
     for (const attempt of this.#attempts.all()) {
@@ -222,7 +231,8 @@ export class Executor {
     for (const attempt of attempts) {
       const { choice, job, type, pool, seat, stopReason } = attempt;
       if (!job) continue;
-      if (stopReason) {
+      // Its deadline may have come while the claim was written: then it expires where it waits again.
+      if (stopReason || this.#isOverdue(job)) {
         seat.release();
         unstarted.push({ attempt, before: job, outcome: unstartedOutcome(attempt) });
         continue;
@@ -237,6 +247,10 @@ export class Executor {
     }
     for (const [pool, own] of rides) pool.run(own);
     this.#settle(unstarted);
+  }
+
+  #isOverdue(job: Job): boolean {
+    return job.spec.deadlineAt !== undefined && isOverdue(job, this.#links.clock.now());
   }
 
   /** All in one commit: those that end together. */

@@ -3,7 +3,7 @@
  * and other programs can read; anything else is the codec's bytes in base64, in a field whose name ends in `Base64`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { checkId, checkName, checkReason } from '../checks.js';
+import { checkId, checkName, checkReason, LAST_INSTANT } from '../checks.js';
 import { asError, invalidOption, MillraceError } from '../errors.js';
 import { decode, encode } from '../job/codec.js';
 import { isErrorData } from '../job/error-data.js';
@@ -41,8 +41,8 @@ type Fields = Record<string, unknown>;
 /** @returns a line's object; JSON leaves out what is `undefined`. */
 export function fieldsOf({ spec, status }: Job): Fields {
   const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
-  const { schedule, scheduledFor, flow, isParent, parents, onParentFailure } = spec;
-  const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes } = status;
+  const { deadlineAt, schedule, scheduledFor, flow, isParent, parents, onParentFailure } = spec;
+  const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes, failure } = status;
   const { cancelReason, retries, attemptsBefore } = status;
   return {
     id,
@@ -54,6 +54,7 @@ export function fieldsOf({ spec, status }: Job): Fields {
     durability,
     maxAttempts,
     timeoutMs,
+    deadlineAt,
     schedule,
     scheduledFor,
     flow,
@@ -70,6 +71,7 @@ export function fieldsOf({ spec, status }: Job): Fields {
     attemptsBefore,
     ...fieldOf('payload', spec.payload),
     ...(result && fieldOf('result', result)),
+    ...(failure && fieldOf('failure', failure)),
     errors: errors?.map((one) => ({
       attempt: one.attempt,
       startedAt: one.startedAt,
@@ -104,7 +106,7 @@ function isKeptByJson(value: unknown): boolean {
 export function jobOf(line: Fields, sequence: number): Job {
   const { id, name, queue, state, priority, enqueuedAt, durability, maxAttempts, timeoutMs, ...others } =
     line;
-  const { schedule, scheduledFor, flow, isParent, parents, onParentFailure, ...rest } = others;
+  const { deadlineAt, schedule, scheduledFor, flow, isParent, parents, onParentFailure, ...rest } = others;
   const spec: Draft<JobSpec> = {
     id: checkId(id),
     name: checkName(name, 'name'),
@@ -117,6 +119,7 @@ export function jobOf(line: Fields, sequence: number): Job {
   };
   if (maxAttempts !== undefined) spec.maxAttempts = integer(maxAttempts, 'maxAttempts', 1);
   if (timeoutMs !== undefined) spec.timeoutMs = integer(timeoutMs, 'timeoutMs', 1);
+  if (deadlineAt !== undefined) spec.deadlineAt = integer(deadlineAt, 'deadlineAt', 0, LAST_INSTANT);
   if (schedule !== undefined) spec.schedule = checkName(schedule, 'schedule');
   if ((schedule === undefined) !== (scheduledFor === undefined))
     throw invalidOption('scheduledFor', 'present where `schedule` is, and only there', scheduledFor);
@@ -161,6 +164,8 @@ function statusOf(line: Fields, state: JobState): JobStatus {
     cancelReason,
     retries,
     attemptsBefore,
+    failure,
+    failureBase64,
     payload: _payload,
     payloadBase64: _payloadBase64,
     ...rest
@@ -185,6 +190,9 @@ function statusOf(line: Fields, state: JobState): JobStatus {
     status.retries = integer(retries, 'retries', 1, MAX_ATTEMPT);
     status.attemptsBefore = integer(attemptsBefore, 'attemptsBefore', 0, status.attempt);
   }
+  if ((failure ?? failureBase64) === undefined) return status;
+  isPresent(failure ?? failureBase64, 'failure', state === 'failed', state);
+  status.failure = errorIn(line, 'failure');
   return status;
 }
 
@@ -202,17 +210,21 @@ function errorsOf(errors: unknown): AttemptRecord[] {
     const { attempt, startedAt, endedAt, thread, error, errorBase64, ...rest } = record(one, field);
     const [unknown] = Object.keys(rest);
     if (unknown !== undefined) throw invalidOption(`${field}.${unknown}`, 'absent', rest[unknown]);
-    const bytes = bytesOf({ error, errorBase64 }, 'error', field);
-    if (!isErrorData(decode(bytes)))
-      throw invalidOption(`${field}.error`, 'an error with a name and a message', error);
     return {
       attempt: integer(attempt, `${field}.attempt`, 1, MAX_ATTEMPT),
       startedAt: integer(startedAt, `${field}.startedAt`, 0),
       endedAt: integer(endedAt, `${field}.endedAt`, 0),
       ...(thread !== undefined && { thread: integer(thread, `${field}.thread`, 0) }),
-      error: bytes,
+      error: errorIn({ error, errorBase64 }, 'error', field),
     };
   });
+}
+
+function errorIn(line: Fields, name: string, within?: string): Uint8Array {
+  const bytes = bytesOf(line, name, within);
+  if (isErrorData(decode(bytes))) return bytes;
+  const field = within === undefined ? name : `${within}.${name}`;
+  throw invalidOption(field, 'an error with a name and a message', line[name]);
 }
 
 function bytesOf(line: Fields, name: string, within?: string): Uint8Array {

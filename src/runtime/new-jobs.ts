@@ -1,4 +1,5 @@
 /** Puts new jobs together: what they are asked to have, and for the rest what their type or the engine says. */
+import { instantAfter } from '../checks.js';
 import type { Clock } from '../clock.js';
 import type { Draft, JobOwn, JobSpec } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
@@ -45,6 +46,9 @@ export class NewJobs {
     if (own.runAt !== undefined) spec.runAt = own.runAt;
     if (own.maxAttempts !== undefined) spec.maxAttempts = own.maxAttempts;
     if (own.timeoutMs !== undefined) spec.timeoutMs = own.timeoutMs;
+    const expiresInMs = own.expiresInMs ?? type.expiresInMs;
+    if (own.deadlineAt !== undefined) spec.deadlineAt = own.deadlineAt;
+    else if (expiresInMs !== undefined) spec.deadlineAt = instantAfter(enqueuedAt, expiresInMs);
     return spec;
   }
 }

@@ -1,12 +1,12 @@
 /** Why a job of a flow cannot run: one that it waited for has not completed. */
 import { MillraceError, show } from '../errors.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
-import type { Job } from '../job/record.js';
+import { lastErrorOf, type Job } from '../job/record.js';
 
 /** @param damage Why its job cannot be read, where it is there. */
 export function parentFailure(id: string, job: Job | undefined, damage?: MillraceError): MillraceError {
-  const last = job?.status.errors?.at(-1);
-  const cause = last ? fromErrorData(decodeError(last.error)) : damage;
+  const last = job && lastErrorOf(job.status);
+  const cause = last ? fromErrorData(decodeError(last)) : damage;
   const message = `The job waits for ${job ? `${job.spec.name} ${id}` : show(id)}, which ${fateOf(job, cause)}`;
   return new MillraceError('MILLRACE_PARENT_FAILED', message, cause && { cause });
 }

@@ -2,7 +2,7 @@
 import { JobCancelledError, JobFailedError, MillraceError } from '../errors.js';
 import { decode } from '../job/codec.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
-import { hasEnded, type Job } from '../job/record.js';
+import { hasEnded, lastErrorOf, type Job } from '../job/record.js';
 import { Aborts } from './aborts.js';
 import { Deliveries } from './deliveries.js';
 import { ProgressQueue } from './progress-queue.js';
@@ -144,9 +144,9 @@ function resolveWith(waiter: Waiter, id: string, result: Uint8Array | undefined)
 }
 
 function failure({ spec, status }: Job): MillraceError {
-  const last = status.errors?.at(-1);
+  const last = lastErrorOf(status);
   const cause = last
-    ? fromErrorData(decodeError(last.error))
+    ? fromErrorData(decodeError(last))
     : new MillraceError('MILLRACE_JOURNAL_CORRUPT', 'The journal holds no error of the job');
   return new JobFailedError({ id: spec.id, name: spec.name, attempt: status.attempt }, cause);
 }

@@ -2,7 +2,7 @@
 import type { AttemptError, JobSnapshot } from '../job-handle.js';
 import { decode } from '../job/codec.js';
 import { decodeError } from '../job/error-data.js';
-import type { Job } from '../job/record.js';
+import { deadlineOf, lastErrorOf, type Job } from '../job/record.js';
 
 export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapshot {
   const { runAt, startedAt, finishedAt, cancelReason } = status;
@@ -10,7 +10,8 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     ...record,
     error: decodeError(record.error),
   }));
-  const last = errors.at(-1);
+  const last = lastErrorOf(status);
+  const deadlineAt = deadlineOf({ spec, status });
   return {
     id: spec.id,
     name: spec.name,
@@ -24,6 +25,7 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     ...(spec.schedule !== undefined && { schedule: spec.schedule }),
     ...(spec.scheduledFor !== undefined && { scheduledFor: spec.scheduledFor }),
     ...(spec.parents && { parents: { ...spec.parents } }),
+    ...(deadlineAt !== undefined && { deadlineAt }),
     ...(runAt !== undefined && { runAt }),
     ...(startedAt !== undefined && { startedAt }),
     ...(finishedAt !== undefined && { finishedAt }),
@@ -32,7 +34,7 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     // Where a record is damaged, nothing is left of it.
     payload: spec.payload.byteLength > 0 ? decode(spec.payload) : undefined,
     ...(status.result && { result: decode(status.result) }),
-    ...(last && { error: last.error }),
+    ...(last && { error: decodeError(last) }),
     errors,
   };
 }

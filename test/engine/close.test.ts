@@ -200,6 +200,7 @@ test.each([
   ['closed', ['threaded', 'inline', 'exit']],
   ['closed while running', ['threaded', 'inline', 'exit']],
   ['a running job', ['threaded', 'inline', 'ran', 'exit']],
+  ['a deadline', ['threaded', 'inline', 'in time', 'exit']],
   ['a job for later', ['threaded', 'inline', 'later', 'exit']],
 ])('a process ends by itself: %s', async (left, lines) => {
   const { directory } = await bench();

@@ -38,6 +38,11 @@ const atOpen: [given: object, says: string[], code?: string][] = [
     ['`jobs.work.timeout`', "'90s'", '"5 parsecs"'],
   ],
   [{ jobs: { work: inlineJob(() => 1, { timeout: 0 }) } }, ['`jobs.work.timeout`', 'at least 1', '0']],
+  [{ jobs: { work: inlineJob(() => 1, { expiresIn: 0 }) } }, ['`jobs.work.expiresIn`', 'at least 1', '0']],
+  [
+    { jobs: { work: inlineJob(() => 1, { deadline: 5 } as object) } },
+    ['`jobs.work.deadline`', 'absent', 'expiresIn', '5'],
+  ],
   [{ jobs: { work: inlineJob(() => 1, { grace: -1 }) } }, ['`jobs.work.grace`', '-1']],
   [{ queues: { default: { rateLimit: 5 as never } } }, ['`queues.default.rateLimit`', '{ max, per }', '5']],
   [
@@ -176,6 +181,12 @@ const atEnqueue: [given: unknown, says: string[], code?: string][] = [
   [{ timeout: 0 }, ['`timeout`', '0']],
   [{ timeout: '' }, ['`timeout`', '""']],
   [{ timeout: '1'.repeat(200) }, ['`timeout`', '"111']],
+  [{ expiresIn: 0 }, ['`expiresIn`', 'at least 1', '0']],
+  [{ expiresIn: 'soon' }, ['`expiresIn`', '"soon"']],
+  [{ deadline: 'tomorrow' }, ['`deadline`', 'epoch milliseconds', '"tomorrow"']],
+  [{ deadline: new Date(NaN) }, ['`deadline`', 'valid Date', 'Date']],
+  [{ deadline: 8.64e15 + 1 }, ['`deadline`', 'valid Date']],
+  [{ deadline: 5, expiresIn: '1h' }, ['`expiresIn`', 'absent', '`deadline`', '"1h"']],
   [{ durability: 'memory' }, ['`durability`', '"memory"']],
 ];
 

@@ -71,6 +71,8 @@ const wrong: [given: object, says: string[], code?: string][] = [
   [{ options: { priority: 0.5 } }, ['.options.priority`', '-32768 to 32767', '0.5']],
   [{ options: { maxAttempts: 0 } }, ['.options.maxAttempts`', '≥ 1', '0']],
   [{ options: { timeout: 0 } }, ['.options.timeout`', 'at least 1', '0']],
+  [{ options: { expiresIn: 0 } }, ['.options.expiresIn`', 'at least 1', '0']],
+  [{ options: { deadline: 5 } }, ['.options.deadline`', 'absent', '5']],
   [{ options: { timeout: 'long' } }, ['.options.timeout`', '"long"']],
   [{ options: { durability: 'none' } }, ['.options.durability`', "'fsync' or 'os'", '"none"']],
   [{ options: { delay: '5m' } }, ['.options.delay`', 'absent', '"5m"']],

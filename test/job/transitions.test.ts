@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
+import { decodeError } from '../../src/job/error-data.js';
 import type { Outcome } from '../../src/job/outcome.js';
 import { JOB_STATES, type JobState, type JobStatus } from '../../src/job/record.js';
 import {
   cancelled,
   claimed,
   enqueued,
+  expired,
   gaveUp,
   isOrphanOf,
   orphaned,
@@ -136,6 +138,7 @@ test.each<Outcome>([
   errored,
   { ...errored, unrecoverable: true },
   { kind: 'timedOut', error: ERROR },
+  { kind: 'overdue', error: ERROR },
   { kind: 'cancelled' },
   { kind: 'crashed', error: ERROR },
   { kind: 'released' },
@@ -184,7 +187,33 @@ test('a job that cannot be run fails with the reason', () => {
     state: 'failed',
     attempt: 0,
     finishedAt: NOW,
-    errors: [{ attempt: 0, startedAt: NOW, endedAt: NOW, error: ERROR }],
+    failure: ERROR,
+  });
+});
+
+test.each(['waiting', 'scheduled', 'available', 'retryable'] as const)(
+  'a %s job whose deadline has come fails, and no attempt is counted for it',
+  (state) => {
+    const before = STATUS_OF[state];
+    const { failure = Uint8Array.of(), ...next } = expired(
+      { spec: specOf(1, { deadlineAt: NOW }), status: before },
+      NOW + 1,
+    );
+    const { runAt: _, ...others } = before;
+    expect(next).toStrictEqual({ ...others, state: 'failed', finishedAt: NOW + 1 });
+    expect(decodeError(failure)).toMatchObject({
+      name: 'ExpiredError',
+      code: 'MILLRACE_EXPIRED',
+      message: expect.stringContaining(new Date(NOW).toISOString()),
+    });
+  },
+);
+
+test('a running job that is stopped at its deadline fails, whatever attempts it has left', () => {
+  expect(settle(running, { kind: 'overdue', error: ERROR })).toMatchObject({
+    state: 'failed',
+    attempt: running.attempt,
+    errors: [{ attempt: running.attempt, error: ERROR }],
   });
 });
 
@@ -203,6 +232,11 @@ const LEGAL: readonly [what: string, from: readonly JobState[], change: (status:
       'give up',
       ['waiting', 'scheduled', 'available', 'retryable', 'running'],
       (status) => gaveUp(status, ERROR, NOW),
+    ],
+    [
+      'expire',
+      ['waiting', 'scheduled', 'available', 'retryable'],
+      (status) => expired({ spec: specOf(1, { deadlineAt: NOW }), status }, NOW),
     ],
   ];
 

@@ -6,6 +6,7 @@ import {
   cancelled,
   claimed,
   enqueued,
+  expired,
   orphaned,
   promoted,
   retried,
@@ -15,10 +16,11 @@ import { NOW, specOf } from '../fixtures/jobs.js';
 
 const ERROR = Uint8Array.of(1);
 
-type Step = 'promote' | 'claim' | 'cancel' | 'orphan' | 'retry' | Outcome['kind'];
+type Step = 'promote' | 'claim' | 'cancel' | 'orphan' | 'retry' | 'expire' | Outcome['kind'];
 const STEPS: readonly Step[] = [
-  ...(['promote', 'claim', 'claim', 'claim', 'cancel', 'orphan', 'retry'] as const),
-  ...(['completed', 'errored', 'timedOut', 'cancelled', 'crashed', 'released', 'snoozed'] as const),
+  ...(['promote', 'claim', 'claim', 'claim', 'cancel', 'orphan', 'retry', 'expire'] as const),
+  ...(['completed', 'errored', 'timedOut', 'overdue'] as const),
+  ...(['cancelled', 'crashed', 'released', 'snoozed'] as const),
 ];
 
 /** The next status, or the same where the step is not possible now. */
@@ -35,6 +37,10 @@ function take(status: JobStatus, step: Step, maxAttempts: number, now: number): 
       return state === 'failed' || state === 'cancelled' ? retried(status) : status;
     case 'orphan':
       return state === 'running' ? orphaned(status, now) : status;
+    case 'expire':
+      return state === 'running' || hasEnded(status) ? status : expired({ spec: specOf(1), status }, now);
+    case 'overdue':
+      return state === 'running' ? settled(status, { kind: step, error: ERROR }, undefined, now) : status;
     case 'completed':
       return state === 'running' ? settled(status, { kind: step, result: ERROR }, undefined, now) : status;
     case 'released':
@@ -69,6 +75,7 @@ function expectSound(status: JobStatus, maxAttempts: number): void {
   expect('runAt' in status).toBe(state === 'scheduled' || state === 'retryable');
   expect('finishedAt' in status).toBe(hasEnded(status));
   expect('result' in status).toBe(state === 'completed');
+  if ('failure' in status) expect(state).toBe('failed');
   if ('cancelRequestedAt' in status) expect(['running', 'cancelled']).toContain(state);
   if ('cancelReason' in status) expect(['running', 'cancelled']).toContain(state);
   expect('retries' in status).toBe('attemptsBefore' in status);
@@ -88,7 +95,7 @@ test('whatever legal steps a job takes, its status stays sound and its attempts 
         const before = status;
         status = take(before, step, maxAttempts, NOW + i);
         expectSound(status, maxAttempts);
-        const isErrored = step === 'errored' || step === 'timedOut' || step === 'crashed';
+        const isErrored = ['errored', 'timedOut', 'overdue', 'crashed'].includes(step);
         if (isErrored && before.state === 'running' && status.state !== 'cancelled')
           errored.push(status.attempt);
         if (step === 'snoozed' && before.state === 'running' && status.state !== 'cancelled') snoozes++;

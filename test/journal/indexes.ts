@@ -1,11 +1,12 @@
 /** Where jobs are: the pages of the queues, of what is due, and of what runs. */
 import { expect, test } from 'vitest';
 import { MAX_PRIORITY, MIN_PRIORITY, type JobSpec, type JobStatus } from '../../src/job/record.js';
-import { cancelled, claimed, promoted, settled } from '../../src/job/transitions.js';
+import { cancelled, claimed, expired, promoted, settled } from '../../src/job/transitions.js';
 import { dueAtOf, rankOf } from '../../src/journal/keys.js';
+import { Transaction } from '../../src/journal/transaction.js';
 import type { DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
-import { claim, dueIds, enqueue, move, openOn, readyIds, runningIds } from './harness.js';
+import { claim, dueIds, enqueue, move, openOn, readyIds, runningIds, texts } from './harness.js';
 
 const RETRY = { delayMs: 1_000 };
 const errored = (status: JobStatus, now: number): JobStatus =>
@@ -30,6 +31,40 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
     expect(await places()).toStrictEqual([[], [], ['job-1']]);
     await move(journal, job, errored(job.status, NOW));
     expect(await places()).toStrictEqual([[], [], []]);
+  });
+
+  test(`${name}: a job with a deadline is found by it until the write that ends it`, async () => {
+    const { journal, store } = await openOn(await createDisk());
+    const ids = (): Promise<string[]> => texts((after) => journal.deadlines(after, 1));
+    await enqueue(
+      journal,
+      specOf(3, { deadlineAt: NOW + 9 }),
+      specOf(4),
+      specOf(2, { deadlineAt: NOW + 2 ** 33 }),
+    );
+    let [job = jobOf(1)] = await enqueue(journal, specOf(1, { deadlineAt: NOW + 10, runAt: NOW + 5 }));
+    expect(await ids()).toStrictEqual(['job-3', 'job-1', 'job-2']);
+    job = await move(journal, job, promoted(job.status));
+    job = await claim(journal, job);
+    job = await move(journal, job, errored(job.status, NOW));
+    expect(await ids()).toStrictEqual(['job-3', 'job-1', 'job-2']);
+    const writes = store.writes.length;
+    await move(journal, job, expired(job, NOW + 10));
+    expect(store.writes.length).toBe(writes + 1);
+    expect(await ids()).toStrictEqual(['job-3', 'job-2']);
+  });
+
+  test(`${name}: what another journal had is found by its deadline where it waits, and what is removed is not`, async () => {
+    const { journal } = await openOn(await createDisk());
+    const job = jobOf(1, { deadlineAt: NOW + 9 });
+    const ended = jobOf(2, { deadlineAt: NOW + 8 }, cancelled(job.status, NOW));
+    const change = new Transaction();
+    for (const { spec, status } of [job, ended]) change.restore(spec, status);
+    await journal.commit(change);
+    const ids = (): Promise<string[]> => texts((after) => journal.deadlines(after, 10));
+    expect(await ids()).toStrictEqual(['job-1']);
+    await journal.commit(new Transaction().remove(job));
+    expect(await ids()).toStrictEqual([]);
   });
 
   test(`${name}: the available jobs of a queue come by priority, then in the order of enqueue`, async () => {

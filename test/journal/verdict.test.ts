@@ -21,7 +21,7 @@ const known = (
   id: spec.id,
   spec,
   status,
-  evidence: { places: [], claims: [], ends: [], ...evidence },
+  evidence: { places: [], claims: [], ends: [], deadlines: [], ...evidence },
   isSuspect: (key) => suspects.includes(key),
   isDamagedPlace: () => false,
 });

@@ -183,6 +183,19 @@ test('a task that was told to stop has that outcome, whatever ends its thread', 
   expect(tasks.map((one) => outcomes.get(one)?.kind)).toEqual(['released', 'cancelled', 'timedOut']);
 });
 
+test('a task whose deadline comes before its turn counts for nothing, and one that is taken is stopped', () => {
+  const tasks = [task({ do: 'loop' }), task({ do: 'loop' }), task({ do: 'loop' })] as const;
+  const { chunk, slot, outcomes, told } = chunkOf(...tasks);
+  slot.take(0);
+  slot.take(1);
+  for (const index of tasks.keys()) chunk.stop(index, 'overdue');
+  expect(told).toEqual([0, 1]);
+  expect(slot.stopped(0)).toBe('overdue');
+  // The thread has seen the stop of the second before it began with it.
+  chunk.answered(0, [done, withheld, withheld]);
+  expect(tasks.map((one) => outcomes.get(one)?.kind)).toEqual(['overdue', 'released', 'released']);
+});
+
 test('a chunk that something waits behind is looked at closely, also when that came before it had begun', async () => {
   const { chunk, clock, slot, stalled } = chunkOf(task({ do: 'loop' }));
   chunk.hurry();

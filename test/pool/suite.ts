@@ -128,7 +128,7 @@ export function poolSuite(name: string, make: MakePool): void {
       expect(errorOf(outcome).message).toContain('30 ms');
     });
 
-    test.each(['timedOut', 'cancelled'] as const)(
+    test.each(['timedOut', 'overdue', 'cancelled'] as const)(
       'once a task was told it is %s, a value within the grace changes nothing',
       async (reason) => {
         const { pool, news } = await poolBench(make);
@@ -139,6 +139,18 @@ export function poolSuite(name: string, make: MakePool): void {
         expect((await news.outcome(one)).kind).toBe(reason);
       },
     );
+
+    test('a task that is stopped at its deadline is told so, and its outcome says so', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'untilAborted', ends: 'throw' }, { timeoutMs: 3_600_000 });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, 'overdue');
+      const outcome = await news.outcome(one);
+      expect(outcome.kind).toBe('overdue');
+      expect(errorOf(outcome)).toMatchObject({ name: 'DeadlineError', code: 'MILLRACE_DEADLINE' });
+      expect(news.story()).toContain(`${one.id} info aborted with MILLRACE_DEADLINE`);
+    });
 
     test('a task that the engine’s end stops may still complete', async () => {
       const { pool, news } = await poolBench(make);
@@ -161,6 +173,8 @@ export function poolSuite(name: string, make: MakePool): void {
     test.each([
       ['cancelled', 'timedOut'],
       ['timedOut', 'cancelled'],
+      ['timedOut', 'overdue'],
+      ['overdue', 'timedOut'],
       ['cancelled', 'shutdown'],
     ] as const)('of two reasons to stop the first counts: %s, then %s', async (first, second) => {
       const { pool, news } = await poolBench(make);
