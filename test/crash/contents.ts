@@ -20,6 +20,9 @@ export interface FinalJob {
   /** Of its payload. */
   readonly token: string;
   readonly result?: Done;
+  /** Of one with a deadline: when that was, and when its last attempt was claimed. */
+  readonly deadlineAt?: number;
+  readonly startedAt?: number;
   /** Where a schedule has enqueued it. */
   readonly run?: FinalRun;
 }
@@ -38,7 +41,7 @@ export interface Contents {
   readonly unreadable: readonly string[];
   /** The counters on disk, by queue. */
   readonly counters: ReadonlyMap<string, JobCounts>;
-  /** Keys that stand for a job that waits or runs. */
+  /** Keys that stand for a job that waits or runs, or for its deadline. */
   readonly places: readonly string[];
 }
 
@@ -59,7 +62,7 @@ export async function readContents(store: Store, maxAttemptsOf: (name: string) =
     }
     const schedules = await readProgress(journal, unreadable);
     const counters = new Map(journal.queues().map((queue) => [queue, journal.counts(queue)]));
-    const places = await Promise.all(['r', 't', 'a'].map((letter) => keysUnder(store, letter)));
+    const places = await Promise.all(['r', 't', 'a', 'x'].map((letter) => keysUnder(store, letter)));
     return { jobs, schedules, unreadable, counters, places: places.flat() };
   } finally {
     await journal.close();
@@ -83,8 +86,8 @@ async function readProgress(journal: Journal, unreadable: string[]): Promise<Map
 }
 
 function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number): FinalJob {
-  const { id, name, queue, schedule, scheduledFor, enqueuedAt } = spec;
-  const { state, attempt } = status;
+  const { id, name, queue, schedule, scheduledFor, enqueuedAt, deadlineAt } = spec;
+  const { state, attempt, startedAt } = status;
   // Safe: only the workload wrote to this journal.
   const { token } = decode(spec.payload) as { token: string };
   const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
@@ -95,6 +98,7 @@ function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number
     ...job,
     // Safe: that is what its handlers return.
     ...(status.result && { result: decode(status.result) as Done }),
+    ...(deadlineAt !== undefined && { deadlineAt, ...(startedAt !== undefined && { startedAt }) }),
     ...(isRun && { run: { schedule, scheduledFor, enqueuedAt } }),
   };
 }

@@ -207,6 +207,13 @@ const PLANTED: Planted = {
         ),
       ),
   },
+  startedLate: {
+    'an attempt starts behind the deadline of its job': () =>
+      evidence(soundFacts(), [
+        ...soundJobs().filter(({ id }) => id !== 'a'),
+        finalJob('a', { ...soundJobs().find(({ id }) => id === 'a'), deadlineAt: 5, startedAt: 6 }),
+      ]),
+  },
   ghosts: {
     'a handler runs for a job that is not in the journal': () =>
       evidence(factsWith(isEndOf('a'), started('c', 1), left('c', 1))),
@@ -226,6 +233,7 @@ const PLANTED: Planted = {
   leftover: {
     'a key of the waiting stays': () =>
       evidence(soundFacts(), soundJobs(), { places: ['r!default!tiny!7fff11'] }),
+    'a deadline stays': () => evidence(soundFacts(), soundJobs(), { places: ['x!8loyw3v2811'] }),
   },
   unreadable: {
     'a record is damaged': () =>

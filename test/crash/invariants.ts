@@ -11,6 +11,7 @@ import {
   overLimit,
   ranConcurrently,
   ranWhileClosed,
+  startedLate,
 } from './runs.js';
 import { misreportedRuns, ticksDoubled, ticksInvented, ticksLost } from './ticks.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
@@ -30,6 +31,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'backEarly', check: backEarly },
   { name: 'ranWhileClosed', check: ranWhileClosed },
   { name: 'ranWhilePaused', check: ranWhilePaused },
+  { name: 'startedLate', check: startedLate },
   { name: 'ghosts', check: ghosts },
   { name: 'ticksLost', check: ticksLost },
   { name: 'ticksDoubled', check: ticksDoubled },

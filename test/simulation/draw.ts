@@ -39,6 +39,9 @@ const anyOptions = fc.constantFrom<Item['options']>(
   { durability: 'os', delay: 5 },
   { durability: 'fsync' },
   { durability: 'fsync', delay: 5 },
+  { expiresIn: 15 },
+  { expiresIn: 1_000, delay: 5 },
+  { expiresIn: 5, delay: 40, durability: 'os' },
 );
 /** Only thread jobs may be in a queue with a limit. */
 const anyItem: fc.Arbitrary<Item> = fc.oneof(

@@ -3,8 +3,10 @@
  * finds it. A feature of the engine's adds the mistakes that it could make.
  */
 import type { Timer } from '../../src/clock.js';
+import { MillraceError } from '../../src/index.js';
 import type { Outcome } from '../../src/job/outcome.js';
 import { encodeError } from '../../src/job/error-data.js';
+import type { JobRead } from '../../src/journal/journal.js';
 import { lostOutcome } from '../../src/pool/answer.js';
 import type { Settled } from '../../src/pool/contract.js';
 import { PLANTED_TICKS } from './planted-ticks.js';
@@ -273,6 +275,26 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
     invariant: 'lost',
     wrap: () => journal((own) => ({ raiseMark: (from) => own.raiseMark(from, `${from}~`) })),
   },
+  'a deadline is left behind': {
+    invariant: 'leftover',
+    wrap: () => ({
+      store: (store) =>
+        batching(store, (own) => ({
+          ...writing(own, (sync) => own.write(sync)),
+          del(key) {
+            if (!key.startsWith('x!')) own.del(key);
+          },
+        })),
+    }),
+  },
+  'nobody looks at deadlines': {
+    invariant: 'startedLate',
+    wrap: () =>
+      journal((own) => ({
+        deadlines: async () => ({ entries: [] }),
+        jobs: async (ids) => (await own.jobs(ids)).map(withoutDeadline),
+      })),
+  },
   'a limit is not kept': {
     invariant: 'overLimit',
     wrap: () => ({
@@ -306,3 +328,9 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
     }),
   },
 };
+
+function withoutDeadline(read: JobRead): JobRead {
+  if (read === undefined || read instanceof MillraceError) return read;
+  const { deadlineAt: _, ...spec } = read.spec;
+  return { ...read, spec };
+}
