@@ -105,6 +105,27 @@ test('a job whose next attempt comes after its deadline expires then, and keeps 
   expect(story(job.id)).toEqual(['started', 'errored', 'retrying', 'failed']);
 });
 
+test('a job that waits for its parents expires, and those that wait for it hear of it', async () => {
+  const { mill, clock, gate, occupy, story } = await onFakeClock();
+  await occupy('inline');
+  const child = { name: 'inline', payload: { do: 'return' } } as const;
+  const { parent, late, last } = await mill.enqueueFlow({
+    parent: child,
+    late: { ...child, parents: ['parent'], options: { expiresIn: '10s' } },
+    last: { ...child, parents: ['late'] },
+  });
+  expect(await late.snapshot()).toMatchObject({ state: 'waiting' });
+  await clock.armed(10 * SECOND);
+  await clock.advance(10 * SECOND);
+  await expect(late.result()).rejects.toMatchObject({ cause: isExpired });
+  await expect(last.result()).rejects.toMatchObject({
+    cause: { code: 'MILLRACE_PARENT_FAILED', cause: isExpired },
+  });
+  gate.open('inline');
+  await parent.result();
+  expect(story(late.id)).toEqual(['failed']);
+});
+
 test('jobs of a type, or in a queue, that nobody knows expire', async () => {
   const { options, closing } = await bench();
   const clock = new FakeClock();
