@@ -306,6 +306,16 @@ test('a job type’s `expiresIn` is for all its jobs that have no other', async 
   expect(await at.snapshot()).toMatchObject({ state: 'available' });
 });
 
+test('the hook of a job type hears of a job that expired', async () => {
+  const failures: unknown[] = [];
+  const { mill, clock } = await onFakeClock({
+    onFailed: ({ id, attempt }, error) => void failures.push({ id, attempt, error }),
+  });
+  const job = await mill.enqueue('inline', { do: 'return' }, { deadline: clock.now() });
+  await job.result().catch(() => {});
+  expect(failures).toMatchObject([{ id: job.id, attempt: 0, error: { code: 'MILLRACE_EXPIRED' } }]);
+});
+
 test('jobs of a schedule expire, where it says so', async () => {
   const { mill, clock, occupy } = await onFakeClock();
   await occupy('threaded');
