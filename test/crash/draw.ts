@@ -109,8 +109,6 @@ export function drawOptions(random: Random, durability: Durability, name: Name):
   if (random.chance(0.2)) options.delay = random.integer(1, 150);
   else if (random.chance(0.1)) options.runAt = drawInstant(random);
   if (random.chance(0.15)) options.timeout = drawTimeout(random, name);
-  if (random.chance(0.05)) options.expiresIn = random.integer(1, 200);
-  else if (random.chance(0.06)) options.deadline = drawInstant(random);
   if (random.chance(0.25)) options.priority = random.integer(-5, 5);
   if (random.chance(0.1)) options.queue = random.pick(['default', 'low', 'narrow']);
   if (random.chance(0.1)) options.maxAttempts = random.integer(1, 4);

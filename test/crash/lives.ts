@@ -12,7 +12,7 @@ const TOLD_LATE_MS = 400;
 
 /** What is known of one life. */
 interface Life {
-  /** When an attempt started, or somebody asked to cancel it, for the first time. */
+  /** When it may have ended first: an attempt started, somebody asked to cancel it, or it had a deadline to expire at. */
   touchedAt?: number;
   endedAt?: number;
 }
@@ -94,7 +94,8 @@ function isOfNewLife(fact: Recorded, life: Life): boolean {
 
 function note(life: Life | undefined, fact: Recorded): void {
   if (!life) return;
-  const mayEnd = fact.kind === 'started' || (fact.kind === 'asked' && fact.operation === 'cancel');
-  if (mayEnd) life.touchedAt ??= fact.at;
+  const mayExpire = fact.kind === 'enqueued' && fact.mayExpire === true;
+  const isCancel = fact.kind === 'asked' && fact.operation === 'cancel';
+  if (fact.kind === 'started' || isCancel || mayExpire) life.touchedAt ??= fact.at;
   if (fact.kind === 'ended') life.endedAt ??= fact.at;
 }

@@ -400,3 +400,15 @@ test('a job whose deadline comes while its claim is being written does not start
   expect(starts.all).toEqual([]);
   expect(ends.all).toEqual([`failed ${id}`]);
 });
+
+test('an expired job that is retried has no deadline any more', async () => {
+  const { mill, clock } = await onFakeClock();
+  const job = await mill.enqueue('inline', { do: 'return', value: 7 }, { delay: '1h', expiresIn: '10s' });
+  const expired = expect(job.result()).rejects.toMatchObject({ cause: isExpired });
+  clock.advance(10 * SECOND);
+  await expired;
+  expect(await mill.retry(job.id)).toBe('available');
+  expect(await job.result()).toBe(7);
+  const { deadlineAt, errors } = await job.snapshot();
+  expect({ deadlineAt, errors }).toEqual({ deadlineAt: undefined, errors: [] });
+});

@@ -65,7 +65,7 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
     call.ask('enqueue', undefined, async () => {
       const handle = await call.engine.enqueue(name, { token }, options);
       const { id } = handle;
-      call.tell({ kind: 'enqueued', id, name, token });
+      call.tell({ kind: 'enqueued', id, name, token, ...expiring(options) });
       const target = { id, name, handle, engine: call.engine };
       call.known.push(target);
       if (and === 'await') call.ask('await', id, () => awaitEnd(call, target));
@@ -77,7 +77,7 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
     call.known.push({ id, name });
     call.ask('enqueue by id', id, async () => {
       await call.engine.enqueue(name, { token: id }, { ...options, id });
-      call.tell({ kind: 'enqueued', id, name, token: id });
+      call.tell({ kind: 'enqueued', id, name, token: id, ...expiring(options) });
     });
   },
   enqueueMany(call, { items }) {
@@ -92,7 +92,7 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
     call.ask('enqueue many', undefined, async () => {
       await call.engine.enqueueMany(jobs);
       for (const { name, options } of jobs)
-        call.tell({ kind: 'enqueued', id: options.id, name, token: options.id });
+        call.tell({ kind: 'enqueued', id: options.id, name, token: options.id, ...expiring(options) });
     });
   },
   flood(call, { priorities }) {
@@ -197,6 +197,9 @@ const FILTERS: readonly JobFilter[] = [
   { state: ['scheduled', 'retryable'] },
   { state: 'running' },
 ];
+
+const expiring = ({ expiresIn }: Item['options']): { mayExpire?: true } =>
+  expiresIn === undefined ? {} : { mayExpire: true };
 
 function ask(
   { durability, tell, token, ask }: Call,
