@@ -105,6 +105,16 @@ test('a job whose next attempt comes after its deadline expires then, and keeps 
   expect(story(job.id)).toEqual(['started', 'errored', 'retrying', 'failed']);
 });
 
+test('a job in a queue that is paused expires', async () => {
+  const { mill, clock, story } = await onFakeClock();
+  await mill.pause('default');
+  const job = await mill.enqueue('inline', { do: 'return' }, { expiresIn: '10s' });
+  await clock.armed(10 * SECOND);
+  await clock.advance(10 * SECOND);
+  await expect(job.result()).rejects.toMatchObject({ cause: isExpired });
+  expect(story(job.id)).toEqual(['failed']);
+});
+
 test('a job that waits for its parents expires, and those that wait for it hear of it', async () => {
   const { mill, clock, gate, occupy, story } = await onFakeClock();
   await occupy('inline');
