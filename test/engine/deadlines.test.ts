@@ -415,7 +415,7 @@ test('an expired job that is retried has no deadline any more', async () => {
   const { mill, clock } = await onFakeClock();
   const job = await mill.enqueue('inline', { do: 'return', value: 7 }, { delay: '1h', expiresIn: '10s' });
   const expired = expect(job.result()).rejects.toMatchObject({ cause: isExpired });
-  clock.advance(10 * SECOND);
+  await clock.advance(10 * SECOND);
   await expired;
   expect(await mill.retry(job.id)).toBe('available');
   expect(await job.result()).toBe(7);
