@@ -2,6 +2,7 @@
  * How an app describes its job types: `threadJob`, `inlineJob`, `defineJobs`. Payload and result types are
  * taken from the handler itself, so that no type is written twice.
  */
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { JobSnapshot } from './job-handle.js';
 import type { Backoff } from './job/backoff.js';
 import type { JobContext } from './job/context.js';
@@ -61,6 +62,33 @@ export interface JobTypeOptions<Queue extends string = string> {
   rateLimit?: RateLimit;
   /** How long its jobs are kept once they have ended. Default a day; those that failed a week. */
   retention?: Retention;
+  /** Which version of its payloads this code knows; integer ≥ 1, to be raised where stored ones would not do. Default 1. */
+  version?: number;
+  /**
+   * Makes a payload of this `version` from one that was enqueued for an older one: called before each attempt of such a
+   * job, on the event loop, so it must be free of side effects. May be async. What it returns is checked by `schema`.
+   * Where it throws, the job fails. Required where `version` is above 1, and only there.
+   */
+  upgrade?(this: void, payload: unknown, fromVersion: number): unknown;
+  /**
+   * How many bytes a payload may take, encoded; integer ≥ 1. One that takes more than 65,536 lies in a file beside the
+   * journal. Default 1,048,576.
+   */
+  maxPayloadBytes?: number;
+  /** How many bytes a result may take, encoded; where it takes more, the job fails. Integer ≥ 1. Default 1,048,576. */
+  maxResultBytes?: number;
+}
+
+/** What the payloads of a job type must be. */
+export interface SchemaOption<Schema extends StandardSchemaV1 = StandardSchemaV1> {
+  /**
+   * A Standard Schema, such as one of zod, valibot or arktype. Checks a payload in `enqueue()`, and once more before each
+   * attempt, on the event loop. Stored is the payload as it was enqueued; the handler gets what the schema makes of it,
+   * such as defaults filled in, and that must be something that can be stored. A payload that is refused before an
+   * attempt fails the job, without an attempt counted. A schema must be free of side effects; it may be async, and has
+   * 30 s to answer then. Default: any payload that can be stored.
+   */
+  schema?: Schema;
 }
 
 /** What one job can have instead of its type's settings. */
@@ -96,7 +124,7 @@ declare const types: unique symbol;
 export interface ThreadJob<Payload = unknown, Result = unknown, Queue extends string = string> {
   readonly kind: 'thread';
   readonly url: URL;
-  readonly options: JobTypeOptions<Queue>;
+  readonly options: JobTypeOptions<Queue> & SchemaOption;
   /** Carries types only; absent at run time. */
   readonly [types]?: { payload: Payload; result: Result };
 }
@@ -105,7 +133,7 @@ export interface ThreadJob<Payload = unknown, Result = unknown, Queue extends st
 export interface InlineJob<Payload = unknown, Result = unknown, Queue extends string = string> {
   readonly kind: 'inline';
   readonly handler: (payload: never, job: JobContext) => unknown;
-  readonly options: JobTypeOptions<Queue>;
+  readonly options: JobTypeOptions<Queue> & SchemaOption;
   /** Carries types only; absent at run time. */
   readonly [types]?: { payload: Payload; result: Result };
 }
@@ -128,24 +156,41 @@ type ResultOf<H> = H extends (...args: never[]) => infer R ? Awaited<R> : never;
  * threadJob<typeof import('./workers/resize-image.js')>(new URL('./workers/resize-image.js', import.meta.url))
  * ```
  *
+ * Where what a `schema` takes differs from what it gives the handler, its type is given, too, and says what `enqueue()`
+ * takes: `threadJob<typeof import('./workers/resize-image.js'), typeof schema>(url, { schema })`.
+ *
  * @param url The handler's module. A `.js` that does not exist finds its `.ts` sibling where the runtime can
  *   load it (Node ≥ 22.18, or a loader in `threads.execArgv`). Checked by `Millrace.open()`.
  */
 export function threadJob<M extends HandlerModule = { default: (payload: unknown) => unknown }>(
   url: URL,
-  options: JobTypeOptions = {},
-): ThreadJob<PayloadOf<M['default']>, ResultOf<M['default']>> {
+  options?: JobTypeOptions & SchemaOption<StandardSchemaV1<PayloadOf<M['default']>>>,
+): ThreadJob<PayloadOf<M['default']>, ResultOf<M['default']>>;
+export function threadJob<M extends HandlerModule, Schema extends StandardSchemaV1>(
+  url: URL,
+  options: JobTypeOptions & { schema: Schema & StandardSchemaV1<unknown, PayloadOf<M['default']>> },
+): ThreadJob<StandardSchemaV1.InferInput<Schema>, ResultOf<M['default']>>;
+export function threadJob(url: URL, options: JobTypeOptions & SchemaOption = {}): ThreadJob {
   return { kind: 'thread', url, options };
 }
 
 /**
  * A job type for I/O (sending e-mail, calling an API): its handler runs on the event loop, as durable as any.
- * It is asked to stop through `job.signal` but cannot be ended by force.
+ * It is asked to stop through `job.signal` but cannot be ended by force. Where it has a `schema`, that says what
+ * `enqueue()` takes and what the handler is given.
  */
+export function inlineJob<Schema extends StandardSchemaV1, Result, const Queue extends string = string>(
+  handler: (payload: StandardSchemaV1.InferOutput<Schema>, job: JobContext) => Result,
+  options: JobTypeOptions<Queue> & { schema: Schema },
+): InlineJob<StandardSchemaV1.InferInput<Schema>, Awaited<Result>, Queue>;
 export function inlineJob<Handler extends HandlerModule['default'], const Queue extends string = string>(
   handler: Handler,
-  options: JobTypeOptions<Queue> = {},
-): InlineJob<PayloadOf<Handler>, ResultOf<Handler>, Queue> {
+  options?: JobTypeOptions<Queue>,
+): InlineJob<PayloadOf<Handler>, ResultOf<Handler>, Queue>;
+export function inlineJob(
+  handler: HandlerModule['default'],
+  options: JobTypeOptions & SchemaOption = {},
+): InlineJob {
   return { kind: 'inline', handler, options };
 }
 

@@ -3,6 +3,8 @@
  * what to do, and may change between versions; codes do not.
  */
 
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+
 /** The codes, by what they speak about. */
 export type MillraceErrorCode =
   // What a caller passed in.
@@ -13,6 +15,7 @@ export type MillraceErrorCode =
   | 'MILLRACE_ID_CONFLICT'
   | 'MILLRACE_PAYLOAD_INVALID'
   | 'MILLRACE_STREAM_FAILED'
+  | 'MILLRACE_PAYLOAD_NEWER'
   | 'MILLRACE_CLOSED'
   // Schedules.
   | 'MILLRACE_SCHEDULE_NOT_FOUND'
@@ -89,6 +92,20 @@ export class MillraceError extends Error {
 export class UnrecoverableError extends MillraceError {
   constructor(message: string, options?: ErrorOptions) {
     super('MILLRACE_UNRECOVERABLE', message, options);
+  }
+}
+
+/**
+ * A payload that was refused: it cannot be stored, is too large, or the schema of its job type does not accept it. Where
+ * a schema, or an `upgrade()`, threw, `cause` is what it threw.
+ */
+export class PayloadInvalidError extends MillraceError {
+  /** What the schema found, in its own words, each with its path; empty where it was not the schema that refused. */
+  readonly issues: readonly StandardSchemaV1.Issue[];
+
+  constructor(message: string, issues: readonly StandardSchemaV1.Issue[] = [], options?: ErrorOptions) {
+    super('MILLRACE_PAYLOAD_INVALID', message, options);
+    this.issues = issues;
   }
 }
 

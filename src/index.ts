@@ -11,6 +11,7 @@ export type {
   JobResult,
   JobType,
   JobTypeOptions,
+  SchemaOption,
   ThreadJob,
 } from './define.js';
 export type {
@@ -30,6 +31,7 @@ export {
   JournalLockedError,
   MillraceError,
   StreamError,
+  PayloadInvalidError,
   TimeoutError,
   UnrecoverableError,
 } from './errors.js';

@@ -55,7 +55,10 @@ export interface JobSnapshot {
   readonly cancelReason?: string;
   /** How often `retry()` took it out of an end again; absent where it never did. */
   readonly retries?: number;
+  /** As it was enqueued: what a schema or `upgrade()` makes of it is only its handler's. */
   readonly payload: unknown;
+  /** The `version` of its job type that the payload was enqueued for; absent: 1. */
+  readonly payloadVersion?: number;
   /** Of a completed job. */
   readonly result?: unknown;
   /** Why it failed; until then, the error of its last attempt that errored. */

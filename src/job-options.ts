@@ -17,11 +17,13 @@ import {
   namesOf,
   positiveMs,
 } from './checks.js';
-import type { JobOverrides, JobType, JobTypeOptions } from './define.js';
+import type { JobOverrides, JobType, JobTypeOptions, SchemaOption } from './define.js';
 import { invalidOption } from './errors.js';
 import type { JobSnapshot } from './job-handle.js';
 import { backoffPolicy, DEFAULT_BACKOFF, type BackoffPolicy } from './job/backoff.js';
+import { DEFAULT_MAX_BYTES } from './job/codec.js';
 import { toMs, type Duration } from './job/duration.js';
+import type { PayloadRules } from './job/payload.js';
 import { ratePolicy, type RatePolicy } from './job/rate-limit.js';
 import type { Draft, JobOwn } from './job/record.js';
 import { retentionPolicy, type Retention, type RetentionPolicy } from './job/retention.js';
@@ -46,8 +48,7 @@ export interface EnqueueOptions<Queue extends string = string> extends JobOverri
   deadline?: number | Date;
 }
 
-export interface JobTypeSettings {
-  readonly name: string;
+export interface JobTypeSettings extends PayloadRules {
   readonly kind: JobType['kind'];
   readonly queue: string;
   readonly priority: number;
@@ -64,9 +65,10 @@ export interface JobTypeSettings {
   /** Absent where there is no limit. */
   readonly rateLimit?: RatePolicy;
   readonly retention: RetentionPolicy;
+  readonly maxResultBytes: number;
 }
 
-const TYPE_FIELDS = namesOf<JobTypeOptions>({
+const TYPE_FIELDS = namesOf<JobTypeOptions & SchemaOption>({
   queue: true,
   priority: true,
   maxAttempts: true,
@@ -80,6 +82,11 @@ const TYPE_FIELDS = namesOf<JobTypeOptions>({
   concurrency: true,
   rateLimit: true,
   retention: true,
+  schema: true,
+  version: true,
+  upgrade: true,
+  maxPayloadBytes: true,
+  maxResultBytes: true,
 });
 
 const RETENTION_FIELDS = namesOf<Retention>({
@@ -105,7 +112,7 @@ export function checkJobType(
   if (type.kind === 'inline' && typeof type.handler !== 'function') {
     throw invalidOption(`jobs.${name}`, 'inlineJob(handler) with a function', type.handler);
   }
-  const options: JobTypeOptions = type.options;
+  const { options } = type;
   checkKnown(options, TYPE_FIELDS, `jobs.${name}`);
   const { queue = 'default', backoff, timeout, expiresIn, isRetryable, onFailed, retention = {} } = options;
   checkKnown(retention, RETENTION_FIELDS, `jobs.${name}.retention`);
@@ -125,8 +132,30 @@ export function checkJobType(
       rateLimit: ratePolicy(options.rateLimit, `jobs.${name}.rateLimit`),
     }),
     retention: retentionPolicy(retention, `jobs.${name}.retention`),
+    ...checkPayloadRules(options, `jobs.${name}`),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
     ...(expiresIn !== undefined && { expiresInMs: positiveMs(expiresIn, `jobs.${name}.expiresIn`) }),
+  };
+}
+
+function checkPayloadRules(
+  { schema, version = 1, upgrade, maxPayloadBytes, maxResultBytes }: JobTypeOptions & SchemaOption,
+  option: string,
+): Omit<PayloadRules, 'name'> & Pick<JobTypeSettings, 'maxResultBytes'> {
+  // Some validators' schemas are functions.
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function')
+    throw invalidOption(`${option}.schema`, "a Standard Schema, with '~standard'.validate()", schema);
+  integer(version, `${option}.version`, 1);
+  if (version > 1 && typeof upgrade !== 'function')
+    throw invalidOption(`${option}.upgrade`, `a function, for \`version\` is ${version}`, upgrade);
+  if (version === 1 && upgrade !== undefined)
+    throw invalidOption(`${option}.upgrade`, 'absent where `version` is 1: nothing is older', upgrade);
+  return {
+    version,
+    maxPayloadBytes: integer(maxPayloadBytes ?? DEFAULT_MAX_BYTES, `${option}.maxPayloadBytes`, 1),
+    maxResultBytes: integer(maxResultBytes ?? DEFAULT_MAX_BYTES, `${option}.maxResultBytes`, 1),
+    ...(schema !== undefined && { schema }),
+    ...(upgrade !== undefined && { upgrade }),
   };
 }
 

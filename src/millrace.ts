@@ -23,7 +23,13 @@ import type { JobCounts, JobState } from './job/record.js';
 import type { BackupReport } from './journal/backup.js';
 import type { JournalReport, RepairReport } from './journal/report.js';
 import { checkIterable, checkMany } from './job-options.js';
-import { checkDirectory, checkOptions, type MillraceOptions, type QueueNames } from './options.js';
+import {
+  checkDirectory,
+  checkOptions,
+  checkScheduledPayloads,
+  type MillraceOptions,
+  type QueueNames,
+} from './options.js';
 import type { Announcer } from './runtime/announcer.js';
 import type { Assembly } from './runtime/assembly.js';
 import type { EmbeddedEngine } from './runtime/embedded-engine.js';
@@ -69,6 +75,7 @@ export class Millrace<
     options: MillraceOptions<Jobs, Queue> & QueuesOfJobs<Jobs, QueueNames<Queue>>,
   ): Promise<Millrace<Jobs, QueueNames<Queue>>> {
     const settings = checkOptions(options);
+    await checkScheduledPayloads(settings);
     const { assemble } = await import('./runtime/assembly.js');
     const mill = new Millrace<Jobs, QueueNames<Queue>>(await assemble({ ...options, settings }));
     if (settings.closeOnSignals) mill.#closeOn(settings.closeOnSignals);

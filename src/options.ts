@@ -23,7 +23,12 @@ import { ratePolicy, type RateLimit, type RatePolicy } from './job/rate-limit.js
 import type { Durability } from './job/record.js';
 import type { Bound, OnFull } from './queue/admission.js';
 import type { Selection } from './queue/selector.js';
-import { checkSchedule, type Schedule, type ScheduleSettings } from './schedule-options.js';
+import {
+  checkSchedule,
+  checkScheduledPayload,
+  type Schedule,
+  type ScheduleSettings,
+} from './schedule-options.js';
 import type { Timing } from './schedule/rhythm.js';
 import { checkCloseOnSignals, type CloseOnSignals, type SignalSettings } from './signals.js';
 
@@ -210,6 +215,12 @@ export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Se
     pruneSchedules: boolean(options.pruneSchedules ?? false, 'pruneSchedules'),
     ...(signals && { closeOnSignals: signals }),
   };
+}
+
+/** What of the options may take a moment, for a schema may be async. @throws PayloadInvalidError */
+export async function checkScheduledPayloads({ schedules, types }: Settings): Promise<void> {
+  for (const schedule of schedules.values())
+    await checkScheduledPayload(schedule, types, `schedules.${schedule.name}`);
 }
 
 function checkSchedules(

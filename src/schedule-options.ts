@@ -2,9 +2,10 @@
 import { checkInstant, checkJobName, checkKnown, checkName, integer, oneOf, positiveMs } from './checks.js';
 import type { JobCatalogue, JobOverrides, JobPayload } from './define.js';
 import { invalidOption } from './errors.js';
-import { encode } from './job/codec.js';
 import { checkOverrides } from './job-options.js';
+import { decode } from './job/codec.js';
 import { toMs, type Duration } from './job/duration.js';
+import { checkPayload, encodePayload, type PayloadRules } from './job/payload.js';
 import { MISFIRES, OVERLAPS, type Definition, type Misfire, type Overlap } from './schedule/record.js';
 import { checkInterval, checkPattern, checkTimezone, localTimezone, type Timing } from './schedule/rhythm.js';
 
@@ -96,7 +97,7 @@ export type MakePayload = (scheduledFor: number) => unknown;
 
 /** What a schedule can name. */
 export interface Known {
-  readonly types: ReadonlyMap<string, unknown>;
+  readonly types: ReadonlyMap<string, PayloadRules>;
   readonly queues: ReadonlyMap<string, unknown>;
 }
 
@@ -145,14 +146,15 @@ export function checkSchedule(
     maxRuns,
     maxAge,
   } = schedule;
-  checkJobName(job, types, `\`${option}.job\` to be the name of a job type`);
+  const type = checkJobName(job, types, `\`${option}.job\` to be the name of a job type`);
   const bounds = checkBounds(schedule, option);
   // Safe: a payload that is a function could not be stored.
   const payload = schedule.payload;
   const isMade = typeof payload === 'function';
   const definition: Definition = {
     job,
-    ...(!isMade && { payload: encode(payload, `${option}.payload`) }),
+    ...(!isMade && { payload: encodePayload(type, payload, `${option}.payload`) }),
+    ...(!isMade && type.version > 1 && { payloadVersion: type.version }),
     timing: checkTimingOnce(schedule, context),
     ...bounds,
     ...(maxRuns !== undefined && { maxRuns: integer(maxRuns, `${option}.maxRuns`, 1) }),
@@ -165,6 +167,21 @@ export function checkSchedule(
     isDeclared,
   };
   return { name, definition, ...(isMade && { makePayload: payload as MakePayload }) };
+}
+
+/**
+ * Asks the schema of its job type about its payload, if it has one.
+ * @returns a promise where the schema gave one.
+ * @throws PayloadInvalidError
+ */
+export function checkScheduledPayload(
+  { definition }: ScheduleSettings,
+  types: Known['types'],
+  option: string,
+): void | Promise<void> {
+  const { job, payload } = definition;
+  const type = types.get(job);
+  if (type?.schema && payload) return checkPayload(type, decode(payload), `${option}.payload`);
 }
 
 function checkJitter(jitter: Duration, option: string): number {

@@ -8,7 +8,7 @@
  */
 import { types } from 'node:util';
 import { DefaultDeserializer, serialize } from 'node:v8';
-import { asError, MillraceError, show, type MillraceErrorCode } from '../errors.js';
+import { asError, MillraceError, PayloadInvalidError, show, type MillraceErrorCode } from '../errors.js';
 import { pack, unpack } from './packer.js';
 
 declare module 'node:v8' {
@@ -17,6 +17,9 @@ declare module 'node:v8' {
     _readHostObject(): unknown;
   }
 }
+
+/** How many bytes a payload, or a result, may take where its job type does not say: 1 MiB. */
+export const DEFAULT_MAX_BYTES = 1_048_576;
 
 const V8_HEADER = 0xff;
 const MAX_DEPTH = 500;
@@ -38,7 +41,7 @@ export function encode(
   if (refusal) {
     const path =
       refusal.path.length > MAX_SHOWN_PATH ? `${refusal.path.slice(0, MAX_SHOWN_PATH)}…` : refusal.path;
-    throw new MillraceError(
+    throw refused(
       code,
       `Expected a ${what} that can be stored, got ${refusal.found} at ${what}${path}. ${ADVICE}`,
     );
@@ -48,18 +51,25 @@ export function encode(
   } catch (thrown) {
     // What only a serializer notices, such as a buffer that was transferred, or a proxy.
     const cause = asError(thrown);
-    throw new MillraceError(code, `Expected a ${what} that can be stored: ${cause.message} ${ADVICE}`, {
-      cause,
-    });
+    throw refused(code, `Expected a ${what} that can be stored: ${cause.message} ${ADVICE}`, { cause });
   }
+}
+
+function refused(code: MillraceErrorCode, message: string, options?: ErrorOptions): MillraceError {
+  return code === 'MILLRACE_PAYLOAD_INVALID'
+    ? new PayloadInvalidError(message, [], options)
+    : new MillraceError(code, message, options);
 }
 
 const ADVICE =
   'Plain objects, arrays, strings, numbers, bigints, booleans, null, undefined, Date, Map, Set, ArrayBuffer and its views can be stored.';
 
+/** Whether the value needed V8's format: it holds binary data, say, or a Map. */
+export const isRich = (bytes: Uint8Array): boolean => bytes[0] === V8_HEADER && bytes.length > 1;
+
 /** @throws when the bytes are not what {@link encode} made: the caller checks their integrity first. */
 export function decode(bytes: Uint8Array): unknown {
-  if (bytes[0] !== V8_HEADER || bytes.length === 1) return unpack(bytes);
+  if (!isRich(bytes)) return unpack(bytes);
   const deserializer = new OwningDeserializer(bytes);
   deserializer.readHeader();
   return deserializer.readValue();

@@ -16,6 +16,10 @@ export type Outcome =
   | { readonly kind: 'overdue'; readonly error: Uint8Array }
   /** `reason`: what was said by whoever cancelled it, where the job's status does not say so already. */
   | { readonly kind: 'cancelled'; readonly reason?: string }
+  /** Its handler never began, for its payload is none for the code as it is: no attempt is counted, and none would help. */
+  | { readonly kind: 'refused'; readonly error: Uint8Array }
+  /** Its handler never began, and may do so later. */
+  | { readonly kind: 'postponed'; readonly runAt: number }
   /** The thread died under it. */
   | { readonly kind: 'crashed'; readonly error: Uint8Array }
   /** It came to nothing that may count: `close()`, a neighbour's thread was ended, a thread that never started it. */

@@ -23,6 +23,8 @@ const RARE_SPEC = namesOf<RareSpec>({
   maxAttempts: true,
   timeoutMs: true,
   deadlineAt: true,
+  payloadVersion: true,
+  payloadFile: true,
   schedule: true,
   scheduledFor: true,
   flow: true,

@@ -2,6 +2,7 @@
  * What is kept of a job. The spec is fixed by `enqueue()` and written once, payload included; the status is
  * written anew by each transition.
  */
+import type { PayloadFile } from './payload-file.js';
 
 /** Where a job is in its life; the README's words. */
 export type JobState =
@@ -42,6 +43,8 @@ export interface JobSpec {
   readonly timeoutMs?: number;
   /** It fails where it has not started by then, and is stopped where it runs. */
   readonly deadlineAt?: number;
+  /** The version of its type that its payload was made for; absent: 1. */
+  readonly payloadVersion?: number;
   /** The schedule whose tick, or `runNow()`, enqueued it, and the instant that it was for. */
   readonly schedule?: string;
   readonly scheduledFor?: number;
@@ -52,7 +55,10 @@ export interface JobSpec {
   readonly parents?: Readonly<Record<string, string>>;
   /** `'fail'` where it is absent. */
   readonly onParentFailure?: OnParentFailure;
+  /** Empty where it has a file. */
   readonly payload: Uint8Array;
+  /** Where its payload is, if that is too large for the record. */
+  readonly payloadFile?: PayloadFile;
 }
 
 /** What becomes of a job when one that it waits for does not complete. */

@@ -127,6 +127,16 @@ export function settled(
       return snoozed(status, outcome.delayMs, now);
     case 'overdue':
       return ended(withError(status, outcome.error, now), 'failed', now);
+    case 'refused': {
+      const failed = uncounted(withError(status, outcome.error, now), 'failed');
+      failed.finishedAt = now;
+      return failed;
+    }
+    case 'postponed': {
+      const later = uncounted(status, 'scheduled');
+      later.runAt = outcome.runAt;
+      return later;
+    }
     case 'errored':
     case 'timedOut':
     case 'crashed': {

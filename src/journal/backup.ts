@@ -3,8 +3,10 @@
  * not of files, for LevelDB's files change under a reader, and reading one of them gives its lock away.
  */
 import { MillraceError } from '../errors.js';
+import { decodeSpec } from '../job/record-format.js';
 import { backupFailed, openTarget, type BackupTarget } from './backup-target.js';
-import { unseal } from './integrity.js';
+import { isSealed, unseal } from './integrity.js';
+import { PayloadCopies } from './payload-copies.js';
 import { COUNTERS_SPAN, MARKS_SPAN, metaKey, specKey } from './keys.js';
 import type { Entry, Store, StoreView } from './store.js';
 
@@ -55,7 +57,8 @@ export async function backUp(
     signal.throwIfAborted();
     const target = await openTarget(path, journal);
     try {
-      const report = await copy(view, target.store, path, signal);
+      const payloads = new PayloadCopies(journal, path);
+      const report = await copy(view, target.store, payloads, path, signal);
       await target.finish().catch((thrown: unknown) => {
         throw backupFailed(path, thrown);
       });
@@ -82,6 +85,7 @@ async function discard(target: BackupTarget, path: string, reason: unknown): Pro
 async function copy(
   view: StoreView,
   target: Store,
+  payloads: PayloadCopies,
   path: string,
   signal: AbortSignal,
 ): Promise<BackupReport> {
@@ -93,8 +97,13 @@ async function copy(
     const last = page.at(-1);
     if (!last) break;
     await write(target, page.filter(isCopied), path, report);
+    for (const { key, value } of page)
+      if (key.startsWith(JOBS)) await copyPayload(payloads, key, value, path, report, signal);
     after = last.key;
   }
+  await payloads.sync().catch((thrown: unknown) => {
+    throw backupFailed(path, thrown);
+  });
   const [format] = await view.getMany([FORMAT]);
   if (!format) throw new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record ${FORMAT} is missing`);
   // Last of all: records without it are not opened as a journal.
@@ -119,6 +128,27 @@ async function write(target: Store, entries: readonly Entry[], path: string, rep
   }
   try {
     await batch.write(true);
+  } catch (thrown) {
+    throw backupFailed(path, thrown);
+  }
+}
+
+/** One that is not there is told as the damage that it is. */
+async function copyPayload(
+  payloads: PayloadCopies,
+  key: string,
+  value: Uint8Array,
+  path: string,
+  report: Draft,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!isSealed(key, value)) return;
+  const { payloadFile } = decodeSpec(key.slice(JOBS.length), value);
+  if (!payloadFile) return;
+  signal.throwIfAborted();
+  try {
+    if (await payloads.copy(payloadFile)) report.bytes += payloadFile.bytes;
+    else if (report.damaged.length < MAX_DAMAGED) report.damaged.push(key);
   } catch (thrown) {
     throw backupFailed(path, thrown);
   }

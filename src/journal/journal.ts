@@ -3,7 +3,8 @@
  * their indexes back, with their checksums checked.
  */
 import { MillraceError } from '../errors.js';
-import type { EndedState, JobCounts } from '../job/record.js';
+import { MAX_INLINE_BYTES } from '../job/payload-file.js';
+import type { EndedState, JobCounts, Draft, JobSpec } from '../job/record.js';
 import { dropMarksOfOtherBoots } from './boot.js';
 import { Counters } from './counters.js';
 import { checkFormat } from './format.js';
@@ -40,6 +41,7 @@ import {
 } from './keys.js';
 import { endedLanes, type EndedLane } from './ended-lanes.js';
 import { Marks } from './marks.js';
+import type { PayloadFiles } from './payload-files.js';
 import { readNumber } from './meta.js';
 import { unsealRoster } from './roster.js';
 import type { Store, StoreView } from './store.js';
@@ -114,9 +116,16 @@ export class Journal {
   onFailure: (error: MillraceError) => void = () => {};
   /** Called behind each write, when the counters know of it, and before anybody else does. */
   onWritten: (() => void) | undefined;
+  /** Where large payloads lie; absent where there is no disk. */
+  readonly payloadFiles: PayloadFiles | undefined;
 
-  private constructor(store: Store, { counters, marks, commits }: Contents) {
+  private constructor(
+    store: Store,
+    { counters, marks, commits }: Contents,
+    payloadFiles: PayloadFiles | undefined,
+  ) {
     this.#store = store;
+    this.payloadFiles = payloadFiles;
     this.#counters = counters;
     this.#marks = marks;
     this.#commits = commits;
@@ -127,10 +136,10 @@ export class Journal {
    * @param boot Which start of the machine this is; where it is given, marks of another one are not trusted.
    * @throws MillraceError `MILLRACE_JOURNAL_FORMAT`, `MILLRACE_JOURNAL_CORRUPT`
    */
-  static async open(store: Store, boot?: string): Promise<Journal> {
+  static async open(store: Store, boot?: string, payloadFiles?: PayloadFiles): Promise<Journal> {
     await checkFormat(store);
     if (boot !== undefined) await dropMarksOfOtherBoots(store, boot);
-    return new Journal(store, await load(store, 1));
+    return new Journal(store, await load(store, 1), payloadFiles);
   }
 
   /**
@@ -213,7 +222,27 @@ export class Journal {
     const { generation = this.#generation } = transaction;
     if (this.#closing) queueMicrotask(() => onCommit(closedError()));
     else if (generation !== this.#generation) queueMicrotask(() => onCommit(outdatedError()));
-    else this.#commits.submit(transaction, onCommit);
+    else if (transaction.leftFiles.length === 0) this.#commits.submit(transaction, onCommit);
+    else this.#commits.submit(transaction, (error) => this.#discardLeft(transaction, error, onCommit));
+  }
+
+  /**
+   * A new job as its record will have it: where its payload is large, that is written to its file first, and the job must
+   * be committed, or the file discarded.
+   */
+  storePayload(spec: JobSpec): Draft<JobSpec> | Promise<Draft<JobSpec>> {
+    const isLarge = this.payloadFiles && spec.payload.byteLength > MAX_INLINE_BYTES;
+    return isLarge ? this.payloadFiles.store(spec) : spec;
+  }
+
+  /** The payload of a job, wherever it lies. @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` */
+  async payloadOf(spec: JobSpec): Promise<Uint8Array> {
+    return this.payloadFiles ? this.payloadFiles.read(spec) : spec.payload;
+  }
+
+  #discardLeft({ leftFiles }: Transaction, error: Error | undefined, onCommit: OnCommit): void {
+    if (!error) this.payloadFiles?.discard(leftFiles);
+    onCommit(error);
   }
 
   counts(queue?: string): JobCounts {
@@ -342,7 +371,18 @@ export class Journal {
   /** All that is committed, at this moment. To be closed; what it shows stays on the disk until then. */
   view(): StoreView {
     this.#assertOpen();
-    return this.#store.view();
+    const view = this.#store.view();
+    const release = this.payloadFiles?.keep();
+    let isClosed = false;
+    return {
+      getMany: (keys) => view.getMany(keys),
+      page: (range) => view.page(range),
+      close: () => {
+        if (!isClosed) release?.();
+        isClosed = true;
+        return view.close();
+      },
+    };
   }
 
   /** The job types of which some ended in a state, and when the first of those ended that are kept. */
@@ -442,6 +482,7 @@ export class Journal {
     // Whether it could be opened again is of no interest any more.
     await this.#reopening?.catch(() => {});
     await this.#commits.whenIdle();
+    await this.payloadFiles?.close();
     await this.#store.close();
   }
 

@@ -1,4 +1,5 @@
 /** Opens the journal of a directory: its owner, LevelDB, and the journal on top. */
+import { realpathSync } from 'node:fs';
 import type { Clock } from '../clock.js';
 import { JournalLockedError, MillraceError } from '../errors.js';
 import { currentBoot } from './boot.js';
@@ -6,6 +7,7 @@ import { openCheckedStore } from './checked-store.js';
 import { Journal } from './journal.js';
 import { assertNotOpen, isLevelLocked } from './level-store.js';
 import { openFailed, reserveDirectory, type Owner } from './owner.js';
+import { PayloadFiles } from './payload-files.js';
 import type { Store } from './store.js';
 
 /** How often a locked journal is tried again: the previous owner does not tell when it lets go. */
@@ -53,7 +55,8 @@ class Warnings {
 
 async function openOn(store: Store, directory: string): Promise<Journal> {
   try {
-    return await Journal.open(store, currentBoot());
+    const payloadFiles = new PayloadFiles(realpathSync(directory));
+    return await Journal.open(store, currentBoot(), payloadFiles);
   } catch (thrown) {
     await store.close();
     throw thrown instanceof MillraceError ? thrown : openFailed(directory, thrown);

@@ -6,7 +6,7 @@
 import { copyFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { enqueued } from '../job/transitions.js';
-import { isEnd, type Job, type JobState } from '../job/record.js';
+import { isEnd, type Job, type JobSpec, type JobState } from '../job/record.js';
 import { encodeSpec, encodeStatus } from '../job/record-format.js';
 import { pack } from '../job/packer.js';
 import { currentBoot } from './boot.js';
@@ -35,13 +35,14 @@ import {
 import { openLevelStore } from './level-store.js';
 import { putNumber } from './meta.js';
 import { whileOwned } from './offline.js';
+import { PAYLOADS } from './payload-files.js';
 import { Listed, type JournalDamage, type RepairReport, type SalvagedJob } from './report.js';
 import { sealRoster } from './roster.js';
 import type { Store } from './store.js';
 import { survey, type Survey, type SurveyListener } from './survey.js';
 import type { Verdict } from './verdict.js';
 import { DAMAGED } from './table-check.js';
-import { addBlocks, damageOf, verifyFiles } from './verify.js';
+import { addBlocks, damageOf, lostPayload, verifyFiles } from './verify.js';
 import { WITNESS } from './witness.js';
 
 /** The new journal, while it is made. */
@@ -94,6 +95,7 @@ async function keepAside(directory: string, now: number): Promise<string> {
     if (!isDataFile(file) && file !== WITNESS) continue;
     await linkOrCopy(join(directory, file), join(kept, file));
   }
+  await keepPayloads(directory, kept);
   await syncDirectory(kept);
   const marker = join(directory, REPAIRING);
   await writeFile(`${marker}.new`, `${name}\n`, { mode: 0o600 });
@@ -101,6 +103,19 @@ async function keepAside(directory: string, now: number): Promise<string> {
   await rename(`${marker}.new`, marker);
   await syncDirectory(directory);
   return name;
+}
+
+/** They stay where they are, too; but those of jobs that are lost go when the journal is opened. */
+async function keepPayloads(directory: string, kept: string): Promise<void> {
+  const [from, to] = [join(directory, PAYLOADS), join(kept, PAYLOADS)];
+  const names = await readdir(from).catch((thrown: unknown) => {
+    if (isMissingFile(thrown)) return undefined;
+    throw thrown;
+  });
+  if (!names) return;
+  await mkdir(to, { mode: 0o700 });
+  for (const name of names) await linkOrCopy(join(from, name), join(to, name));
+  await syncDirectory(to);
 }
 
 /** A link costs no room; some file systems have none. */
@@ -118,7 +133,7 @@ async function repairFrom(directory: string, kept: string, now: number): Promise
   const rebuilt = join(directory, REBUILT);
   await rm(rebuilt, { recursive: true, force: true });
   await mkdir(rebuilt, { mode: 0o700 });
-  const report = await rebuild(source, rebuilt, now);
+  const report = await rebuild(directory, source, rebuilt, now);
   await replaceFiles(directory, rebuilt);
   return { directory, repaired: true, keptIn: kept, ...report };
 }
@@ -128,13 +143,14 @@ type Rebuilt = Omit<RepairReport, 'directory' | 'repaired' | 'keptIn'>;
 /** Whoever damages a log can take the only trace of jobs with it: their counters lie there, too. */
 const isOfLog = ({ file }: FileFault): boolean => file.endsWith('.log');
 
-async function rebuild(source: string, target: string, now: number): Promise<Rebuilt> {
+/** @param directory The journal's, where the files of payloads stay. */
+async function rebuild(directory: string, source: string, target: string, now: number): Promise<Rebuilt> {
   const check = await checkFiles(source, currentBoot());
   const files = await JournalFiles.open(source, check);
   const evidence = new EvidenceStore(join(target, 'evidence'));
   const store = await openLevelStore(join(target, 'journal'));
   try {
-    const builder = new Builder(store);
+    const builder = new Builder(store, directory);
     for (const fault of check.damage) builder.damage.add(damageOf(fault));
     const found = await survey(files, evidence, now, builder);
     addBlocks(builder.damage, files, check);
@@ -152,11 +168,13 @@ class Builder implements SurveyListener {
   readonly #salvaged = new Listed<SalvagedJob & { state: JobState }>();
   readonly #lost = new Listed<SalvagedJob>();
   readonly #store: Store;
+  readonly #directory: string;
   #soundCount = 0;
   #batch;
 
-  constructor(store: Store) {
+  constructor(store: Store, directory: string) {
     this.#store = store;
+    this.#directory = directory;
     this.#batch = store.batch();
   }
 
@@ -165,6 +183,10 @@ class Builder implements SurveyListener {
     // Its key says all there is: what was paused stays so.
     const { key } = fault;
     if (key?.startsWith(PAUSES_SPAN.from)) this.#batch.put(key, sealText(key, ''));
+  }
+
+  lostPayload(spec: JobSpec): Promise<string | undefined> {
+    return lostPayload(this.#directory, spec);
   }
 
   async record({ key, value }: { key: string; value: Uint8Array }): Promise<void> {

@@ -23,7 +23,7 @@ import {
   STATUSES_SPAN,
 } from './keys.js';
 import { unsealRoster } from './roster.js';
-import { judge, type Part, type Verdict } from './verdict.js';
+import { judge, withoutPayload, type Part, type Verdict } from './verdict.js';
 
 /** What is wrong with a record, or missing. */
 export interface RecordFault {
@@ -33,6 +33,8 @@ export interface RecordFault {
 }
 
 export interface SurveyListener {
+  /** Why the payload that lies in a file is lost, if it is. */
+  lostPayload(spec: JobSpec): Promise<string | undefined>;
   /** Told of everything that is wrong. */
   fault(fault: RecordFault): void;
   /** Each job there is, or was, in the order of the ids. */
@@ -171,7 +173,7 @@ class Walk implements Survey {
     status: RawRecord | undefined,
     evidence: JobEvidence | undefined,
   ): Promise<void> {
-    const verdict = judge(
+    const judged = judge(
       {
         id,
         spec: this.#part(id, spec, (record) => decodeSpec(id, record)),
@@ -182,6 +184,8 @@ class Walk implements Survey {
       },
       this.#now,
     );
+    const lost = judged.job && (await this.#listener.lostPayload(judged.job.spec));
+    const verdict = lost === undefined ? judged : withoutPayload(judged, lost, this.#now);
     if (verdict.problem) this.#listener.fault({ ...verdict.problem, jobId: id });
     if (verdict.job) this.#count(verdict.job, verdict.isRunning);
     await this.#listener.job(id, verdict);

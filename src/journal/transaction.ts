@@ -1,4 +1,5 @@
 /** The changes that one step of a job, or of several, makes to the journal: all of them or none. */
+import type { PayloadFile } from '../job/payload-file.js';
 import { encodeSpec, encodeStatus } from '../job/record-format.js';
 import {
   JOB_STATES,
@@ -52,6 +53,8 @@ export class Transaction {
   readonly counts = new Map<string, CountChange>();
   /** The keys of places and rosters among the changes, which the low-water marks must know of. */
   readonly places: string[] = [];
+  /** The files of payloads whose jobs it removes. */
+  readonly leftFiles: PayloadFile[] = [];
   readonly #claims = new Map<number, string[]>();
   readonly #ended: Ended[] = [];
   readonly #onClose: (() => void) | undefined;
@@ -239,6 +242,11 @@ export class Transaction {
     if (place !== undefined) this.forget(place);
     const deadline = deadlineKeyOf({ spec, status });
     if (deadline !== undefined) this.forget(deadline);
+    if (spec.payloadFile) {
+      this.leftFiles.push(spec.payloadFile);
+      // Or a power cut could bring the job back without its payload.
+      this.withSync();
+    }
     return this.forget(specKey(spec.id)).forget(statusKey(spec.id));
   }
 

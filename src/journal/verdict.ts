@@ -3,6 +3,7 @@
  * that has ended never runs again, one that certainly waits does, and one of which neither is certain fails and says why.
  */
 import { MillraceError } from '../errors.js';
+import { encode } from '../job/codec.js';
 import { encodeError } from '../job/error-data.js';
 import { hasEnded, type Job, type JobSpec, type JobStatus } from '../job/record.js';
 import { enqueued, gaveUp, isOrphanOf, orphaned } from '../job/transitions.js';
@@ -84,6 +85,16 @@ function judgeState(known: Case, now: number): Verdict {
     return { job, isRunning: true, isUnlisted: false, ...doubtOf(known, runningKey(claim)) };
   if (status.state === 'running') return unclaimed(job, now);
   return waiting(one, job, now);
+}
+
+/** The file with its payload is lost: a job that has ended stays as it is but for that, and any other fails. */
+export function withoutPayload(verdict: Verdict, message: string, now: number): Verdict {
+  if (!verdict.job) return verdict;
+  const { payloadFile: _, ...rest } = verdict.job.spec;
+  const job: Job = { spec: { ...rest, payload: encode(undefined) }, status: verdict.job.status };
+  const told = `${message}, and with it the payload of job ${rest.id}`;
+  const problem = { key: specKey(rest.id), message: told };
+  return hasEnded(job.status) ? { ...verdict, job, problem } : { ...failed(job, told, now), problem };
 }
 
 /** Rosters may still name a job that had the same id before, and is no longer kept. */

@@ -2,12 +2,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isPayloadLost } from '../job/payload-file.js';
+import type { JobSpec } from '../job/record.js';
 import { currentBoot } from './boot.js';
 import { EvidenceStore } from './evidence.js';
 import { checkFiles, type FileCheck } from './file-check.js';
 import { describeFault, type FileFault } from './file-fault.js';
 import { JournalFiles } from './journal-files.js';
 import { whileOwned } from './offline.js';
+import { PAYLOADS, readPayload } from './payload-files.js';
 import { Listed, type JournalDamage, type JournalReport } from './report.js';
 import { survey } from './survey.js';
 
@@ -33,6 +36,7 @@ export async function verifyFiles(directory: string, now: number): Promise<Journ
       const { counts, records } = await survey(files, evidence, now, {
         fault: (fault) => damage.add(fault),
         job: () => {},
+        lostPayload: (spec) => lostPayload(directory, spec),
       });
       addBlocks(damage, files, check);
       return {
@@ -49,6 +53,18 @@ export async function verifyFiles(directory: string, now: number): Promise<Journ
     }
   } finally {
     await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Why the payload of a job that has a file is lost, if it is. */
+export async function lostPayload(directory: string, { payloadFile }: JobSpec): Promise<string | undefined> {
+  if (!payloadFile) return undefined;
+  try {
+    await readPayload({ ...payloadFile, path: join(directory, PAYLOADS, payloadFile.name) });
+    return undefined;
+  } catch (thrown) {
+    if (isPayloadLost(thrown)) return thrown.message;
+    throw thrown;
   }
 }
 

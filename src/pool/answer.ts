@@ -3,10 +3,12 @@
  * told to stop has its outcome already, whatever its handler answers within the grace.
  */
 import { asError, MillraceError } from '../errors.js';
+import { DEFAULT_MAX_BYTES, encode } from '../job/codec.js';
 import { toMs, type Duration } from '../job/duration.js';
 import { askedDelay, encodeError, isUnrecoverable, type AskedDelay } from '../job/error-data.js';
 import type { Outcome } from '../job/outcome.js';
 import { stopError, type StopReason, type Task } from './contract.js';
+import { PayloadLost } from './payload-source.js';
 
 /** What became of a handler: `stopped` where it was told to stop before it began. */
 export type Answer =
@@ -15,8 +17,17 @@ export type Answer =
   | readonly [kind: 'snoozed', delayMs: number, error: Uint8Array | undefined]
   | readonly [kind: 'stopped'];
 
+/** @throws MillraceError `MILLRACE_RESULT_INVALID` */
+export function resultAnswer(result: unknown, name: string, maxBytes = DEFAULT_MAX_BYTES): Answer {
+  const bytes = encode(result, 'result', 'MILLRACE_RESULT_INVALID');
+  if (bytes.byteLength <= maxBytes) return ['completed', bytes];
+  const message = `Expected a result of at most ${maxBytes} bytes, got ${bytes.byteLength} bytes. Raise \`maxResultBytes\` of job type ${name}, or store the data elsewhere and return where it is`;
+  throw new MillraceError('MILLRACE_RESULT_INVALID', message);
+}
+
 /** What a handler threw, or what its result was refused with. */
 export function errorAnswer(thrown: unknown): Answer {
+  if (thrown instanceof PayloadLost) return ['unrecoverable', encodeError(thrown.cause)];
   const asked = askedDelay(thrown);
   if (asked) return snoozeAnswer(thrown, asked);
   return [

@@ -3,6 +3,7 @@
  */
 import { DeadlineError, JobCancelledError, MillraceError, TimeoutError } from '../errors.js';
 import type { Outcome } from '../job/outcome.js';
+import type { LocatedPayload } from '../job/payload-file.js';
 
 /** One attempt, as a pool gets it. */
 export interface Task {
@@ -12,6 +13,8 @@ export interface Task {
   readonly attempt: number;
   readonly maxAttempts: number;
   readonly payload: Uint8Array;
+  /** Where the payload is instead. */
+  readonly payloadFile?: LocatedPayload;
   /** Of a job that a schedule enqueued: the tick that it is for. */
   readonly scheduledFor?: number;
   /** From the handler's start; absent where there is no limit. */
@@ -56,7 +59,10 @@ export interface PoolEvents {
 /** What a job needs of a pool. */
 export interface Need {
   readonly name: string;
-  /** How many of its kind run at once is limited: it must really run as soon as it is claimed. */
+  /**
+   * How many of its kind run at once is limited, so it must really run as soon as it is claimed; or it starts a while
+   * after that, and none should wait for it.
+   */
   readonly isLimited: boolean;
   /** Whether it may wait behind others in a thread; not where a job that needs a thread for itself waits, too. */
   readonly mayQueue: boolean;

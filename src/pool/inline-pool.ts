@@ -6,10 +6,10 @@
 import PQueue from 'p-queue';
 import { MAX_TIMER_MS, type Clock, type Timer } from '../clock.js';
 import { MillraceError } from '../errors.js';
-import { decode, encode } from '../job/codec.js';
+import { decode } from '../job/codec.js';
 import type { JobContext } from '../job/context.js';
 import type { Outcome } from '../job/outcome.js';
-import { errorAnswer, lostOutcome, outcomeOf, type Answer } from './answer.js';
+import { errorAnswer, lostOutcome, outcomeOf, resultAnswer, type Answer } from './answer.js';
 import {
   stopError,
   type Need,
@@ -21,16 +21,20 @@ import {
   type Task,
 } from './contract.js';
 import { jobContext } from './job-context.js';
+import { readPayload } from './payload-source.js';
 
 export interface InlineHandler {
   /** The payload is what was enqueued under the job's name; its type was checked there. */
   readonly handler: (payload: never, job: JobContext) => unknown;
   /** How many may run at once. */
   readonly concurrency: number;
+  /** How many bytes a result may take; absent: the default. */
+  readonly maxResultBytes?: number | undefined;
 }
 
 interface Line {
   readonly handler: (payload: unknown, job: JobContext) => unknown;
+  readonly maxResultBytes: number | undefined;
   readonly queue: PQueue;
   reserved: number;
 }
@@ -53,10 +57,14 @@ export class InlinePool implements Pool {
   constructor(handlers: Readonly<Record<string, InlineHandler>>, events: PoolEvents, clock: Clock) {
     this.#events = events;
     this.#clock = clock;
-    for (const [name, { handler, concurrency }] of Object.entries(handlers)) {
-      // The cast widens the payload: the bytes of a job of this name are what its type was checked for.
-      const line = { handler: handler as Line['handler'], queue: new PQueue({ concurrency }), reserved: 0 };
-      this.#lines.set(name, line);
+    for (const [name, { handler, concurrency, maxResultBytes }] of Object.entries(handlers)) {
+      this.#lines.set(name, {
+        // The cast widens the payload: the bytes of a job of this name are what its type was checked for.
+        handler: handler as Line['handler'],
+        maxResultBytes,
+        queue: new PQueue({ concurrency }),
+        reserved: 0,
+      });
     }
   }
 
@@ -112,7 +120,15 @@ export class InlinePool implements Pool {
       progress: (value) => this.#isLive(attempt) && this.#events.progress(task, value),
       log: (logLine) => this.#isLive(attempt) && this.#events.log(task, logLine),
     });
-    const answer = await answerOf(async () => line.handler(decode(task.payload), context));
+    const answer = await answerOf(
+      async () => {
+        const { payload, payloadFile } = task;
+        // Only where it has to: else the handler begins at once.
+        return line.handler(decode(payloadFile ? await readPayload(payloadFile) : payload), context);
+      },
+      task,
+      line.maxResultBytes,
+    );
     this.#lingering.delete(task.id);
     if (this.#isLive(attempt)) this.#settle(attempt, outcomeOf(answer, task, attempt.stop));
     // p-queue counts this task until its promise has resolved.
@@ -151,9 +167,13 @@ export class InlinePool implements Pool {
   }
 }
 
-async function answerOf(run: () => Promise<unknown>): Promise<Answer> {
+async function answerOf(
+  run: () => Promise<unknown>,
+  { name }: Task,
+  maxResultBytes: number | undefined,
+): Promise<Answer> {
   try {
-    return ['completed', encode(await run(), 'result', 'MILLRACE_RESULT_INVALID')];
+    return resultAnswer(await run(), name, maxResultBytes);
   } catch (thrown) {
     return errorAnswer(thrown);
   }

@@ -5,6 +5,8 @@ import type { LogLine, Task } from './contract.js';
 export interface ThreadData {
   /** Job names and the URLs of their handlers' modules. */
   readonly handlers: Readonly<Record<string, string>>;
+  /** How many bytes a result may take, by job name. */
+  readonly maxResultBytes: Readonly<Record<string, number>>;
   readonly slots: readonly SharedArrayBuffer[];
   /** A module whose `register()` makes the thread able to load TypeScript. */
   readonly registrar?: string;

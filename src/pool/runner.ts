@@ -5,11 +5,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { MessagePort } from 'node:worker_threads';
 import { asError, MillraceError } from '../errors.js';
-import { decode, encode } from '../job/codec.js';
+import { decode } from '../job/codec.js';
 import { encodeError } from '../job/error-data.js';
-import { errorAnswer, type Answer } from './answer.js';
+import { errorAnswer, resultAnswer, type Answer } from './answer.js';
 import type { Handler, HandlerModules } from './handler-modules.js';
 import { jobContext } from './job-context.js';
+import { readPayloadSync } from './payload-source.js';
 import type { TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
 import { Slot } from './slot.js';
 import { ThreadAttempt } from './thread-attempt.js';
@@ -67,6 +68,7 @@ const NOT_BEGUN = Symbol('not begun');
 
 export class Runner {
   readonly #modules: HandlerModules;
+  readonly #maxResultBytes: Readonly<Record<string, number>>;
   readonly #slots: readonly Slot[];
   readonly #port: MessagePort;
   readonly #attempts = new AsyncLocalStorage<ThreadAttempt>();
@@ -75,8 +77,15 @@ export class Runner {
   /** The chunks so far: each begins when the one before it is through. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor(modules: HandlerModules, slots: readonly SharedArrayBuffer[], port: MessagePort) {
+  /** @param maxResultBytes By job name. */
+  constructor(
+    modules: HandlerModules,
+    maxResultBytes: Readonly<Record<string, number>>,
+    slots: readonly SharedArrayBuffer[],
+    port: MessagePort,
+  ) {
     this.#modules = modules;
+    this.#maxResultBytes = maxResultBytes;
     this.#slots = slots.map((buffer) => new Slot(buffer));
     this.#port = port;
     this.#send = (message) => port.postMessage(message);
@@ -112,7 +121,7 @@ export class Runner {
         // One promise per task, for all promises of a thread are tracked (AsyncLocalStorage).
         try {
           const value = await this.#start(attempt, slot);
-          if (value !== NOT_BEGUN) answer = ['completed', encode(value, 'result', 'MILLRACE_RESULT_INVALID')];
+          if (value !== NOT_BEGUN) answer = resultAnswer(value, task.name, this.#maxResultBytes[task.name]);
         } catch (thrown) {
           answer = errorAnswer(thrown);
         }
@@ -139,7 +148,8 @@ export class Runner {
 
   #call(handler: Handler, attempt: ThreadAttempt, slot: Slot): unknown {
     const { task, of } = attempt;
-    const payload = decode(task.payload);
+    const { payloadFile } = task;
+    const payload = decode(payloadFile ? readPayloadSync(payloadFile) : task.payload);
     slot.begin(of.index);
     // Begin first, look then: either the engine sees that the handler has begun, or this sees the stop.
     if (slot.stopped(of.index)) return NOT_BEGUN;

@@ -16,7 +16,7 @@ import {
 import type { Runner } from './runner.js';
 
 // Safe: pool/thread.ts starts this module with exactly this data.
-const { handlers, slots, registrar } = workerData as ThreadData;
+const { handlers, maxResultBytes, slots, registrar } = workerData as ThreadData;
 const modules = new HandlerModules(handlers);
 /** The job whose module is being loaded. */
 let loading: string | undefined;
@@ -54,7 +54,7 @@ export default async function serve(request: ThreadRequest): Promise<LoadReport 
 
 async function startRunner(): Promise<Runner> {
   const { Runner } = await import('./runner.js');
-  const started = new Runner(modules, slots, port);
+  const started = new Runner(modules, maxResultBytes, slots, port);
   process.off('uncaughtException', keepEarly);
   for (const thrown of early) started.strayed(thrown);
   return started;

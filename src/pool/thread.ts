@@ -26,6 +26,8 @@ import { decodeAnswers, encodeTasks } from './wire.js';
 export interface ThreadSettings {
   /** Job names and the URLs of their handlers' modules. */
   readonly handlers: Readonly<Record<string, string>>;
+  /** See {@link ThreadData}. */
+  readonly maxResultBytes?: Readonly<Record<string, number>>;
   readonly execArgv?: readonly string[];
   /** See {@link ThreadData}. */
   readonly registrar?: string;
@@ -74,9 +76,10 @@ export class Thread {
   constructor(settings: ThreadSettings, events: ThreadEvents, clock: Clock) {
     this.#clock = clock;
     this.#events = events;
-    const { handlers, registrar } = settings;
+    const { handlers, maxResultBytes = {}, registrar } = settings;
     this.#line = this.#newLine();
-    const workerData: ThreadData = { handlers, slots: this.#line.buffers, ...(registrar && { registrar }) };
+    const slots = this.#line.buffers;
+    const workerData: ThreadData = { handlers, maxResultBytes, slots, ...(registrar && { registrar }) };
     this.#piscina = new Piscina({
       filename: ENTRY,
       // The one thread comes with the first request, and nobody replaces it behind our back.

@@ -1,4 +1,5 @@
 /** Tasks and answers on their way to a thread and back: one buffer for a chunk, handed over instead of copied. */
+import type { LocatedPayload } from '../job/payload-file.js';
 import { pack, unpack } from '../job/packer.js';
 import type { Draft } from '../job/record.js';
 import type { Answer } from './answer.js';
@@ -15,32 +16,29 @@ type TaskTuple = readonly [
   payload: Uint8Array,
   timeoutMs: number | undefined,
   scheduledFor: number | undefined,
+  payloadFile?: LocatedPayload,
 ];
 
 export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
-  return ownBytes(
-    pack(
-      tasks.map(({ id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor }): TaskTuple => [
-        id,
-        name,
-        queue,
-        attempt,
-        maxAttempts,
-        payload,
-        timeoutMs,
-        scheduledFor,
-      ]),
-    ),
-  );
+  return ownBytes(pack(tasks.map(tupleOf)));
+}
+
+function tupleOf(task: Task): TaskTuple {
+  const { id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor, payloadFile } = task;
+  return payloadFile
+    ? [id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor, payloadFile]
+    : [id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor];
 }
 
 export function decodeTasks(bytes: Uint8Array): ThreadTask[] {
   // The casts here are safe: both sides are of the same version of this file.
   const tuples = unpack(bytes) as TaskTuple[];
-  return tuples.map(([id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor]) => {
+  return tuples.map((tuple) => {
+    const [id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor, payloadFile] = tuple;
     const task: Draft<ThreadTask> = { id, name, queue, attempt, maxAttempts, payload };
     if (timeoutMs !== undefined) task.timeoutMs = timeoutMs;
     if (scheduledFor !== undefined) task.scheduledFor = scheduledFor;
+    if (payloadFile !== undefined) task.payloadFile = payloadFile;
     return task;
   });
 }

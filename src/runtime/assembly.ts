@@ -108,15 +108,18 @@ function threadPool(settings: Settings, jobs: JobCatalogue, events: PoolEvents, 
   );
   const isFromSource = handlers.some(([, href]) => /\.[cm]?ts$/.test(href));
   const registrar = isFromSource ? tsxRegistrar(execArgv) : undefined;
-  const own = { handlers: Object.fromEntries(handlers), ...(registrar && { registrar }) };
+  const maxResultBytes = Object.fromEntries(
+    [...settings.types.values()].map(({ name, maxResultBytes }) => [name, maxResultBytes]),
+  );
+  const own = { handlers: Object.fromEntries(handlers), maxResultBytes, ...(registrar && { registrar }) };
   return new ThreadPool({ ...settings.threads, ...own }, events, clock);
 }
 
 function inlinePool(settings: Settings, jobs: JobCatalogue, events: PoolEvents, clock: Clock): InlinePool {
   const handlers = Object.entries(jobs).flatMap(([name, type]) => {
-    const concurrency = settings.types.get(name)?.concurrency ?? Infinity;
+    const { concurrency = Infinity, maxResultBytes } = settings.types.get(name) ?? {};
     return type.kind === 'inline'
-      ? [[name, { handler: type.handler, concurrency } satisfies InlineHandler] as const]
+      ? [[name, { handler: type.handler, concurrency, maxResultBytes } satisfies InlineHandler] as const]
       : [];
   });
   return new InlinePool(Object.fromEntries(handlers), events, clock);

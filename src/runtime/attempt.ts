@@ -2,6 +2,7 @@
 import type { Outcome } from '../job/outcome.js';
 import type { Draft, Job, JobState } from '../job/record.js';
 import type { JobTypeSettings } from '../job-options.js';
+import type { PayloadFiles } from '../journal/payload-files.js';
 import type { Pool, Seat, StopReason, Task } from '../pool/contract.js';
 import type { Choice } from './backlog.js';
 
@@ -18,6 +19,9 @@ export interface Attempt extends Start {
   /** The job as it runs; absent while it is being claimed. */
   job: Job | undefined;
   task: Task | undefined;
+  /** What its handler gets, where that is not what is stored; and whether that is still being made. */
+  payload: Uint8Array | undefined;
+  isPreparing: boolean;
   /** Resolved with the state that resulted, for whoever cancels it. */
   onEnd: readonly ((state: JobState) => void)[];
   onAbandon: readonly ((error: unknown) => void)[];
@@ -51,6 +55,8 @@ export function attemptOf({ choice, type, pool, seat }: Start): Attempt {
     seat,
     job: undefined,
     task: undefined,
+    payload: undefined,
+    isPreparing: false,
     onEnd: NOBODY,
     onAbandon: NOBODY,
     isStopping: false,
@@ -62,18 +68,26 @@ export function attemptOf({ choice, type, pool, seat }: Start): Attempt {
 }
 
 /** What a pool gets of it. */
-export function taskOf({ spec, status }: Job, type: JobTypeSettings): Task {
+export function taskOf(
+  { spec, status }: Job,
+  type: JobTypeSettings,
+  payload: Uint8Array,
+  files: PayloadFiles | undefined,
+): Task {
   const task: Draft<Task> = {
     id: spec.id,
     name: spec.name,
     queue: spec.queue,
     attempt: status.attempt,
     maxAttempts: (status.attemptsBefore ?? 0) + (spec.maxAttempts ?? type.maxAttempts),
-    payload: spec.payload,
+    payload,
     graceMs: type.graceMs,
   };
   const timeoutMs = spec.timeoutMs ?? type.timeoutMs;
   if (timeoutMs !== undefined) task.timeoutMs = timeoutMs;
+  // Not where the handler gets something else than what is stored.
+  if (spec.payloadFile && files && payload === spec.payload)
+    task.payloadFile = files.locate(spec.payloadFile);
   if (spec.scheduledFor !== undefined) task.scheduledFor = spec.scheduledFor;
   return task;
 }

@@ -6,10 +6,12 @@ import type { ReadyEntry } from '../queue/entry-list.js';
 import type { Backlog, LaneInfo } from './backlog.js';
 import type { Start } from './attempt.js';
 import type { Executor } from './executor.js';
+import type { Preparation } from './preparation.js';
 
 export interface DispatcherLinks {
   readonly backlog: Backlog;
   readonly executor: Executor;
+  readonly preparation: Preparation;
   readonly types: ReadonlyMap<string, JobTypeSettings>;
   readonly pools: Readonly<Record<JobTypeSettings['kind'], Pool>>;
   /** Whether somebody is changing the job's state at this moment. */
@@ -49,9 +51,10 @@ export class Dispatcher {
     if (!type || !mayClaim()) return undefined;
     const pool = pools[type.kind];
     // It is claimed with no other, and for a thread that has nothing to do.
-    const need = { name, isLimited: false, mayQueue: false, mayShare: false };
+    const need = { name, isLimited: this.#isAlone(name, false), mayQueue: false, mayShare: false };
     const choice = pool.hasRoom(need) ? backlog.chooseNew(job) : undefined;
-    return choice && { choice, type, pool, seat: pool.reserve({ ...need, isLimited: choice.isLimited }) };
+    const isLimited = this.#isAlone(name, choice?.isLimited);
+    return choice && { choice, type, pool, seat: pool.reserve({ ...need, isLimited }) };
   }
 
   #pass(): void {
@@ -67,17 +70,25 @@ export class Dispatcher {
       const type = choice && this.#links.types.get(choice.name);
       if (!choice || !type) break;
       const pool = this.#links.pools[type.kind];
-      const { name, isLimited } = choice;
+      const { name } = choice;
+      const isLimited = this.#isAlone(name, choice.isLimited);
       starts.push({ choice, type, pool, seat: pool.reserve({ name, isLimited, mayQueue, mayShare: true }) });
     }
     if (starts.length > 0) executor.start(starts);
     onPass();
   }
 
-  #hasRoom({ name, isLimited }: LaneInfo, mayQueue: boolean): boolean {
+  #hasRoom(lane: LaneInfo, mayQueue: boolean): boolean {
+    const { name } = lane;
     const type = this.#links.types.get(name);
     if (!type) return false;
+    const isLimited = this.#isAlone(name, lane.isLimited);
     return this.#links.pools[type.kind].hasRoom({ name, isLimited, mayQueue, mayShare: true });
+  }
+
+  /** Whether no other may wait for it in a thread, nor it for others. */
+  #isAlone(name: string, isLimited = false): boolean {
+    return isLimited || this.#links.preparation.isLate(name);
   }
 
   /** Only threads are shared; inline jobs have places of their own. */

@@ -6,8 +6,9 @@ import { checkQueueName } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { checkFilter, type JobCriteria, type JobFilter } from '../job-filter.js';
 import type { CancelOptions, JobSnapshot } from '../job-handle.js';
-import { MillraceError } from '../errors.js';
+import { asError, MillraceError } from '../errors.js';
 import type { AnyFlow } from '../flow.js';
+import { isPayloadLost } from '../job/payload-file.js';
 import { hasEnded, isEnd, type Job, type JobCounts, type JobState } from '../job/record.js';
 import { KEPT_FOR_EVER } from '../job/retention.js';
 import type { Journal } from '../journal/journal.js';
@@ -40,6 +41,7 @@ import { tellMissedEnds } from './missed-ends.js';
 import { NewJobs } from './new-jobs.js';
 import { Outage } from './outage.js';
 import { Pauses } from './pauses.js';
+import { Preparation } from './preparation.js';
 import { Pruner } from './pruner.js';
 import { RateLimits } from './rate-limits.js';
 import { recover } from './recovery.js';
@@ -129,16 +131,18 @@ export class EmbeddedEngine implements JobAccess {
     });
     const placed = (job: Job): void => this.#placed(job);
     const assertWritable = (): void => this.#assertWritable();
+    const preparation = new Preparation({ journal, clock, onWarning });
     this.executor = new Executor({
       journal,
       clock,
+      preparation,
       announcer,
       retries: new Retries({ random, onWarning }),
       backlog: this.#backlog,
       rates,
       onSettled: placed,
     });
-    const hooks = new FailureHooks(settings.types, onWarning);
+    const hooks = new FailureHooks(settings.types, journal, onWarning);
     announcer.onFailed = (job, error) => hooks.failed(job, error);
     this.pauses = new Pauses({
       journal,
@@ -167,6 +171,7 @@ export class EmbeddedEngine implements JobAccess {
     this.#dispatcher = new Dispatcher({
       backlog: this.#backlog,
       executor: this.executor,
+      preparation,
       types: settings.types,
       pools: parts.pools,
       isHeld,
@@ -190,7 +195,8 @@ export class EmbeddedEngine implements JobAccess {
     const isOpen = (): boolean => !this.#refusal() && !journal.failure;
     this.#entrance = Entrance.of(settings.queues.values(), { journal, isOpen });
     const entrance = this.#entrance;
-    this.#intake = new Intake({ journal, clock, settings, newJobs, arriving, arrivals, entrance, handleOf });
+    const intake = { journal, clock, settings, newJobs, arriving, arrivals, entrance, handleOf };
+    this.#intake = new Intake({ ...intake, assertWritable });
     this.#flows = new Flows({ journal, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
     const onImported = (job: Job, place: string | undefined): void => {
       if (!hasEnded(job.status)) onAccepted(job, place);
@@ -336,10 +342,23 @@ export class EmbeddedEngine implements JobAccess {
   async snapshot(id: string): Promise<JobSnapshot | undefined> {
     this.#assertOpen();
     const running = this.executor.running(id);
-    if (running) return snapshotOf(running.job, running.stopping);
+    if (running) return this.#snapshotOf(running.job, running.stopping);
     const job = await this.#parts.journal.job(id);
     if (job instanceof MillraceError) throw job;
-    return job && snapshotOf(job, false);
+    return job && this.#snapshotOf(job, false);
+  }
+
+  async #snapshotOf({ spec, status }: Job, stopping: boolean): Promise<JobSnapshot | undefined> {
+    if (!spec.payloadFile) return snapshotOf({ spec, status }, stopping);
+    const { journal } = this.#parts;
+    try {
+      const payload = await journal.payloadOf(spec);
+      return snapshotOf({ spec: { ...spec, payload }, status }, stopping);
+    } catch (thrown) {
+      // It may have been removed meanwhile, and its payload with it.
+      if ((await journal.job(spec.id)) === undefined) return undefined;
+      throw thrown;
+    }
   }
 
   async counts(queue?: string): Promise<JobCounts> {
@@ -361,7 +380,21 @@ export class EmbeddedEngine implements JobAccess {
 
   async *#found(criteria: JobCriteria): AsyncGenerator<JobSnapshot, undefined> {
     for await (const found of this.#search.pages(criteria))
-      for (const { job, stopping } of found) yield snapshotOf(job, stopping);
+      for (const { job, stopping } of found) {
+        const snapshot = job.spec.payloadFile ? await this.#listed(job, stopping) : snapshotOf(job, stopping);
+        if (snapshot) yield snapshot;
+      }
+  }
+
+  /** One whose payload is lost must not keep the others from being listed. */
+  async #listed(job: Job, stopping: boolean): Promise<JobSnapshot | undefined> {
+    try {
+      return await this.#snapshotOf(job, stopping);
+    } catch (thrown) {
+      if (!isPayloadLost(thrown)) throw thrown;
+      this.#warn(thrown);
+      return snapshotOf(job, stopping);
+    }
   }
 
   cancel(id: string, options?: CancelOptions): Promise<JobState>;
@@ -444,6 +477,27 @@ export class EmbeddedEngine implements JobAccess {
     const strays = await strayTypes(journal, settings.queues.keys(), settings.types);
     // A journal that was closed meanwhile could not be read.
     if (!this.#closing) for (const error of strays) this.#warn(error);
+    await this.#sweepPayloads();
+  }
+
+  /** Removes the files of payloads that an earlier process has left without a job. */
+  async #sweepPayloads(): Promise<void> {
+    const { journal } = this.#parts;
+    const isStopped = (): boolean => this.#closing !== undefined || journal.failure !== undefined;
+    const isReferredTo = async (id: string, name: string): Promise<boolean> => {
+      const job = await journal.job(id);
+      // A record that is damaged may.
+      return job instanceof MillraceError || job?.spec.payloadFile?.name === name;
+    };
+    try {
+      await journal.payloadFiles?.sweep(isReferredTo, isStopped);
+    } catch (thrown) {
+      // It is done again after the next start.
+      if (isStopped()) return;
+      const cause = asError(thrown);
+      const message = `Payloads without jobs could not be looked for, and are after the next start: ${cause.message}`;
+      this.#warn(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
+    }
   }
 
   #warn(error: MillraceError): void {

@@ -1,7 +1,7 @@
 /**
  * One attempt, step by step:
  *
- *   load → claim → run → settle → announce
+ *   load → claim → prepare → run → settle → announce
  *
  * The claim is in the journal before the handler starts; the outcome is in the journal before anybody hears of
  * it. An attempt is known from the moment its job is chosen, so that a cancel always finds it.
@@ -9,16 +9,18 @@
 import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import type { Outcome } from '../job/outcome.js';
+import { isGivenAsStored } from '../job/payload.js';
 import { isOverdue, type Job, type JobState } from '../job/record.js';
 import { cancelled, settled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
-import type { Pool, Ride, Settled, Task } from '../pool/contract.js';
+import type { Pool, Ride, Settled, StopReason, Task } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
 import { taskOf, type Attempt, type Ending, type Start } from './attempt.js';
 import { Attempts } from './attempts.js';
 import type { Backlog } from './backlog.js';
 import { Claimer } from './claimer.js';
+import type { Preparation, Prepared } from './preparation.js';
 import { reconcile } from './reconciliation.js';
 import type { RateLimits } from './rate-limits.js';
 import type { OpenClaim } from './recovery.js';
@@ -29,6 +31,7 @@ export interface ExecutorLinks {
   readonly backlog: Backlog;
   readonly announcer: Announcer;
   readonly clock: Clock;
+  readonly preparation: Preparation;
   readonly retries: Retries;
   /** Absent where no rate is limited. */
   readonly rates?: RateLimits | undefined;
@@ -167,6 +170,7 @@ export class Executor {
     for (const attempt of this.#attempts.all()) {
       if (attempt.task) attempt.pool.stop(attempt.task, 'shutdown');
       attempt.stopReason ??= 'shutdown';
+      if (attempt.isPreparing) this.#unprepared(attempt);
     }
   }
 
@@ -203,8 +207,7 @@ export class Executor {
     for (const attempt of cancelled) {
       attempt.stopReason = 'cancelled';
       attempt.cancelReason = attempt.job?.status.cancelReason;
-      if (attempt.task && !attempt.outcome)
-        attempt.pool.stop(attempt.task, 'cancelled', attempt.cancelReason);
+      this.#stop(attempt, 'cancelled');
     }
   }
 
@@ -232,13 +235,17 @@ export class Executor {
       const { choice, job, type, pool, seat, stopReason } = attempt;
       if (!job) continue;
       // Its deadline may have come while the claim was written: then it expires where it waits again.
-      if (stopReason || this.#isOverdue(job)) {
+      const isOver = stopReason !== undefined || this.#isOverdue(job);
+      const payload = isOver ? unstartedOutcome(attempt) : this.#payloadOf(attempt, job);
+      // It goes on when its payload is there.
+      if (payload === undefined) continue;
+      if (!(payload instanceof Uint8Array)) {
         seat.release();
-        unstarted.push({ attempt, before: job, outcome: unstartedOutcome(attempt) });
+        unstarted.push({ attempt, before: job, outcome: payload });
         continue;
       }
       choice.permit?.begin();
-      const task = taskOf(job, type);
+      const task = taskOf(job, type, payload, this.#links.journal.payloadFiles);
       attempt.task = task;
       this.#links.announcer.started(job);
       const own = rides.get(pool);
@@ -251,6 +258,44 @@ export class Executor {
 
   #isOverdue(job: Job): boolean {
     return job.spec.deadlineAt !== undefined && isOverdue(job, this.#links.clock.now());
+  }
+
+  /** What its handler gets; nothing where that takes a while. */
+  #payloadOf(attempt: Attempt, { spec }: Job): Prepared | undefined {
+    const { type } = attempt;
+    if (attempt.payload) return attempt.payload;
+    if (isGivenAsStored(type, spec)) return spec.payload;
+    const prepared = this.#links.preparation.prepare(type, spec);
+    if (!(prepared instanceof Promise)) return prepared;
+    attempt.isPreparing = true;
+    // It never rejects: what a schema does becomes an outcome.
+    void prepared.then((payload) => this.#prepared(attempt, payload));
+    return undefined;
+  }
+
+  #prepared(attempt: Attempt, payload: Prepared): void {
+    const { job: before, seat } = attempt;
+    // It was stopped meanwhile, and nobody waits for this.
+    if (!before || !attempt.isPreparing) return;
+    attempt.isPreparing = false;
+    if (payload instanceof Uint8Array) {
+      attempt.payload = payload;
+      this.#run([attempt]);
+      return;
+    }
+    seat.release();
+    this.#settle([{ attempt, before, outcome: payload }]);
+  }
+
+  /** It must stop, and no handler has begun. */
+  #unprepared(attempt: Attempt): void {
+    attempt.isPreparing = false;
+    this.#run([attempt]);
+  }
+
+  #stop(attempt: Attempt, reason: StopReason): void {
+    if (attempt.isPreparing) this.#unprepared(attempt);
+    else if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, reason, attempt.cancelReason);
   }
 
   /** All in one commit: those that end together. */
@@ -293,7 +338,7 @@ export class Executor {
     const change = new Transaction().move(spec, status, next);
     if (spec.durability === 'fsync') change.withSync();
     await journal.commit(change);
-    if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, 'cancelled', attempt.cancelReason);
+    this.#stop(attempt, 'cancelled');
   }
 
   #end(attempt: Attempt, before: Job, job: Job): void {
@@ -307,6 +352,7 @@ export class Executor {
   #abandon(attempt: Attempt, thrown: unknown): void {
     if (!this.#attempts.includes(attempt)) return;
     if (!attempt.task && !attempt.outcome) attempt.seat.release();
+    attempt.isPreparing = false;
     this.#attempts.remove(attempt);
     for (const reject of attempt.onAbandon) reject(asError(thrown));
   }

@@ -7,6 +7,8 @@
  * nothing; numbers of their own, carried over, could meet those of other jobs there.
  */
 import { MillraceError } from '../errors.js';
+import { isPayloadLost } from '../job/payload-file.js';
+import type { Job, JobSpec } from '../job/record.js';
 import type { StoreView } from '../journal/store.js';
 import { walk } from '../journal/walk.js';
 import { fieldsOf } from './job-line.js';
@@ -24,6 +26,7 @@ export const EXPORT_VERSION = 1;
 export async function* exportLines(
   view: StoreView,
   now: number,
+  payloadOf: (spec: JobSpec) => Promise<Uint8Array>,
   onDamaged: (error: MillraceError) => void,
 ): AsyncGenerator<string, undefined> {
   const slices = new Slices();
@@ -31,18 +34,33 @@ export async function* exportLines(
   try {
     yield toLine({ format: EXPORT_FORMAT, version: EXPORT_VERSION, exportedAt: now });
     for await (const { id, read } of walk(view, now)) {
-      if (read instanceof MillraceError) {
-        onDamaged(read);
-        yield toLine({ damaged: id, reason: read.message });
+      const whole = read instanceof MillraceError ? read : await withPayload(read, payloadOf);
+      if (whole instanceof MillraceError) {
+        onDamaged(whole);
+        yield toLine({ damaged: id, reason: whole.message });
         continue;
       }
       jobs++;
-      yield toLine(fieldsOf(read));
+      yield toLine(fieldsOf(whole));
       if (slices.isOver) await slices.next();
     }
     yield toLine({ end: true, jobs });
   } finally {
     await view.close();
+  }
+}
+
+async function withPayload(
+  job: Job,
+  payloadOf: (spec: JobSpec) => Promise<Uint8Array>,
+): Promise<Job | MillraceError> {
+  const { spec, status } = job;
+  if (!spec.payloadFile) return job;
+  try {
+    return { spec: { ...spec, payload: await payloadOf(spec) }, status };
+  } catch (thrown) {
+    if (isPayloadLost(thrown)) return thrown;
+    throw thrown;
   }
 }
 

@@ -1,16 +1,24 @@
 /** The hooks that job types have for their jobs' failure: called after the commit, and harming nobody. */
 import { asError, MillraceError } from '../errors.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
+import { isPayloadLost } from '../job/payload-file.js';
 import type { Job } from '../job/record.js';
+import type { Journal } from '../journal/journal.js';
 import type { JobTypeSettings } from '../job-options.js';
 import { snapshotOf } from './snapshot.js';
 
 export class FailureHooks {
   readonly #types: ReadonlyMap<string, JobTypeSettings>;
+  readonly #journal: Pick<Journal, 'payloadOf'>;
   readonly #onWarning: (error: MillraceError) => void;
 
-  constructor(types: ReadonlyMap<string, JobTypeSettings>, onWarning: (error: MillraceError) => void) {
+  constructor(
+    types: ReadonlyMap<string, JobTypeSettings>,
+    journal: Pick<Journal, 'payloadOf'>,
+    onWarning: (error: MillraceError) => void,
+  ) {
     this.#types = types;
+    this.#journal = journal;
     this.#onWarning = onWarning;
   }
 
@@ -26,12 +34,23 @@ export class FailureHooks {
     error: Uint8Array,
   ): Promise<void> {
     try {
-      await onFailed(snapshotOf(job, false), fromErrorData(decodeError(error)));
+      const whole = job.spec.payloadFile ? await this.#withPayload(job) : job;
+      await onFailed(snapshotOf(whole, false), fromErrorData(decodeError(error)));
     } catch (thrown) {
       const cause = asError(thrown);
       const { id, name } = job.spec;
       const message = `onFailed of job type ${name}, called for job ${id}, failed: ${cause.message}`;
       this.#onWarning(new MillraceError('MILLRACE_ON_FAILED_THREW', message, { cause }));
+    }
+  }
+
+  /** Where the payload is lost, which may be why the job failed, there is none. */
+  async #withPayload({ spec, status }: Job): Promise<Job> {
+    try {
+      return { spec: { ...spec, payload: await this.#journal.payloadOf(spec) }, status };
+    } catch (thrown) {
+      if (isPayloadLost(thrown)) return { spec, status };
+      throw thrown;
     }
   }
 }

@@ -35,8 +35,26 @@ export class Flows {
    * @throws MillraceError where one of them is refused; then there is none.
    */
   async enqueue(flow: AnyFlow, flowId: string | undefined): Promise<Record<string, Handle>> {
+    const specs = new Map<string, Draft<JobSpec>>();
+    let isWhole = false;
+    try {
+      await this.#putTogether(specs, flow, flowId);
+      isWhole = true;
+      return await this.#enqueue(specs, flow, flowId);
+    } catch (thrown) {
+      const all = [...specs.values()];
+      if (isWhole) this.#links.newJobs.discardAfter(thrown, all);
+      else this.#links.newJobs.discard(all);
+      throw thrown;
+    }
+  }
+
+  async #enqueue(
+    specs: ReadonlyMap<string, JobSpec>,
+    flow: AnyFlow,
+    flowId: string | undefined,
+  ): Promise<Record<string, Handle>> {
     const { arriving, handleOf } = this.#links;
-    const specs = await this.#specsOf(flow, flowId);
     const named = new Map<string, JobSpec>();
     for (const [key, spec] of specs) {
       if (flowId === undefined && flow[key]?.options?.id === undefined) continue;
@@ -51,18 +69,23 @@ export class Flows {
     return Object.fromEntries(Array.from(specs, ([key, { name, id }]) => [key, handleOf(name, id)]));
   }
 
-  async #specsOf(flow: AnyFlow, flowId: string | undefined): Promise<Map<string, Draft<JobSpec>>> {
+  /** @param specs Gets them, one after another. */
+  async #putTogether(
+    specs: Map<string, Draft<JobSpec>>,
+    flow: AnyFlow,
+    flowId: string | undefined,
+  ): Promise<void> {
     const { intake, newJobs } = this.#links;
     // An id that a caller chose may hold any character, and this one is a part of a key.
     const own = newJobs.newId();
     const slices = new Slices();
-    const specs = new Map<string, Draft<JobSpec>>();
     for (const [key, { name, payload, options }] of Object.entries(flow)) {
       const id = options?.id ?? (flowId === undefined ? undefined : checkId(`${flowId}/${key}`));
-      const spec = intake.specOf(
+      const made = intake.specOf(
         { name, payload, options: { ...options, ...(id !== undefined && { id }) } },
         `flow.${key}`,
       );
+      const spec = made instanceof Promise ? await made : made;
       spec.flow = own;
       specs.set(key, spec);
       if (slices.isOver) await slices.next();
@@ -77,14 +100,16 @@ export class Flows {
       for (const parent of parents) (specs.get(parent) as Draft<JobSpec>).isParent = true;
       if (slices.isOver) await slices.next();
     }
-    return specs;
   }
 
   /** @param named Those whose ids their caller chose, by them. */
   async #commit(specs: ReadonlyMap<string, JobSpec>, named: ReadonlyMap<string, JobSpec>): Promise<void> {
     const { journal, arrivals } = this.#links;
     const transaction = new Transaction().readIn(journal.generation);
-    if (await this.#isThere(specs.size, named)) return;
+    if (await this.#isThere(specs.size, named)) {
+      this.#links.newJobs.discard([...specs.values()]);
+      return;
+    }
     const slices = new Slices();
     for (const spec of specs.values()) {
       if (spec.parents) transaction.waitFor(spec, Object.values(spec.parents));

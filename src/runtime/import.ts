@@ -141,8 +141,9 @@ export class Import {
       }
       if (names.has(id)) this.#counts.skipped++;
       else {
-        fresh.push(job);
-        change.restore(job.spec, job.status);
+        const stored = { spec: await journal.storePayload(job.spec), status: job.status };
+        fresh.push(stored);
+        change.restore(stored.spec, stored.status);
         names.set(id, name);
       }
     }

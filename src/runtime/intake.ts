@@ -1,8 +1,7 @@
 /** Takes new jobs: checks, encodes once, journals, and only then acknowledges. */
 import { checkJobName } from '../checks.js';
 import type { Clock } from '../clock.js';
-import { MillraceError, show } from '../errors.js';
-import { encode } from '../job/codec.js';
+import { MillraceError, PayloadInvalidError, show } from '../errors.js';
 import type { Draft, JobSpec } from '../job/record.js';
 import type { JobRead } from '../journal/job-reads.js';
 import type { Journal } from '../journal/journal.js';
@@ -27,6 +26,8 @@ export interface IntakeLinks {
   readonly arriving: ArrivingIds;
   /** Absent where no queue has a bound. */
   readonly entrance: Entrance | undefined;
+  /** Throws where nothing can be changed now. */
+  readonly assertWritable: () => void;
 }
 
 /** A job of an array, unchecked. */
@@ -48,13 +49,8 @@ export class Intake {
     // What is thrown in here rejects it.
     return new Promise((resolve, reject) => {
       const spec = this.#spec(name, payload, options);
-      const { arrivals, entrance } = this.#links;
-      if (options?.id !== undefined) resolve(this.#commitOnce(spec, signalsOf([options])));
-      else if (!entrance?.isBounded(spec.queue)) arrivals.add(spec, resolve, reject);
-      else {
-        const enter = (room: Room): void => this.#add(spec, room, resolve, reject);
-        entrance.enter(new Map([[spec.queue, 1]]), { signals: signalsOf([options]), enter, refuse: reject });
-      }
+      if (spec instanceof Promise) resolve(this.#enqueueLater(spec, options));
+      else this.#bring(spec, options, resolve, reject);
     });
   }
 
@@ -65,18 +61,29 @@ export class Intake {
    * @throws MillraceError where one of them is refused.
    */
   async enqueueMany(items: readonly EnqueueItem[], first = 0, signal?: AbortSignal): Promise<Handle[]> {
+    const { entrance, newJobs } = this.#links;
     const specs: JobSpec[] = [];
     const slices = new Slices(this.#links.clock);
-    for (const [i, item] of items.entries()) {
-      specs.push(this.specOf(item, `items[${first + i}]`));
-      if (slices.isOver) await slices.next();
+    try {
+      for (const [i, item] of items.entries()) {
+        const spec = this.specOf(item, `items[${first + i}]`);
+        specs.push(spec instanceof Promise ? await spec : spec);
+        if (slices.isOver) await slices.next();
+      }
+    } catch (thrown) {
+      newJobs.discard(specs);
+      throw thrown;
     }
     const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
-    const { entrance } = this.#links;
     const signals = entrance ? signalsOf([{ signal }, ...items.map(({ options }) => options)]) : [];
-    if (named.size > 0) return this.#commitAllOnce(specs, named, signals);
-    const needs = entrance?.needsOf(specs);
-    return this.#addAll(specs, needs && (await entrance?.entered(needs, signals)));
+    try {
+      if (named.size > 0) return await this.#commitAllOnce(specs, named, signals);
+      const needs = entrance?.needsOf(specs);
+      return await this.#addAll(specs, needs && (await entrance?.entered(needs, signals)));
+    } catch (thrown) {
+      newJobs.discardAfter(thrown, specs);
+      throw thrown;
+    }
   }
 
   /** Says, item by item, whether that is enough for a queue of theirs at once; items may be anything, and are checked later. */
@@ -90,6 +97,32 @@ export class Intake {
       counts.set(queue, count);
       return count >= entrance.portionOf(queue);
     };
+  }
+
+  /** A job that took a while to make. */
+  async #enqueueLater(making: Promise<JobSpec>, options: EnqueueOptions | undefined): Promise<Handle> {
+    const spec = await this.#made(making);
+    try {
+      return await new Promise((resolve, reject) => this.#bring(spec, options, resolve, reject));
+    } catch (thrown) {
+      this.#links.newJobs.discardAfter(thrown, [spec]);
+      throw thrown;
+    }
+  }
+
+  #bring(
+    spec: JobSpec,
+    options: EnqueueOptions | undefined,
+    resolve: (handle: Handle | Promise<Handle>) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const { arrivals, entrance } = this.#links;
+    if (options?.id !== undefined) resolve(this.#commitOnce(spec, signalsOf([options])));
+    else if (!entrance?.isBounded(spec.queue)) arrivals.add(spec, resolve, reject);
+    else {
+      const enter = (room: Room): void => this.#add(spec, room, resolve, reject);
+      entrance.enter(new Map([[spec.queue, 1]]), { signals: signalsOf([options]), enter, refuse: reject });
+    }
   }
 
   /** @param room Given back where it does not come. */
@@ -122,27 +155,45 @@ export class Intake {
   }
 
   /**
-   * A new job.
+   * A new job: to be committed, or discarded.
    * @param what What it is called in a refusal.
+   * @returns a promise where the schema of its type gave one, or its payload goes into a file.
    * @throws MillraceError
    */
-  specOf(item: EnqueueItem, what: string): Draft<JobSpec> {
+  specOf(item: EnqueueItem, what: string): Draft<JobSpec> | Promise<Draft<JobSpec>> {
     checkItem(item, what);
     const { name, payload, options } = item;
     try {
-      return this.#spec(name, payload, options);
+      const spec = this.#spec(name, payload, options);
+      if (!(spec instanceof Promise)) return spec;
+      return this.#made(spec).catch((thrown: unknown) => refuseItem(what, thrown));
     } catch (thrown) {
-      if (!(thrown instanceof MillraceError)) throw thrown;
-      throw new MillraceError(thrown.code, `${what}: ${thrown.message}`, { cause: thrown });
+      return refuseItem(what, thrown);
     }
   }
 
-  #spec(name: string, payload: unknown, options: EnqueueOptions | undefined): Draft<JobSpec> {
+  /** The engine may have closed meanwhile. */
+  async #made<Spec extends JobSpec>(making: Promise<Spec>): Promise<Spec> {
+    const spec = await making;
+    try {
+      this.#links.assertWritable();
+    } catch (thrown) {
+      this.#links.newJobs.discard([spec]);
+      throw thrown;
+    }
+    return spec;
+  }
+
+  #spec(
+    name: string,
+    payload: unknown,
+    options: EnqueueOptions | undefined,
+  ): Draft<JobSpec> | Promise<Draft<JobSpec>> {
     const { settings, clock, newJobs } = this.#links;
     const type = checkJobName(name, settings.types);
     const own = checkEnqueue(options, settings.queues, clock.now());
     options?.signal?.throwIfAborted();
-    return newJobs.specOf(type, encode(payload), own, options?.id);
+    return newJobs.make(type, payload, own, options?.id);
   }
 
   async #commitOnce(spec: JobSpec, signals: readonly AbortSignal[]): Promise<Handle> {
@@ -176,7 +227,7 @@ export class Intake {
   }
 
   async #commitNew({ specs, named, ids, room }: NamedJobs): Promise<Tried> {
-    const { journal, entrance } = this.#links;
+    const { journal, entrance, newJobs } = this.#links;
     const { generation } = journal;
     let taken = room;
     try {
@@ -187,10 +238,15 @@ export class Intake {
         taken = entrance?.tryEnter(needs);
         if (!taken) return { needs };
       }
+      const isFresh = new Set(fresh);
+      const others = specs.filter((spec) => spec.payloadFile && !isFresh.has(spec));
       if (fresh.length > 0) {
         const transaction = new Transaction().readIn(generation);
-        return { handles: await this.#addAll(fresh, taken, { transaction, named }) };
+        const handles = await this.#addAll(fresh, taken, { transaction, named });
+        newJobs.discard(others);
+        return { handles };
       }
+      newJobs.discard(others);
     } catch (thrown) {
       taken?.cancel();
       throw thrown;
@@ -244,6 +300,15 @@ function signalsOf(
 ): readonly AbortSignal[] {
   if (options.every((one) => one?.signal === undefined)) return NO_SIGNALS;
   return [...new Set(options.flatMap((one) => one?.signal ?? []))];
+}
+
+/** Says which of several jobs is refused. */
+function refuseItem(what: string, thrown: unknown): never {
+  if (!(thrown instanceof MillraceError)) throw thrown;
+  const message = `${what}: ${thrown.message}`;
+  throw thrown instanceof PayloadInvalidError
+    ? new PayloadInvalidError(message, thrown.issues, { cause: thrown })
+    : new MillraceError(thrown.code, message, { cause: thrown });
 }
 
 /** Whether it may be only in the operating system's memory. */

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { checkId, checkName, checkReason, LAST_INSTANT } from '../checks.js';
 import { asError, invalidOption, MillraceError } from '../errors.js';
-import { decode, encode } from '../job/codec.js';
+import { decode, encode, isRich } from '../job/codec.js';
 import { isErrorData } from '../job/error-data.js';
 import {
   isEnd,
@@ -36,12 +36,16 @@ const DURABILITIES: readonly Durability[] = ['fsync', 'os'];
 /** A record has room for twice as many: what is imported can still be run. */
 const MAX_ATTEMPT = 2 ** 31;
 
+/** What is larger, and holds something that JSON mostly has not, is not tried. */
+const MAX_TRIED_BYTES = 65_536;
+
 type Fields = Record<string, unknown>;
 
 /** @returns a line's object; JSON leaves out what is `undefined`. */
 export function fieldsOf({ spec, status }: Job): Fields {
   const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
-  const { deadlineAt, schedule, scheduledFor, flow, isParent, parents, onParentFailure } = spec;
+  const { deadlineAt, payloadVersion, schedule, scheduledFor, flow, isParent, parents, onParentFailure } =
+    spec;
   const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes, failure } = status;
   const { cancelReason, retries, attemptsBefore } = status;
   return {
@@ -55,6 +59,7 @@ export function fieldsOf({ spec, status }: Job): Fields {
     maxAttempts,
     timeoutMs,
     deadlineAt,
+    payloadVersion,
     schedule,
     scheduledFor,
     flow,
@@ -84,11 +89,12 @@ export function fieldsOf({ spec, status }: Job): Fields {
 
 /** `undefined`, which JSON has not, is a field that is absent. */
 function fieldOf(name: string, bytes: Uint8Array): Fields {
+  const base64 = (): Fields => ({ [`${name}Base64`]: Buffer.from(bytes).toString('base64') });
+  // To find that out of an image's bytes JSON would take seconds.
+  if (bytes.byteLength > MAX_TRIED_BYTES && isRich(bytes)) return base64();
   const value = decode(bytes);
   if (value === undefined) return {};
-  return isKeptByJson(value)
-    ? { [name]: value }
-    : { [`${name}Base64`]: Buffer.from(bytes).toString('base64') };
+  return isKeptByJson(value) ? { [name]: value } : base64();
 }
 
 function isKeptByJson(value: unknown): boolean {
@@ -106,7 +112,17 @@ function isKeptByJson(value: unknown): boolean {
 export function jobOf(line: Fields, sequence: number): Job {
   const { id, name, queue, state, priority, enqueuedAt, durability, maxAttempts, timeoutMs, ...others } =
     line;
-  const { deadlineAt, schedule, scheduledFor, flow, isParent, parents, onParentFailure, ...rest } = others;
+  const {
+    deadlineAt,
+    payloadVersion,
+    schedule,
+    scheduledFor,
+    flow,
+    isParent,
+    parents,
+    onParentFailure,
+    ...rest
+  } = others;
   const spec: Draft<JobSpec> = {
     id: checkId(id),
     name: checkName(name, 'name'),
@@ -120,6 +136,7 @@ export function jobOf(line: Fields, sequence: number): Job {
   if (maxAttempts !== undefined) spec.maxAttempts = integer(maxAttempts, 'maxAttempts', 1);
   if (timeoutMs !== undefined) spec.timeoutMs = integer(timeoutMs, 'timeoutMs', 1);
   if (deadlineAt !== undefined) spec.deadlineAt = integer(deadlineAt, 'deadlineAt', 0, LAST_INSTANT);
+  if (payloadVersion !== undefined) spec.payloadVersion = integer(payloadVersion, 'payloadVersion', 1);
   if (schedule !== undefined) spec.schedule = checkName(schedule, 'schedule');
   if ((schedule === undefined) !== (scheduledFor === undefined))
     throw invalidOption('scheduledFor', 'present where `schedule` is, and only there', scheduledFor);

@@ -4,7 +4,7 @@ import { invalidOption, MillraceError, show } from '../errors.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Settings } from '../options.js';
-import { checkSchedule, type AnySchedule } from '../schedule-options.js';
+import { checkSchedule, checkScheduledPayload, type AnySchedule } from '../schedule-options.js';
 import { begun, paused, redefined, resumed, started } from '../schedule/progress.js';
 import type { Progress, Schedule } from '../schedule/record.js';
 import { encodeSchedule } from '../schedule/record-format.js';
@@ -41,8 +41,11 @@ export class ScheduleControl {
   async upsert(name: string, schedule: AnySchedule): Promise<void> {
     const { settings, clock, scheduler, jobs } = this.#links;
     const own = { option: 'schedule', isDeclared: false, now: clock.now() };
-    const { definition, makePayload } = checkSchedule(name, schedule, settings, own);
+    const checked = checkSchedule(name, schedule, settings, own);
+    const { definition, makePayload } = checked;
     await this.#alone(name, async () => {
+      const checking = checkScheduledPayload(checked, settings.types, own.option);
+      if (checking) await checking;
       const now = clock.now();
       const before = scheduler.timetable.get(name);
       const progress = before ? redefined(before, definition, now) : begun(definition, now);

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { checkJobName, checkQueueName } from '../checks.js';
 import type { Clock } from '../clock.js';
-import { MillraceError } from '../errors.js';
-import { encode } from '../job/codec.js';
+import { MillraceError, PayloadInvalidError } from '../errors.js';
+import { checkPayload, encodePayload, isThenable, type PayloadRules } from '../job/payload.js';
 import type { JobSpec } from '../job/record.js';
 import type { Settings } from '../options.js';
 import type { MakePayload } from '../schedule-options.js';
@@ -50,7 +50,10 @@ export class ScheduledJobs {
     const { options } = definition;
     const type = checkJobName(definition.job, settings.types, 'its `job` to be the name of a job type');
     checkQueueName(options.queue ?? type.queue, settings.queues, 'options.queue');
-    const spec = newJobs.specOf(type, this.#payloadOf(schedule, scheduledFor), options, id);
+    const spec = newJobs.specOf(type, this.#payloadOf(schedule, type, scheduledFor), options, id);
+    // A stored payload is of the version that it was stored for.
+    if (definition.payload) delete spec.payloadVersion;
+    if (definition.payloadVersion !== undefined) spec.payloadVersion = definition.payloadVersion;
     spec.schedule = name;
     spec.scheduledFor = scheduledFor;
     const runAt = scheduledFor + jitterOf(name, scheduledFor, jitterMs);
@@ -58,10 +61,11 @@ export class ScheduledJobs {
     return spec;
   }
 
-  #payloadOf({ name, definition }: Schedule, scheduledFor: number): Uint8Array {
+  /** A payload that is stored was checked when it was. */
+  #payloadOf({ name, definition }: Schedule, type: PayloadRules, scheduledFor: number): Uint8Array {
     if (definition.payload) return definition.payload;
     const make = this.#makers.get(name) ?? this.#links.settings.schedules.get(name)?.makePayload;
-    if (make) return encode(valueOf(make(scheduledFor)));
+    if (make) return accepted(type, valueOf(make(scheduledFor)));
     const message =
       'Its payload is made by a function, and the code has not given that since the engine was opened';
     throw new MillraceError('MILLRACE_SCHEDULE_BLOCKED', message);
@@ -75,14 +79,17 @@ function jitterOf(name: string, scheduledFor: number, jitterMs: number): number 
   return Math.floor((hash.readUInt32BE() / 2 ** 32) * (jitterMs + 1));
 }
 
+/** A tick waits for nothing: what an async schema says of its payload, it says before the job runs. */
+function accepted(type: PayloadRules, payload: unknown): Uint8Array {
+  const bytes = encodePayload(type, payload);
+  checkPayload(type, payload)?.catch(() => {});
+  return bytes;
+}
+
 /** Who returns a promise is told so, and what becomes of that is nobody's affair: least of all does it end the process. */
 function valueOf(made: unknown): unknown {
   if (!isThenable(made)) return made;
   Promise.resolve(made).catch(() => {});
   const message = 'Its payload function returns a promise, and a payload was expected: it must not be async';
-  throw new MillraceError('MILLRACE_PAYLOAD_INVALID', message);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+  throw new PayloadInvalidError(message);
 }

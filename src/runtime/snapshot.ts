@@ -33,6 +33,7 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     ...(status.retries !== undefined && { retries: status.retries }),
     // Where a record is damaged, nothing is left of it.
     payload: spec.payload.byteLength > 0 ? decode(spec.payload) : undefined,
+    ...(spec.payloadVersion !== undefined && { payloadVersion: spec.payloadVersion }),
     ...(status.result && { result: decode(status.result) }),
     ...(last && { error: decodeError(last) }),
     errors,

@@ -43,7 +43,7 @@ export class Transfer {
     signal.throwIfAborted();
     const { journal, clock, onWarning } = this.#links;
     const view = await this.#run(async () => journal.view(), signal);
-    const lines = exportLines(view, clock.now(), onWarning);
+    const lines = exportLines(view, clock.now(), (spec) => journal.payloadOf(spec), onWarning);
     try {
       for (;;) {
         // Whoever takes the lines may never ask for another: so only the step that is under way is waited for.

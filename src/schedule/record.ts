@@ -18,6 +18,8 @@ export interface Definition {
   readonly job: string;
   /** Encoded; absent where code makes one for each tick. */
   readonly payload?: Uint8Array;
+  /** The version of its job type that the payload was made for; absent: 1. */
+  readonly payloadVersion?: number;
   readonly timing: Timing;
   /** No tick before it. */
   readonly startAt?: number;

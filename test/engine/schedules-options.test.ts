@@ -81,13 +81,16 @@ const wrong: [given: object, says: string[], code?: string][] = [
   [{ name: 'one' }, ['.name`', 'absent', '"one"']],
 ];
 
+const nameOf = (code: string): string =>
+  code === 'MILLRACE_PAYLOAD_INVALID' ? 'PayloadInvalidError' : 'MillraceError';
+
 describe.each(wrong)('%o is refused', (given, says, code = invalid) => {
   test('by open()', async () => {
     const { options, directory } = await ticking();
     const jobs = { ...options.jobs, other: inlineJob(() => {}) };
     const all = { ...options, jobs, schedules: { ok: hourly, one: { ...hourly, ...given } } };
     await expect(Millrace.open(all as never)).rejects.toMatchObject({
-      name: 'MillraceError',
+      name: nameOf(code),
       code,
       message: saying('schedules.one', says),
     });
@@ -101,7 +104,7 @@ describe.each(wrong)('%o is refused', (given, says, code = invalid) => {
     await mill.schedules.upsert('one', { ...hourly, payload: 'sound' });
     const before = await mill.schedules.list();
     await expect(mill.schedules.upsert('one', { ...hourly, ...given })).rejects.toMatchObject({
-      name: 'MillraceError',
+      name: nameOf(code),
       code,
       message: saying('schedule', says),
     });

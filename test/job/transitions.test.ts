@@ -99,6 +99,27 @@ test.each<Outcome>([errored, { kind: 'timedOut', error: ERROR }, { kind: 'crashe
   },
 );
 
+test('a job whose payload was refused fails, and one that was postponed waits, without an attempt counted', () => {
+  const failed = settle(running, { kind: 'refused', error: ERROR });
+  const error = { attempt: 1, startedAt: NOW, endedAt: NOW + 10, error: ERROR };
+  expect(failed).toStrictEqual({
+    state: 'failed',
+    attempt: 0,
+    claim: 7,
+    finishedAt: NOW + 10,
+    errors: [error],
+  });
+  const postponed = settle(running, { kind: 'postponed', runAt: NOW + 99 });
+  expect(postponed).toStrictEqual({ state: 'scheduled', attempt: 0, claim: 7, runAt: NOW + 99 });
+  expect(promoted(postponed)).toStrictEqual({ ...available, claim: 7 });
+});
+
+test('a cancel that was asked for goes before a refusal', () => {
+  const cancelling = cancelled(running, NOW + 1);
+  expect(settle(cancelling, { kind: 'refused', error: ERROR }).state).toBe('cancelled');
+  expect(settle(cancelling, { kind: 'postponed', runAt: NOW + 99 }).state).toBe('cancelled');
+});
+
 test('an attempt that was released does not count', () => {
   // Its claim is kept: it tells that the job has left the claim's roster.
   expect(settle(running, { kind: 'released' })).toStrictEqual({ ...available, claim: 7 });

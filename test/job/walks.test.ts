@@ -20,7 +20,7 @@ type Step = 'promote' | 'claim' | 'cancel' | 'orphan' | 'retry' | 'expire' | Out
 const STEPS: readonly Step[] = [
   ...(['promote', 'claim', 'claim', 'claim', 'cancel', 'orphan', 'retry', 'expire'] as const),
   ...(['completed', 'errored', 'timedOut', 'overdue'] as const),
-  ...(['cancelled', 'crashed', 'released', 'snoozed'] as const),
+  ...(['cancelled', 'crashed', 'released', 'snoozed', 'refused', 'postponed'] as const),
 ];
 
 /** The next status, or the same where the step is not possible now. */
@@ -46,6 +46,10 @@ function take(status: JobStatus, step: Step, maxAttempts: number, now: number): 
     case 'released':
     case 'cancelled':
       return state === 'running' ? settled(status, { kind: step }, undefined, now) : status;
+    case 'postponed':
+      return state === 'running' ? settled(status, { kind: step, runAt: now + 1 }, undefined, now) : status;
+    case 'refused':
+      return state === 'running' ? settled(status, { kind: step, error: ERROR }, undefined, now) : status;
     case 'errored':
     case 'timedOut':
     case 'crashed':
@@ -95,9 +99,9 @@ test('whatever legal steps a job takes, its status stays sound and its attempts 
         const before = status;
         status = take(before, step, maxAttempts, NOW + i);
         expectSound(status, maxAttempts);
-        const isErrored = ['errored', 'timedOut', 'overdue', 'crashed'].includes(step);
+        const isErrored = ['errored', 'timedOut', 'overdue', 'crashed', 'refused'].includes(step);
         if (isErrored && before.state === 'running' && status.state !== 'cancelled')
-          errored.push(status.attempt);
+          errored.push(before.attempt);
         if (step === 'snoozed' && before.state === 'running' && status.state !== 'cancelled') snoozes++;
         if (step === 'retry' && status !== before) {
           snoozes = 0;

@@ -1,5 +1,6 @@
 /** Payload and result types flow from the handlers; nothing here runs, the compiler is the test. */
 import { createReadStream } from 'node:fs';
+import * as v from 'valibot';
 import { expectTypeOf } from 'vitest';
 import { defineJobs, inlineJob, Millrace, threadJob } from '../../src/index.js';
 import type {
@@ -11,6 +12,58 @@ import type {
   Schedule,
   ScheduleSnapshot,
 } from '../../src/index.js';
+
+/** A schema whose input is another type than its output. */
+const photo = v.object({
+  file: v.string(),
+  width: v.optional(v.number(), 800),
+  taken: v.pipe(
+    v.string(),
+    v.transform((text) => new Date(text)),
+  ),
+});
+interface PhotoModule {
+  default: (photo: { file: string; width: number; taken: Date }) => Uint8Array;
+}
+const url = new URL('x', import.meta.url);
+
+export const withSchemas = defineJobs({
+  inline: inlineJob(
+    (photo, job) => {
+      expectTypeOf(photo).toEqualTypeOf<{ file: string; width: number; taken: Date }>();
+      return job.id;
+    },
+    { schema: photo, queue: 'mail' },
+  ),
+  annotated: inlineJob(async (_photo: { file: string; taken: Date }) => 1, { schema: photo, timeout: '5s' }),
+  takesNothing: inlineJob(() => 1, { schema: photo }),
+  same: threadJob<{ default: (mail: Mail) => string }>(url, {
+    schema: v.object({ to: v.string(), subject: v.exactOptional(v.string()) }),
+  }),
+  thread: threadJob<PhotoModule, typeof photo>(url, {
+    schema: photo,
+    version: 2,
+    upgrade: (old: { file: string }) => ({ ...old, taken: '2026-01-01' }),
+    maxPayloadBytes: 5_000_000,
+  }),
+});
+
+export async function schemas(): Promise<void> {
+  const own = { directory: 'jobs', jobs: withSchemas, queues: { mail: {}, default: {} } } as const;
+  const mill = await Millrace.open({
+    ...own,
+    schedules: { nightly: { job: 'thread', every: '1d', payload: { file: 'a', taken: '2026-01-01' } } },
+  });
+  const job = await mill.enqueue('inline', { file: 'a', taken: '2026-01-01' });
+  expectTypeOf(await job.result()).toEqualTypeOf<string>();
+  const thread = await mill.enqueue('thread', { file: 'a', taken: '2026-01-01', width: 5 });
+  expectTypeOf(await thread.result()).toEqualTypeOf<Uint8Array>();
+  await mill.enqueue('same', { to: 'you' });
+  await mill.enqueueMany([{ name: 'annotated', payload: { file: 'a', taken: '2026-01-01' } }]);
+}
+expectTypeOf<JobPayload<typeof withSchemas.inline>>().toEqualTypeOf<v.InferInput<typeof photo>>();
+expectTypeOf<JobPayload<typeof withSchemas.thread>>().toEqualTypeOf<v.InferInput<typeof photo>>();
+expectTypeOf<JobResult<typeof withSchemas.annotated>>().toEqualTypeOf<number>();
 
 interface Mail {
   to: string;

@@ -1,4 +1,5 @@
 /** Mistakes that must not compile. Each expectation that holds no error is an error itself. */
+import * as v from 'valibot';
 import { inlineJob, Millrace, threadJob } from '../../src/index.js';
 import type { MillraceEvents } from '../../src/index.js';
 import type { open } from './inference.js';
@@ -75,6 +76,36 @@ export async function wrongOptions(mill: Engine): Promise<void> {
   await Millrace.open({ jobs: {} });
   // @ts-expect-error: not made by threadJob() or inlineJob()
   await Millrace.open({ directory: 'jobs', jobs: { nope: () => 1 } });
+}
+
+export async function wrongSchemas(): Promise<void> {
+  const schema = v.object({
+    at: v.pipe(
+      v.string(),
+      v.transform((text) => new Date(text)),
+    ),
+  });
+  const url = new URL('x', import.meta.url);
+  const mill = await Millrace.open({
+    directory: 'jobs',
+    jobs: { at: inlineJob(({ at }) => at, { schema }) },
+  });
+  // @ts-expect-error: what the schema takes, not what it makes of it
+  await mill.enqueue('at', { at: new Date() });
+  // @ts-expect-error: the payload is missing
+  await mill.enqueue('at');
+  // @ts-expect-error: the handler takes what the schema does not give
+  inlineJob((_payload: { at: number }) => 1, { schema });
+  // @ts-expect-error: the handler takes what the schema does not give
+  threadJob<{ default: (payload: { at: number }) => 1 }, typeof schema>(url, { schema });
+  // @ts-expect-error: what this schema takes is another type than what it gives, so its type has to be said
+  threadJob<{ default: (payload: { at: Date }) => 1 }>(url, { schema });
+  // @ts-expect-error: the schema is missing
+  threadJob<{ default: (payload: { at: Date }) => 1 }, typeof schema>(url, {});
+  // @ts-expect-error: no schema
+  inlineJob(() => 1, { schema: { parse: () => 1 } });
+  // @ts-expect-error: a number
+  inlineJob(() => 1, { maxPayloadBytes: '5mb' });
 }
 
 export async function wrongSchedules({ schedules }: Engine): Promise<void> {
