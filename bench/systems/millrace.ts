@@ -13,9 +13,11 @@ export const open: OpenSystem = async ({ directory, handler, threads, consumes, 
       }),
     { grace: 0 },
   );
+  // Only where it is needed: an engine to compare with may not know the option.
+  const work = threadJob(handlerUrl(handler), handler === 'bytes' ? { maxPayloadBytes: 16_000_000 } : {});
   const mill = await Millrace.open({
     directory,
-    jobs: defineJobs({ work: threadJob(handlerUrl(handler)), hold }),
+    jobs: defineJobs({ work, hold }),
     threads: { count: threads },
     queues: { default: consumes ? {} : { concurrency: 1 } },
   });
