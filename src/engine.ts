@@ -209,7 +209,7 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * that have ended stay so, with results and errors. A job whose id exists is skipped, so an import that was
    * interrupted is made again with the same lines. Each commit takes some hundred lines, all or none, and reaches the
    * disk. A job that waits is told as `enqueued`. Jobs of types or queues that the code does not know are kept, with a
-   * `warning`.
+   * `warning`. Payloads are checked by their types' schemas before the jobs run.
    * @param lines Lines, with or without their line feed, or pieces of text that are cut anywhere, such as the chunks of
    *   a file.
    * @throws ImportError `MILLRACE_IMPORT_INVALID`, at the first line that cannot be taken, or where the last is missing

@@ -23,6 +23,9 @@
  * | `p!queue`, `p!`                        | the queue, or all of them, is paused; nothing           |
  * | `m!…`                                  | format, sequence, low-water marks                       |
  *
+ * A spec's payload that is too large for a record lies in a file below `payloads/`, which the spec names
+ * (payload-files.ts).
+ *
  * A roster is a list of ids: jobs that move together have one key, not one each. Which of them are still where it says
  * is in their statuses. A queue's available jobs lie in lanes, one per job type, so that a type that cannot run now
  * holds up no other. (A concurrency key, such as a tenant, would be a part of the lane's name.) So do those that ended
