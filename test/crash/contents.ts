@@ -1,7 +1,7 @@
 /** What a journal holds in the end, read below the engine: every job, acknowledged or not, the counters, the indexes. */
 import { MillraceError } from '../../src/index.js';
 import { decode } from '../../src/job/codec.js';
-import type { Job, JobCounts, JobState } from '../../src/job/record.js';
+import type { Job, JobCounts, JobState, OnParentFailure } from '../../src/job/record.js';
 import { Journal } from '../../src/journal/journal.js';
 import type { Store } from '../../src/journal/store.js';
 import type { Progress } from '../../src/schedule/record.js';
@@ -23,6 +23,9 @@ export interface FinalJob {
   /** Of one with a deadline: when that was, and when its last attempt was claimed. */
   readonly deadlineAt?: number;
   readonly startedAt?: number;
+  /** The ids of the jobs of its flow that it waited for. */
+  readonly parents?: readonly string[];
+  readonly onParentFailure?: OnParentFailure;
   /** Where a schedule has enqueued it. */
   readonly run?: FinalRun;
 }
@@ -41,7 +44,7 @@ export interface Contents {
   readonly unreadable: readonly string[];
   /** The counters on disk, by queue. */
   readonly counters: ReadonlyMap<string, JobCounts>;
-  /** Keys that stand for a job that waits or runs, or for its deadline. */
+  /** Keys that stand for a job that waits or runs, for its deadline, or for what others of its flow wait for. */
   readonly places: readonly string[];
 }
 
@@ -62,7 +65,9 @@ export async function readContents(store: Store, maxAttemptsOf: (name: string) =
     }
     const schedules = await readProgress(journal, unreadable);
     const counters = new Map(journal.queues().map((queue) => [queue, journal.counts(queue)]));
-    const places = await Promise.all(['r', 't', 'a', 'x'].map((letter) => keysUnder(store, letter)));
+    const places = await Promise.all(
+      ['r', 't', 'a', 'x', 'w', 'v', 'e', 'n', 'g'].map((letter) => keysUnder(store, letter)),
+    );
     return { jobs, schedules, unreadable, counters, places: places.flat() };
   } finally {
     await journal.close();
@@ -86,7 +91,7 @@ async function readProgress(journal: Journal, unreadable: string[]): Promise<Map
 }
 
 function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number): FinalJob {
-  const { id, name, queue, schedule, scheduledFor, enqueuedAt, deadlineAt } = spec;
+  const { id, name, queue, schedule, scheduledFor, enqueuedAt, deadlineAt, parents, onParentFailure } = spec;
   const { state, attempt, startedAt } = status;
   // Safe: only the workload wrote to this journal.
   const { token } = decode(spec.payload) as { token: string };
@@ -99,6 +104,8 @@ function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number
     // Safe: that is what its handlers return.
     ...(status.result && { result: decode(status.result) as Done }),
     ...(deadlineAt !== undefined && { deadlineAt, ...(startedAt !== undefined && { startedAt }) }),
+    ...(parents && { parents: Object.values(parents) }),
+    ...(onParentFailure && { onParentFailure }),
     ...(isRun && { run: { schedule, scheduledFor, enqueuedAt } }),
   };
 }

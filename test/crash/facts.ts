@@ -114,7 +114,7 @@ export interface Enqueued {
   readonly token?: string;
   /** What was asked for; an event does not tell. */
   readonly durability?: Durability;
-  /** It has a deadline, so it may end without an attempt; an event does not tell. */
+  /** It has a deadline, or parents, so it may end without an attempt; an event does not tell. */
   readonly mayExpire?: boolean;
 }
 

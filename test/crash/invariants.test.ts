@@ -214,6 +214,31 @@ const PLANTED: Planted = {
         finalJob('a', { ...soundJobs().find(({ id }) => id === 'a'), deadlineAt: 5, startedAt: 6 }),
       ]),
   },
+  flowStuck: {
+    'a job waits for parents that have ended': () => {
+      const counts = { ...completed(2), waiting: 1 };
+      const facts = soundFacts().map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
+      const c = finalJob('c', { state: 'waiting', parents: ['a'] });
+      return evidence(facts, [...soundJobs(), c], { counters: new Map([['default', counts]]) });
+    },
+  },
+  flowBroken: {
+    'a job starts before its parent has ended': () =>
+      evidence(soundFacts(), [
+        ...soundJobs().filter(({ id }) => id !== 'a'),
+        finalJob('a', { ...soundJobs().find(({ id }) => id === 'a'), parents: ['b'] }),
+      ]),
+    'a job completes although its parent was cancelled': () => {
+      const counts = { ...completed(2), cancelled: 1 };
+      const facts = soundFacts().map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
+      const jobs = [
+        ...soundJobs().filter(({ id }) => id !== 'a'),
+        finalJob('a', { ...soundJobs().find(({ id }) => id === 'a'), parents: ['c'] }),
+        finalJob('c', { state: 'cancelled' }),
+      ];
+      return evidence(facts, jobs, { counters: new Map([['default', counts]]) });
+    },
+  },
   ghosts: {
     'a handler runs for a job that is not in the journal': () =>
       evidence(factsWith(isEndOf('a'), started('c', 1), left('c', 1))),

@@ -1,5 +1,6 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
 import type { Evidence, Finding, Invariant } from './evidence.js';
+import { flowBroken, flowStuck } from './flows.js';
 import { plainId, tellLives } from './lives.js';
 import { ranWhilePaused } from './pauses.js';
 import { announcedTwice, goneEarly, lost, misreported, mixedUp, stranded, torn } from './promises.js';
@@ -32,6 +33,8 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'ranWhileClosed', check: ranWhileClosed },
   { name: 'ranWhilePaused', check: ranWhilePaused },
   { name: 'startedLate', check: startedLate },
+  { name: 'flowStuck', check: flowStuck },
+  { name: 'flowBroken', check: flowBroken },
   { name: 'ghosts', check: ghosts },
   { name: 'ticksLost', check: ticksLost },
   { name: 'ticksDoubled', check: ticksDoubled },

@@ -12,7 +12,7 @@ export function lost({ facts, contents: { jobs }, lives, endAt }: Case): Finding
   for (const { id } of factsOf(facts, 'enqueued')) {
     const job = jobs.get(id);
     if (!job && lives.gone(id, endAt) === 'alive') found(id, 'was acknowledged and is not in the journal');
-    else if (job && !isEnd(job.state))
+    else if (job && !isEnd(job.state) && job.state !== 'waiting')
       found(id, `was acknowledged and is still ${job.state} after the audit`);
   }
   for (const { id, state, by } of factsOf(facts, 'ended')) {
@@ -53,7 +53,7 @@ function missed(facts: Case['facts']): { id: string; at: number }[] {
 export function stranded({ facts, contents: { jobs } }: Evidence): Finding[] {
   const acknowledged = new Set(factsOf(facts, 'enqueued').map(({ id }) => id));
   return [...jobs.values()]
-    .filter(({ id, state }) => !isEnd(state) && !acknowledged.has(id))
+    .filter(({ id, state }) => !isEnd(state) && state !== 'waiting' && !acknowledged.has(id))
     .map(({ id, state }) => ({ id, message: `is in the journal, and still ${state} after the audit` }));
 }
 

@@ -106,6 +106,20 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('enqueueFlow' as const),
+      jobs: fc.array(
+        fc.record({
+          item: anyItem,
+          parents: fc.nat(15),
+          onParentFailure: fc.constantFrom('fail' as const, 'cancel' as const, 'ignore' as const),
+        }),
+        { minLength: 2, maxLength: 4, size: 'max' },
+      ),
+    }),
+  },
+  {
     weight: 7,
     arbitrary: fc.record({
       do: fc.constantFrom('cancel' as const, 'await' as const, 'look' as const, 'promote' as const),

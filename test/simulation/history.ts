@@ -1,5 +1,5 @@
 /** What can happen to an engine, as data. */
-import type { Durability, EnqueueOptions, Selection } from '../../src/index.js';
+import type { Durability, EnqueueOptions, Selection, OnParentFailure } from '../../src/index.js';
 import type { Name, Queue } from './catalogue.js';
 import type { Failure } from './disk.js';
 import type { End } from './runs.js';
@@ -24,6 +24,13 @@ export interface Item {
   readonly options: Omit<EnqueueOptions<Queue>, 'id'>;
 }
 
+/** A job of a flow. */
+export interface FlowItem {
+  readonly item: Item;
+  readonly parents: number;
+  readonly onParentFailure: OnParentFailure;
+}
+
 /** `n` picks one of those that there are. */
 export type Act =
   | { readonly do: 'enqueue'; readonly item: Item; readonly and?: 'await' | 'cancel' }
@@ -32,6 +39,8 @@ export type Act =
   | { readonly do: 'enqueueMany'; readonly items: readonly Item[] }
   /** As many jobs of one type as no window holds that is small, with priorities as they come. */
   | { readonly do: 'flood'; readonly priorities: readonly number[] }
+  /** Each of the jobs waits for those of the ones before it whose bits are set. */
+  | { readonly do: 'enqueueFlow'; readonly jobs: readonly FlowItem[] }
   | { readonly do: 'cancel' | 'promote' | 'await' | 'look'; readonly n: number }
   /** All jobs that one of `FILTERS` (operations.ts) means are listed. */
   | { readonly do: 'find'; readonly n: number }

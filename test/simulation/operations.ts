@@ -44,6 +44,7 @@ export type Asking =
   | 'enqueueNamed'
   | 'enqueueMany'
   | 'flood'
+  | 'enqueueFlow'
   | 'cancel'
   | 'await'
   | 'promote'
@@ -106,6 +107,28 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
         call.tell({ kind: 'enqueued', id, name: 'work', token: `${token}-${i}` });
         call.known.push({ id, name: 'work' });
       }
+    });
+  },
+  enqueueFlow(call, { jobs }) {
+    const token = call.token();
+    const idOf = (i: number): string => `flow-${token}-${i}`;
+    const flow = Object.fromEntries(
+      jobs.map(({ item: { name, options }, parents, onParentFailure }, i) => {
+        const before = jobs.flatMap((_job, at) => (at < i && (parents >> at) & 1 ? [`j${at}`] : []));
+        const own = { ...options, id: idOf(i) };
+        return [
+          `j${i}`,
+          { name, payload: { token: idOf(i) }, options: own, parents: before, onParentFailure },
+        ];
+      }),
+    );
+    const together = jobs.map((_job, i) => idOf(i));
+    call.known.push(...jobs.map(({ item: { name } }, i) => ({ id: idOf(i), name })));
+    call.tell({ kind: 'asked', operation: 'enqueue a flow', together });
+    call.ask('enqueue a flow', undefined, async () => {
+      await call.engine.enqueueFlow(flow, undefined);
+      for (const [i, { item }] of jobs.entries())
+        call.tell({ kind: 'enqueued', id: idOf(i), name: item.name, token: idOf(i), mayExpire: true });
     });
   },
   cancel(call, { n }) {

@@ -139,8 +139,9 @@ function withoutLosses(facts: readonly Recorded[], losses: readonly Loss[]): rea
   });
 }
 
-/** Whether what a schedule was changed to is as uncertain as if it had not been answered. */
-const isUnsyncedAnswer = (fact: Fact): boolean => fact.kind === 'answered' && fact.durability !== 'fsync';
+/** Whether what a schedule, or a pause, was changed to is as uncertain as if it had not been answered. */
+const isUnsyncedAnswer = (fact: Fact): boolean =>
+  (fact.kind === 'answered' || fact.kind === 'halted') && fact.durability !== 'fsync';
 
 function isAbout(fact: Fact, ids: ReadonlySet<string>): boolean {
   if (fact.kind === 'asked') return fact.together?.some((id) => ids.has(id)) ?? false;
