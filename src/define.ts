@@ -5,11 +5,11 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { JobSnapshot } from './job-handle.js';
 import type { Backoff } from './job/backoff.js';
-import type { JobContext } from './job/context.js';
 import type { Duration } from './job/duration.js';
 import type { RateLimit } from './job/rate-limit.js';
 import type { Durability } from './job/record.js';
 import type { Retention } from './job/retention.js';
+import type { JobContext } from './job-context.js';
 
 /** Settings of one job type; `enqueue()` can override some of them for one job. */
 export interface JobTypeOptions<Queue extends string = string> {

@@ -43,4 +43,31 @@ export interface JobContext {
   snooze(delay: Duration): never;
   /** @throws the signal's reason, when the attempt has been aborted. Cheap enough for an inner loop. */
   throwIfAborted(): void;
+  /** The value of the last {@link checkpoint} of an earlier attempt; `undefined` where there is none. */
+  readonly resumeFrom: unknown;
+  /**
+   * Keeps how far the job has come: from when this resolves it is as durable as the job itself, and the next attempt
+   * gets it as `resumeFrom`, whatever this one comes to: an error, a timeout, `close()`, a `kill -9`. It is kept until
+   * the job has completed or is removed. Of several the last call counts.
+   *
+   * While the journal cannot be written it rejects, and the checkpoint before it may be the one that is kept; whether
+   * to go on is the handler's to decide.
+   * @param value Anything that a payload may be.
+   * @throws MillraceError `MILLRACE_PAYLOAD_INVALID`, `MILLRACE_JOURNAL_WRITE_FAILED`, `MILLRACE_ATTEMPT_OVER`
+   * @throws the signal's reason, where the attempt was timed out or cancelled; while the engine closes it still works.
+   */
+  checkpoint(value: unknown): Promise<void>;
+  /**
+   * Enqueues a job together with this one's completion, in the same write: an attempt that comes to anything else
+   * leaves none behind, and a retry does not double it. Resolves once it is checked. Up to 10,000 per attempt; a queue
+   * takes them although it is full. `delay` counts from the call.
+   *
+   * With `id` no new job is made where there is one of that id by then; should the id belong to a job of another name,
+   * and that show only then, it is left out with a `warning`.
+   * @returns the id that the job will have.
+   * @throws MillraceError what `Millrace.enqueue()` throws for a job that is refused; `MILLRACE_FOLLOW_UPS_TOO_MANY`,
+   *   `MILLRACE_ATTEMPT_OVER`
+   * @throws the signal's reason, where the attempt was timed out or cancelled.
+   */
+  enqueue(name: string, payload?: unknown, options?: object): Promise<{ readonly id: string }>;
 }

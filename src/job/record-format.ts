@@ -41,6 +41,7 @@ const RARE_STATUS = namesOf<RareStatus>({
   errors: true,
   failure: true,
   snoozes: true,
+  hasCheckpoint: true,
 });
 
 /** Up to format 5 they had no names, but places. */

@@ -101,6 +101,8 @@ export interface JobStatus {
   readonly attemptsBefore?: number;
   /** How many of its attempts were snoozed; absent where none was. */
   readonly snoozes?: number;
+  /** A checkpoint is kept beside it. */
+  readonly hasCheckpoint?: true;
   /** The number of the claim that the running or last attempt began with. */
   readonly claim?: number;
   readonly result?: Uint8Array;

@@ -151,6 +151,15 @@ export function settled(
   }
 }
 
+/** A running job of which something is kept beside its records from here on. */
+export function keeping(status: JobStatus, what: 'hasCheckpoint'): JobStatus {
+  expect(status, 'running');
+  if (status[what]) return status;
+  const noted = next(status, 'running');
+  noted[what] = true;
+  return noted;
+}
+
 /**
  * A job that can never be run again for a reason that is no attempt's, such as corruption: none is added to those that
  * errored.
@@ -186,6 +195,7 @@ function next(status: JobStatus, state: JobState): Draft<JobStatus> {
   if (status.attemptsBefore !== undefined) draft.attemptsBefore = status.attemptsBefore;
   if (status.errors !== undefined) draft.errors = status.errors;
   if (status.snoozes !== undefined) draft.snoozes = status.snoozes;
+  if (status.hasCheckpoint) draft.hasCheckpoint = true;
   return draft;
 }
 
@@ -198,6 +208,8 @@ function ended(status: JobStatus, state: EndedState, now: number): Draft<JobStat
 function completed(status: JobStatus, result: Uint8Array, now: number): JobStatus {
   const end = ended(status, 'completed', now);
   end.result = result;
+  // There is nothing to resume any more.
+  if (end.hasCheckpoint) delete end.hasCheckpoint;
   return end;
 }
 

@@ -3,7 +3,7 @@ import { MillraceError } from '../errors.js';
 import type { Job } from '../job/record.js';
 import { decodeSpec, decodeStatus } from '../job/record-format.js';
 import { enqueued } from '../job/transitions.js';
-import { unseal } from './integrity.js';
+import { unseal, unsealBytes } from './integrity.js';
 import { specKey, statusKey } from './keys.js';
 import type { StoreReader } from './store.js';
 
@@ -20,6 +20,31 @@ export async function readJobs(store: StoreReader, ids: readonly string[]): Prom
     if (!(thrown instanceof MillraceError)) throw thrown;
     // Damage that takes one of them must not take the others, too.
     return ids.length === 1 ? [thrown] : (await Promise.all(ids.map((id) => readJobs(store, [id])))).flat();
+  }
+}
+
+/** Sealed bytes, in the order of the keys. */
+export async function readRecords(
+  store: StoreReader,
+  keys: readonly string[],
+): Promise<(Uint8Array | MillraceError | undefined)[]> {
+  try {
+    const values = await store.getMany(keys);
+    return values.map((value, i) => value && readRecord(keys[i] ?? '', value));
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    return keys.length === 1
+      ? [thrown]
+      : (await Promise.all(keys.map((key) => readRecords(store, [key])))).flat();
+  }
+}
+
+function readRecord(key: string, value: Uint8Array): Uint8Array | MillraceError {
+  try {
+    return unsealBytes(key, value);
+  } catch (thrown) {
+    if (thrown instanceof MillraceError) return thrown;
+    throw thrown;
   }
 }
 

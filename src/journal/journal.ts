@@ -10,7 +10,7 @@ import { Counters } from './counters.js';
 import { checkFormat } from './format.js';
 import { GroupCommit, type OnCommit } from './group-commit.js';
 import { unsealBytes, unsealText } from './integrity.js';
-import { readJobs, type JobRead } from './job-reads.js';
+import { readJobs, readRecords, type JobRead } from './job-reads.js';
 import {
   childrenSpan,
   claimOf,
@@ -264,6 +264,16 @@ export class Journal {
     this.#assertOpen();
     try {
       return await readJobs(this.#store, ids);
+    } catch (thrown) {
+      throw this.failure ?? thrown;
+    }
+  }
+
+  /** What is kept beside the jobs' own records, in the order of its keys; or why it cannot be read. */
+  async records(keys: readonly string[]): Promise<(Uint8Array | MillraceError | undefined)[]> {
+    this.#assertOpen();
+    try {
+      return await readRecords(this.#store, keys);
     } catch (thrown) {
       throw this.failure ?? thrown;
     }

@@ -264,6 +264,7 @@ function isFirst({ spec, status }: Job): boolean {
     status.runAt === runAt &&
     status.claim === undefined &&
     status.retries === undefined &&
+    !status.hasCheckpoint &&
     !status.errors
   );
 }

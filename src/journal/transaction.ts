@@ -12,6 +12,7 @@ import {
 } from '../job/record.js';
 import { seal, sealBytes, sealText } from './integrity.js';
 import {
+  checkpointKey,
   childKey,
   deadlineKeyOf,
   endedKey,
@@ -183,6 +184,7 @@ export class Transaction {
     }
     if (to.state === 'running' && from.state !== 'running') this.#claim(spec, to);
     else this.#putRecord(statusKey(spec.id), encodeStatus(to));
+    if (from.hasCheckpoint && !to.hasCheckpoint) this.forget(checkpointKey(spec.id));
     if (from.state === to.state) return this;
     if (from.state === 'waiting') this.forget(parentCountKey(spec.sequence));
     if (spec.flow !== undefined && isEnd(from.state) !== isEnd(to.state)) this.#member(spec, to);
@@ -233,6 +235,13 @@ export class Transaction {
     return this.forget(pauseKey(queue));
   }
 
+  /** The job's status says that there is one. @param value Encoded. */
+  putCheckpoint(id: string, value: Uint8Array): this {
+    const key = checkpointKey(id);
+    this.#put(key, sealBytes(key, value));
+    return this;
+  }
+
   /** A job that is not to be kept any longer; a roster that it is on is the caller's to change, or may go on naming it. */
   remove({ spec, status }: Job): this {
     if (status.state === 'waiting') this.forget(parentCountKey(spec.sequence));
@@ -247,6 +256,7 @@ export class Transaction {
       // Or a power cut could bring the job back without its payload.
       this.withSync();
     }
+    if (status.hasCheckpoint) this.forget(checkpointKey(spec.id));
     return this.forget(specKey(spec.id)).forget(statusKey(spec.id));
   }
 

@@ -130,7 +130,7 @@ function ended(job: Job, { ends }: Evidence): Verdict {
   return { job, isRunning: false, isUnlisted, problem: { key: statusKey(job.spec.id), message } };
 }
 
-/** A cancel was asked for while it ran, and the claim is lost. */
+/** It ran when its status was written, for a cancel or a checkpoint; and the claim is lost. */
 function unclaimed({ spec, status }: Job, now: number): Verdict {
   const next = orphaned(status, now);
   const message = `Job ${spec.id} is running, and its claim is lost`;
@@ -196,7 +196,7 @@ function doubtOf({ id, isSuspect }: Case, ...keys: readonly string[]): Pick<Verd
 }
 
 function endedAs({ spec, status }: Job, { state, finishedAt, retries }: RosterEnd, lost: string): Verdict {
-  const { attempt, errors, startedAt, claim } = status;
+  const { attempt, errors, startedAt, claim, hasCheckpoint } = status;
   const end: JobStatus = {
     state,
     attempt,
@@ -205,6 +205,7 @@ function endedAs({ spec, status }: Job, { state, finishedAt, retries }: RosterEn
     ...(startedAt !== undefined && { startedAt }),
     ...(claim !== undefined && { claim }),
     ...(retries > 0 && { retries, attemptsBefore: status.attemptsBefore ?? 0 }),
+    ...(hasCheckpoint && state !== 'completed' && { hasCheckpoint }),
   };
   const problem = { key: statusKey(spec.id), message: `${lost}: it is ${state}, and how it ended is lost` };
   return { job: { spec, status: end }, isRunning: false, isUnlisted: false, problem };

@@ -17,6 +17,8 @@ export interface Task {
   readonly payloadFile?: LocatedPayload;
   /** Of a job that a schedule enqueued: the tick that it is for. */
   readonly scheduledFor?: number;
+  /** The last checkpoint of an earlier attempt, encoded. */
+  readonly resumeFrom?: Uint8Array;
   /** From the handler's start; absent where there is no limit. */
   readonly timeoutMs?: number;
   /** How long a task that was told to stop may still take. */
@@ -38,6 +40,18 @@ export interface Settled {
   readonly outcome: Outcome;
 }
 
+/** What a handler asks of the engine, and can wait for. Its values are encoded where it runs. */
+export type JobRequest =
+  /** @returns the new job's id. */
+  | {
+      readonly kind: 'enqueue';
+      readonly name: string;
+      readonly payload: Uint8Array;
+      readonly options: Uint8Array | undefined;
+    }
+  /** Resolves once it is durable. */
+  | { readonly kind: 'checkpoint'; readonly value: Uint8Array };
+
 /** What a pool tells the runtime. */
 export interface PoolEvents {
   /** A task was told to stop, by the runtime or because it is over its time; its handler may still go on. */
@@ -50,6 +64,8 @@ export interface PoolEvents {
   /** @param value Encoded. */
   progress(task: Task, value: Uint8Array): void;
   log(task: Task, line: LogLine): void;
+  /** @returns the reply. @throws MillraceError that the handler is to get. */
+  request(task: Task, request: JobRequest): Promise<unknown>;
   /** Something about the pool itself that an operator should know. */
   warning(error: MillraceError): void;
   /** There may be room for more. */
@@ -99,6 +115,15 @@ export interface Pool {
   /** Ends what still runs and waits until it is gone. */
   close(): Promise<void>;
 }
+
+/** What comes of a request that is made too late. */
+export function attemptOver({ id, name, attempt }: Pick<Task, 'id' | 'name' | 'attempt'>): MillraceError {
+  const message = `Attempt ${attempt} of job ${name} ${id} is over, and asks for nothing any more: await what it asks for before it ends`;
+  return new MillraceError('MILLRACE_ATTEMPT_OVER', message);
+}
+
+/** Whether what an attempt comes to is decided by that, so that nothing that it asks for counts. */
+export const isDecidedBy = (reason: StopReason): boolean => reason !== 'shutdown';
 
 /** What `job.signal.reason` is, and what the attempt's error says. */
 export function stopError(reason: StopReason, task: Task, said?: string): MillraceError {

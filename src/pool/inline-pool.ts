@@ -11,7 +11,10 @@ import type { JobContext } from '../job/context.js';
 import type { Outcome } from '../job/outcome.js';
 import { errorAnswer, lostOutcome, outcomeOf, resultAnswer, type Answer } from './answer.js';
 import {
+  attemptOver,
+  isDecidedBy,
   stopError,
+  type JobRequest,
   type Need,
   type Pool,
   type PoolEvents,
@@ -22,6 +25,7 @@ import {
 } from './contract.js';
 import { jobContext } from './job-context.js';
 import { readPayload } from './payload-source.js';
+import { AwaitedReplies } from './requests.js';
 
 export interface InlineHandler {
   /** The payload is what was enqueued under the job's name; its type was checked there. */
@@ -42,6 +46,7 @@ interface Line {
 interface Attempt {
   readonly task: Task;
   readonly abort: AbortController;
+  awaited?: AwaitedReplies;
   stop?: StopReason;
   timer?: Timer | undefined;
 }
@@ -101,7 +106,9 @@ export class InlinePool implements Pool {
     attempt.timer?.cancel();
     attempt.timer = this.#clock.setTimer(() => this.#giveUp(attempt), task.graceMs);
     this.#events.stopping(task);
-    attempt.abort.abort(stopError(reason, task, said));
+    const error = stopError(reason, task, said);
+    attempt.abort.abort(error);
+    if (isDecidedBy(reason)) attempt.awaited?.stop(error);
   }
 
   /** Promises that have not settled by now are let go: nothing can end them. */
@@ -119,6 +126,7 @@ export class InlinePool implements Pool {
       signal: abort.signal,
       progress: (value) => this.#isLive(attempt) && this.#events.progress(task, value),
       log: (logLine) => this.#isLive(attempt) && this.#events.log(task, logLine),
+      request: (request) => this.#request(attempt, request),
     });
     const answer = await answerOf(
       async () => {
@@ -133,6 +141,14 @@ export class InlinePool implements Pool {
     if (this.#isLive(attempt)) this.#settle(attempt, outcomeOf(answer, task, attempt.stop));
     // p-queue counts this task until its promise has resolved.
     setImmediate(() => this.#events.available());
+  }
+
+  async #request(attempt: Attempt, request: JobRequest): Promise<unknown> {
+    const { task, abort, stop } = attempt;
+    if (stop && isDecidedBy(stop)) throw abort.signal.reason;
+    if (!this.#isLive(attempt)) throw attemptOver(task);
+    attempt.awaited ??= new AwaitedReplies();
+    return attempt.awaited.add(this.#events.request(task, request));
   }
 
   #timeOutAfter(attempt: Attempt, leftMs: number): void {

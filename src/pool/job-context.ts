@@ -1,14 +1,17 @@
 /** Makes the {@link JobContext} of an attempt; the same for threads and inline jobs. */
-import { encode } from '../job/codec.js';
+import { show } from '../errors.js';
+import { decode, encode } from '../job/codec.js';
 import type { JobContext, JobLog } from '../job/context.js';
 import { SnoozeError } from '../job/snooze.js';
-import type { LogLine, Task } from './contract.js';
+import type { JobRequest, LogLine, Task } from './contract.js';
 
 export interface ContextLinks {
   /** Made when it is first asked for. */
   readonly signal: AbortSignal;
   progress(value: Uint8Array): void;
   log(line: LogLine): void;
+  /** @throws the signal's reason, where the attempt is stopped before there is a reply. */
+  request(request: JobRequest): Promise<unknown>;
 }
 
 export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: ContextLinks): JobContext {
@@ -38,6 +41,23 @@ export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: Conte
     },
     snooze(delay) {
       throw new SnoozeError(delay);
+    },
+    get resumeFrom() {
+      // A value of its own each time: what a handler does to it, the next look does not see.
+      return task.resumeFrom && decode(task.resumeFrom);
+    },
+    async checkpoint(value) {
+      await links.request({ kind: 'checkpoint', value: encode(value, 'checkpoint') });
+    },
+    async enqueue(name: unknown, payload?: unknown, options?: unknown) {
+      const id = await links.request({
+        kind: 'enqueue',
+        name: typeof name === 'string' ? name : show(name),
+        payload: encode(payload),
+        options: options === undefined ? undefined : encode(options, 'options', 'MILLRACE_OPTION_INVALID'),
+      });
+      // Safe: the engine replies to each kind of request with its type.
+      return { id: id as string };
     },
     throwIfAborted,
   };

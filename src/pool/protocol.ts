@@ -1,5 +1,5 @@
 /** What the engine and a thread say to each other; how tasks and answers become bytes is in wire.ts. */
-import type { LogLine, Task } from './contract.js';
+import type { JobRequest, LogLine, Task } from './contract.js';
 
 /** What a thread is told when it is made. */
 export interface ThreadData {
@@ -39,6 +39,8 @@ export interface TaskRef {
 export type ThreadMessage =
   | { readonly kind: 'progress'; readonly of: TaskRef; readonly value: Uint8Array }
   | { readonly kind: 'log'; readonly of: TaskRef; readonly line: LogLine }
+  /** What a handler asks for. The thread numbers its requests. */
+  | { readonly kind: 'request'; readonly of: TaskRef; readonly number: number; readonly request: JobRequest }
   /** A module has ended the thread while it was loaded. */
   | { readonly kind: 'loadExit'; readonly message: string }
   /** The answers of some tasks, one after another. */
@@ -50,6 +52,14 @@ export type ThreadMessage =
       readonly jobId: string | undefined;
       readonly error: Uint8Array;
     };
+
+/** What a thread is told on its own port. */
+export type EngineMessage =
+  /** The task should stop: its word in the shared memory says why. */
+  | { readonly kind: 'stop'; readonly of: TaskRef }
+  | { readonly kind: 'reply'; readonly number: number; readonly value: unknown }
+  /** What came of a request instead of a reply; `error` is encoded error data. */
+  | { readonly kind: 'refusal'; readonly number: number; readonly error: Uint8Array };
 
 /** How many chunks a thread has at once: the next one is there when it is through with one. */
 export const CHUNKS_PER_THREAD = 2;

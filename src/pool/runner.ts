@@ -11,9 +11,10 @@ import { errorAnswer, resultAnswer, type Answer } from './answer.js';
 import type { Handler, HandlerModules } from './handler-modules.js';
 import { jobContext } from './job-context.js';
 import { readPayloadSync } from './payload-source.js';
-import type { TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
+import type { EngineMessage, TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
+import { ThreadRequests } from './requests.js';
 import { Slot } from './slot.js';
-import { ThreadAttempt } from './thread-attempt.js';
+import { ThreadAttempt, type ThreadLinks } from './thread-attempt.js';
 import { decodeTasks, encodeAnswers, type Timed } from './wire.js';
 
 /**
@@ -72,7 +73,7 @@ export class Runner {
   readonly #slots: readonly Slot[];
   readonly #port: MessagePort;
   readonly #attempts = new AsyncLocalStorage<ThreadAttempt>();
-  readonly #send: (message: ThreadMessage) => void;
+  readonly #links: ThreadLinks;
   #current: ThreadAttempt | undefined;
   /** The chunks so far: each begins when the one before it is through. */
   #last: Promise<void> = Promise.resolve();
@@ -88,14 +89,21 @@ export class Runner {
     this.#maxResultBytes = maxResultBytes;
     this.#slots = slots.map((buffer) => new Slot(buffer));
     this.#port = port;
-    this.#send = (message) => port.postMessage(message);
-    // The engine's word that a task should stop. Synchronous code does not wait for it: it sees the shared memory.
-    port.on('message', ({ slot, index }: TaskRef) => {
-      const attempt = this.#current;
-      if (attempt?.of.index === index && attempt.of.slot === slot) attempt.abortIfStopped();
+    const send = (message: ThreadMessage): void => port.postMessage(message);
+    const requests = new ThreadRequests(send);
+    this.#links = { send, requests };
+    port.on('message', (message: EngineMessage) => {
+      if (message.kind === 'stop') this.#stopping(message.of);
+      else requests.replied(message);
     });
     port.unref();
     process.on('uncaughtException', (thrown) => this.strayed(thrown));
+  }
+
+  /** A task should stop. Synchronous code does not wait for that: it sees the shared memory. */
+  #stopping({ slot, index }: TaskRef): void {
+    const attempt = this.#current;
+    if (attempt?.of.index === index && attempt.of.slot === slot) attempt.abortIfStopped();
   }
 
   /** @param bytes What encodeTasks() made. */
@@ -117,7 +125,7 @@ export class Runner {
       // From here until its answer is sent, what ends the thread is this task's doing.
       let answer: Answer = STOPPED;
       if (slot.take(index)) {
-        const attempt = new ThreadAttempt(task, { slot: number, index }, slot, this.#send);
+        const attempt = new ThreadAttempt(task, { slot: number, index }, slot, this.#links);
         // One promise per task, for all promises of a thread are tracked (AsyncLocalStorage).
         try {
           const value = await this.#start(attempt, slot);
@@ -163,7 +171,7 @@ export class Runner {
     const cause = asError(thrown);
     const message = `An error outside the handler's promise: ${cause.message}. A timer or an event listener threw, or a promise was not awaited`;
     const error = new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause });
-    this.#send({
+    this.#links.send({
       kind: 'stray',
       of: attempt?.live ? attempt.of : undefined,
       jobId: attempt?.task.id,

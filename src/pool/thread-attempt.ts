@@ -1,9 +1,16 @@
 /** One attempt in its thread: what its handler's context is linked to. */
-import { show } from '../errors.js';
-import { stopError, type LogLine } from './contract.js';
+import { show, type MillraceError } from '../errors.js';
+import { attemptOver, isDecidedBy, stopError, type JobRequest, type LogLine } from './contract.js';
 import type { ContextLinks } from './job-context.js';
 import type { TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
+import { AwaitedReplies, type ThreadRequests } from './requests.js';
 import type { Slot } from './slot.js';
+
+/** What an attempt has of its thread. */
+export interface ThreadLinks {
+  readonly send: (message: ThreadMessage) => void;
+  readonly requests: ThreadRequests;
+}
 
 export class ThreadAttempt implements ContextLinks {
   readonly task: ThreadTask;
@@ -11,14 +18,17 @@ export class ThreadAttempt implements ContextLinks {
   /** Its handler is running. */
   live = true;
   readonly #slot: Slot;
-  readonly #send: (message: ThreadMessage) => void;
+  readonly #links: ThreadLinks;
   #abort: AbortController | undefined;
+  #awaited: AwaitedReplies | undefined;
+  /** Why nothing that it asks for counts. */
+  #decided: MillraceError | undefined;
 
-  constructor(task: ThreadTask, of: TaskRef, slot: Slot, send: (message: ThreadMessage) => void) {
+  constructor(task: ThreadTask, of: TaskRef, slot: Slot, links: ThreadLinks) {
     this.task = task;
     this.of = of;
     this.#slot = slot;
-    this.#send = send;
+    this.#links = links;
   }
 
   /** Asking it whether it is aborted looks at the shared word first. */
@@ -32,18 +42,31 @@ export class ThreadAttempt implements ContextLinks {
   }
 
   progress(value: Uint8Array): void {
-    if (this.live) this.#send({ kind: 'progress', of: this.of, value });
+    if (this.live) this.#links.send({ kind: 'progress', of: this.of, value });
   }
 
   log(line: LogLine): void {
     if (!this.live) return;
-    this.#send({ kind: 'log', of: this.of, line: { ...line, fields: cloneable(line.fields) } });
+    this.#links.send({ kind: 'log', of: this.of, line: { ...line, fields: cloneable(line.fields) } });
+  }
+
+  async request(request: JobRequest): Promise<unknown> {
+    if (!this.live) throw attemptOver(this.task);
+    this.#awaited ??= new AwaitedReplies();
+    this.abortIfStopped();
+    if (this.#decided) throw this.#decided;
+    return this.#awaited.add(this.#links.requests.ask(this.of, request));
   }
 
   abortIfStopped(): void {
     // The slot's words belong to the chunk that runs now, so an attempt that is over must not read them.
-    const reason = this.live && this.#abort ? this.#slot.stopped(this.of.index) : undefined;
-    if (reason) this.#abort?.abort(stopError(reason, { ...this.task, graceMs: 0 }));
+    const isAsked = this.live && (this.#abort ?? this.#awaited);
+    const reason = isAsked ? this.#slot.stopped(this.of.index) : undefined;
+    if (!reason) return;
+    this.#abort?.abort(stopError(reason, { ...this.task, graceMs: 0 }));
+    if (!this.#awaited || this.#decided || !isDecidedBy(reason)) return;
+    this.#decided = stopError(reason, { ...this.task, graceMs: 0 });
+    this.#awaited.stop(this.#decided);
   }
 }
 

@@ -254,6 +254,7 @@ export class ThreadPool implements Pool {
       distrust: (name) => this.#pace.distrust(name),
       progress: (task, value) => pool.progress(task, value),
       log: (task, line) => pool.log(task, line),
+      request: (task, request) => pool.request(task, request),
       warning: (error) => pool.warning(error),
       ending: (thread) => this.#leave(thread),
       gone: (thread) => {

@@ -8,7 +8,7 @@ import { MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
-import { decodeError, fromErrorData } from '../job/error-data.js';
+import { decodeError, encodeError, fromErrorData } from '../job/error-data.js';
 import { START_TIMEOUT_MS } from './chunk.js';
 import { ChunkLine } from './chunk-line.js';
 import type { PoolEvents, StopReason, Task } from './contract.js';
@@ -16,6 +16,7 @@ import {
   CHUNKS_PER_THREAD,
   PORT,
   type LoadReport,
+  type EngineMessage,
   type TaskRef,
   type ThreadData,
   type ThreadMessage,
@@ -37,7 +38,7 @@ export interface ThreadSettings {
 
 export interface ThreadEvents extends Pick<
   PoolEvents,
-  'stopping' | 'settled' | 'progress' | 'log' | 'warning'
+  'stopping' | 'settled' | 'progress' | 'log' | 'request' | 'warning'
 > {
   /** What it does takes longer than expected; whatever waited behind it was taken back. */
   stalled(thread: Thread): void;
@@ -193,7 +194,7 @@ export class Thread {
       settled: (ends) => this.#events.settled(ends, this.#id),
       took: (task, tookMs) => this.#events.took(task, tookMs),
       stopping: (task, ref) => {
-        this.#port?.postMessage(ref);
+        this.#tell({ kind: 'stop', of: ref });
         this.#events.stopping(task);
       },
       stalled: () => {
@@ -252,6 +253,9 @@ export class Thread {
         if (task && message.kind === 'log') this.#events.log(task, message.line);
         return;
       }
+      case 'request':
+        this.#requested(message);
+        return;
       case 'answers':
         this.#answered(message.first, message.bytes);
         return;
@@ -264,6 +268,20 @@ export class Thread {
       default:
         message satisfies never;
     }
+  }
+
+  #tell(message: EngineMessage): void {
+    this.#port?.postMessage(message);
+  }
+
+  /** One of a task that is settled needs no reply: whatever its handler still does is over, or about to be ended. */
+  #requested({ of, number, request }: Extract<ThreadMessage, { kind: 'request' }>): void {
+    const task = this.#line.open(of);
+    if (!task) return;
+    this.#events.request(task, request).then(
+      (value) => this.#tell({ kind: 'reply', number, value }),
+      (thrown: unknown) => this.#tell({ kind: 'refusal', number, error: encodeError(thrown) }),
+    );
   }
 
   #answered(first: TaskRef, bytes: Uint8Array): void {

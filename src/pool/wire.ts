@@ -17,6 +17,7 @@ type TaskTuple = readonly [
   timeoutMs: number | undefined,
   scheduledFor: number | undefined,
   payloadFile?: LocatedPayload,
+  resumeFrom?: Uint8Array,
 ];
 
 export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
@@ -24,9 +25,10 @@ export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {
 }
 
 function tupleOf(task: Task): TaskTuple {
-  const { id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor, payloadFile } = task;
-  return payloadFile
-    ? [id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor, payloadFile]
+  const { id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor } = task;
+  const { payloadFile, resumeFrom } = task;
+  return (payloadFile ?? resumeFrom)
+    ? [id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor, payloadFile, resumeFrom]
     : [id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor];
 }
 
@@ -34,11 +36,13 @@ export function decodeTasks(bytes: Uint8Array): ThreadTask[] {
   // The casts here are safe: both sides are of the same version of this file.
   const tuples = unpack(bytes) as TaskTuple[];
   return tuples.map((tuple) => {
-    const [id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor, payloadFile] = tuple;
+    const [id, name, queue, attempt, maxAttempts, payload, timeoutMs, scheduledFor, ...rare] = tuple;
     const task: Draft<ThreadTask> = { id, name, queue, attempt, maxAttempts, payload };
     if (timeoutMs !== undefined) task.timeoutMs = timeoutMs;
     if (scheduledFor !== undefined) task.scheduledFor = scheduledFor;
+    const [payloadFile, resumeFrom] = rare;
     if (payloadFile !== undefined) task.payloadFile = payloadFile;
+    if (resumeFrom !== undefined) task.resumeFrom = resumeFrom;
     return task;
   });
 }
@@ -50,7 +54,7 @@ export const encodeAnswers = (answers: readonly Timed[]): Uint8Array<ArrayBuffer
 export const decodeAnswers = (bytes: Uint8Array): Timed[] => unpack(bytes) as Timed[];
 
 /** A buffer that is handed over must be its own; a small value is a part of one that the packer goes on using. */
-function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+export function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer, byteLength } = bytes;
   const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
   return isOwn ? new Uint8Array(buffer) : new Uint8Array(bytes);

@@ -5,6 +5,7 @@ import type { JobTypeSettings } from '../job-options.js';
 import type { PayloadFiles } from '../journal/payload-files.js';
 import type { Pool, Seat, StopReason, Task } from '../pool/contract.js';
 import type { Choice } from './backlog.js';
+import type { HeldFollowUps } from './follow-ups.js';
 
 /** A job that was chosen, how it runs and where. */
 export interface Start {
@@ -35,6 +36,10 @@ export interface Attempt extends Start {
   stopReason: StopReason | undefined;
   /** What was said by whoever cancelled it. */
   cancelReason: string | undefined;
+  /** The last checkpoint of an earlier one, encoded. */
+  resumeFrom: Uint8Array | undefined;
+  /** What is to be enqueued with the job's completion. */
+  followUps: HeldFollowUps | undefined;
 }
 
 /** An attempt whose outcome is known. */
@@ -64,13 +69,15 @@ export function attemptOf({ choice, type, pool, seat }: Start): Attempt {
     thread: undefined,
     stopReason: undefined,
     cancelReason: undefined,
+    resumeFrom: undefined,
+    followUps: undefined,
   };
 }
 
 /** What a pool gets of it. */
 export function taskOf(
   { spec, status }: Job,
-  type: JobTypeSettings,
+  { type, resumeFrom }: Pick<Attempt, 'type' | 'resumeFrom'>,
   payload: Uint8Array,
   files: PayloadFiles | undefined,
 ): Task {
@@ -89,5 +96,6 @@ export function taskOf(
   if (spec.payloadFile && files && payload === spec.payload)
     task.payloadFile = files.locate(spec.payloadFile);
   if (spec.scheduledFor !== undefined) task.scheduledFor = spec.scheduledFor;
+  if (resumeFrom !== undefined) task.resumeFrom = resumeFrom;
   return task;
 }

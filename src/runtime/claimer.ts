@@ -4,6 +4,7 @@ import { asError, MillraceError } from '../errors.js';
 import type { Job } from '../job/record.js';
 import { claimed } from '../job/transitions.js';
 import type { Journal, JobRead } from '../journal/journal.js';
+import { checkpointKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Announcer } from './announcer.js';
 import { attemptOf, type Attempt, type Start } from './attempt.js';
@@ -66,6 +67,10 @@ export class Claimer {
     for (const attempt of attempts) this.#links.attempts.add(attempt);
     try {
       const reads = await this.#load(attempts);
+      const left = attempts.filter((attempt) =>
+        hasCheckpoint(reads ? reads.get(attempt) : attempt.choice.job),
+      );
+      if (left.length > 0) await this.#recall(left);
       await this.#commit(attempts, reads);
     } catch (thrown) {
       this.#unclaimed(attempts, asError(thrown));
@@ -82,6 +87,20 @@ export class Claimer {
     const jobs = await this.#links.journal.jobs(missing.map(({ choice }) => choice.id));
     for (const [i, attempt] of missing.entries()) reads.set(attempt, jobs[i]);
     return reads;
+  }
+
+  /** What earlier attempts have left for these. */
+  async #recall(attempts: readonly Attempt[]): Promise<void> {
+    const { journal, announcer } = this.#links;
+    const records = await journal.records(attempts.map(({ choice }) => checkpointKey(choice.id)));
+    for (const [i, attempt] of attempts.entries()) {
+      const { id } = attempt.choice;
+      const record =
+        records[i] ?? new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The checkpoint of job ${id} is missing`);
+      // It begins anew, as it would without one.
+      if (record instanceof MillraceError) announcer.warning(record);
+      else attempt.resumeFrom = record;
+    }
   }
 
   /** Not synced: a claim that a power cut takes back leaves the job available, which is what it then should be. */
@@ -130,3 +149,6 @@ export class Claimer {
     announcer.warning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
   }
 }
+
+const hasCheckpoint = (read: JobRead): boolean =>
+  read !== undefined && !(read instanceof MillraceError) && read.status.hasCheckpoint === true;

@@ -30,6 +30,7 @@ import { Entrance } from './entrance.js';
 import { Executor, type NewClaim } from './executor.js';
 import { Expirer } from './expirer.js';
 import { FailureHooks } from './failure-hooks.js';
+import { FollowUps } from './follow-ups.js';
 import { Holds } from './holds.js';
 import { Flows } from './flows.js';
 import { Handle, jobNotFound, type JobAccess } from './handle.js';
@@ -47,6 +48,7 @@ import { RateLimits } from './rate-limits.js';
 import { recover } from './recovery.js';
 import { bytesOf } from './remover.js';
 import { Retries } from './retries.js';
+import { Requests } from './requests.js';
 import type { ScheduleControl } from './schedule-control.js';
 import { Scheduling } from './scheduling.js';
 import { Releaser } from './releaser.js';
@@ -74,6 +76,7 @@ export interface EngineParts {
 export class EmbeddedEngine implements JobAccess {
   readonly executor: Executor;
   readonly pauses: Pauses;
+  readonly requests: Requests;
   readonly imports: ImportLinks;
   readonly #parts: EngineParts;
   readonly #holds = new Holds();
@@ -141,6 +144,8 @@ export class EmbeddedEngine implements JobAccess {
       backlog: this.#backlog,
       rates,
       onSettled: placed,
+      commitFollowUps: (attempt, change) => followUps.commit(attempt, change),
+      onFollowUps: (attempt) => followUps.committed(attempt),
     });
     const hooks = new FailureHooks(settings.types, journal, onWarning);
     announcer.onFailed = (job, error) => hooks.failed(job, error);
@@ -198,6 +203,18 @@ export class EmbeddedEngine implements JobAccess {
     const intake = { journal, clock, settings, newJobs, arriving, arrivals, entrance, handleOf };
     this.#intake = new Intake({ ...intake, assertWritable });
     this.#flows = new Flows({ journal, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
+    const followUps = new FollowUps({
+      journal,
+      clock,
+      settings,
+      newJobs,
+      arrivals,
+      arriving,
+      onAccepted,
+      onWarning,
+    });
+    const outage = (): MillraceError | undefined => this.#outage.error;
+    this.requests = new Requests({ journal, executor: this.executor, followUps, outage });
     const onImported = (job: Job, place: string | undefined): void => {
       if (!hasEnded(job.status)) onAccepted(job, place);
       if (job.status.state === 'waiting') this.#releaser.look();

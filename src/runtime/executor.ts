@@ -37,6 +37,10 @@ export interface ExecutorLinks {
   readonly rates?: RateLimits | undefined;
   /** An attempt is over, and the job is now this. */
   readonly onSettled: (job: Job) => void;
+  /** Commits what completes an attempt's job, and its follow-ups with it. */
+  readonly commitFollowUps: (attempt: Attempt, change: Transaction) => Promise<void>;
+  /** They were committed all the same. */
+  readonly onFollowUps: (attempt: Attempt) => void;
 }
 
 /** A job that was claimed on its way into the journal. */
@@ -48,12 +52,19 @@ export interface NewClaim {
   readonly abandon: (error: Error) => void;
 }
 
+interface Settling {
+  readonly end: Ending;
+  readonly job: Job;
+}
+
 export class Executor {
   readonly #links: ExecutorLinks;
   readonly #attempts: Attempts;
   readonly #claimer: Claimer;
   /** The journal takes nothing at the moment: outcomes are kept. */
   #isSuspended = false;
+  /** How often it was suspended. */
+  #outages = 0;
 
   constructor(links: ExecutorLinks) {
     this.#links = links;
@@ -88,6 +99,11 @@ export class Executor {
   /** All jobs that run, as they do, and which of them should stop. */
   allRunning(): { job: Job; stopping: boolean }[] {
     return this.#attempts.all().flatMap(({ choice }) => this.running(choice.id) ?? []);
+  }
+
+  /** What runs a pool's task, until its outcome is committed. */
+  attemptOf(task: Task): Attempt | undefined {
+    return this.#attempts.byTask(task);
   }
 
   /** Handlers that went on after their attempts may have gone. */
@@ -182,6 +198,7 @@ export class Executor {
   /** The journal has failed: from now on outcomes are kept. Resolves once nothing is on its way to be claimed. */
   async suspend(): Promise<void> {
     this.#isSuspended = true;
+    this.#outages++;
     await this.#claimer.whenIdle();
   }
 
@@ -201,7 +218,10 @@ export class Executor {
     this.#attempts.claims = claims;
     this.#isSuspended = false;
     for (const attempt of uncancelled) takeBackCancel(attempt, error);
-    for (const { attempt, before, job } of written) this.#end(attempt, before, job);
+    for (const { attempt, before, job } of written) {
+      if (job.status.state === 'completed') this.#links.onFollowUps(attempt);
+      this.#end(attempt, before, job);
+    }
     this.#settle(this.#attempts.all().flatMap(endingOf));
     // Behind what was kept: a task that has not begun settles at once.
     for (const attempt of cancelled) {
@@ -232,7 +252,7 @@ export class Executor {
     const rides = new Map<Pool, Ride[]>();
     const unstarted: Ending[] = [];
     for (const attempt of attempts) {
-      const { choice, job, type, pool, seat, stopReason } = attempt;
+      const { choice, job, pool, seat, stopReason } = attempt;
       if (!job) continue;
       // Its deadline may have come while the claim was written: then it expires where it waits again.
       const isOver = stopReason !== undefined || this.#isOverdue(job);
@@ -245,7 +265,7 @@ export class Executor {
         continue;
       }
       choice.permit?.begin();
-      const task = taskOf(job, type, payload, this.#links.journal.payloadFiles);
+      const task = taskOf(job, attempt, payload, this.#links.journal.payloadFiles);
       attempt.task = task;
       this.#links.announcer.started(job);
       const own = rides.get(pool);
@@ -302,32 +322,58 @@ export class Executor {
   #settle(ends: readonly Ending[]): void {
     for (const { attempt, outcome } of ends) attempt.outcome = outcome;
     if (ends.length === 0 || this.#isSuspended) return;
-    const { journal, clock, retries } = this.#links;
-    const now = clock.now();
+    const now = this.#links.clock.now();
     const change = new Transaction();
-    const jobs = ends.map(({ attempt: { type, thread }, before, outcome: told }): Job => {
-      const { spec, status } = before;
-      const outcome = retries.bounded(told, before, type);
-      const next = settled(status, outcome, retries.after(outcome, before, type), now, thread);
-      change.move(spec, status, next);
-      // A release that a power cut takes back is made again by recovery.
-      if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
-      if (this.#attempts.claims.leave(status.claim)) change.endClaim(status.claim);
-      return { spec, status: next };
-    });
-    journal.commit(change).then(
+    const settling: Settling[] = [];
+    for (const end of ends) {
+      const job = this.#settled(end, now);
+      if (end.attempt.followUps && job.status.state === 'completed') void this.#settleWithFollowUps(end, job);
+      else {
+        this.#move(change, end, job);
+        settling.push({ end, job });
+      }
+    }
+    if (settling.length === 0) return;
+    this.#links.journal.commit(change).then(
       () => {
-        let i = 0;
-        for (const { attempt, before } of ends) {
-          // Safe: there is one job for each.
-          this.#end(attempt, before, jobs[i++] as Job);
-        }
+        for (const { end, job } of settling) this.#end(end.attempt, end.before, job);
       },
       (thrown: unknown) => {
         // Suspended: the journal has failed, and they are kept until it takes them.
-        if (!this.#isSuspended) for (const { attempt } of ends) this.#abandon(attempt, thrown);
+        if (!this.#isSuspended) for (const { end } of settling) this.#abandon(end.attempt, thrown);
       },
     );
+  }
+
+  #settled({ attempt: { type, thread }, before, outcome: told }: Ending, now: number): Job {
+    const { retries } = this.#links;
+    const outcome = retries.bounded(told, before, type);
+    const { spec, status } = before;
+    return { spec, status: settled(status, outcome, retries.after(outcome, before, type), now, thread) };
+  }
+
+  #move(change: Transaction, { before }: Ending, { spec, status: next }: Job): void {
+    const { status } = before;
+    change.move(spec, status, next);
+    // A release that a power cut takes back is made again by recovery.
+    if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
+    if (this.#attempts.claims.leave(status.claim)) change.endClaim(status.claim);
+  }
+
+  /** In a commit of its own, for it may have to wait until it is known which of them are new. */
+  async #settleWithFollowUps(end: Ending, job: Job): Promise<void> {
+    const { journal, commitFollowUps } = this.#links;
+    const outages = this.#outages;
+    // An outage that comes and goes meanwhile settles it anew, and this must not reach the journal any more.
+    const change = new Transaction().readIn(journal.generation);
+    this.#move(change, end, job);
+    try {
+      await commitFollowUps(end.attempt, change);
+    } catch (thrown) {
+      if (outages === this.#outages) this.#abandon(end.attempt, thrown);
+      return;
+    }
+    this.#end(end.attempt, end.before, job);
   }
 
   /** Journaled first, so that a crash from here on leaves the job cancelled. */

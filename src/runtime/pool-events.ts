@@ -10,6 +10,7 @@ export function poolEvents(announcer: Announcer, engine: () => EmbeddedEngine | 
     settled: (ends, thread) => engine()?.executor.settle(ends, thread),
     progress: (task, value) => announcer.progress(task, value),
     log: (task, line) => announcer.log(task, line),
+    request: async (task, request) => engine()?.requests.answer(task, request),
     warning: (error) => announcer.warning(error),
     available: () => engine()?.wake(),
   };

@@ -85,13 +85,14 @@ function reconcileOne(draft: Draft, attempt: Attempt, job: Job, read: JobRead, i
     draft.written.push({ attempt, before: job, job: read });
     return;
   }
-  if (read?.status.state === 'running' && read.status.claim === status.claim) {
+  const isAsked = read?.status.cancelRequestedAt !== undefined;
+  if (isAsked && read.status.state === 'running' && read.status.claim === status.claim) {
     draft.jobs.set(attempt, read);
     draft.cancelled.push(attempt);
     return;
   }
-  const running = uncancelled(status);
-  if (running !== status) draft.uncancelled.push(attempt);
+  const running = keptBeside(uncancelled(status), read?.status);
+  if (status.cancelRequestedAt !== undefined) draft.uncancelled.push(attempt);
   const claimed = read && isListed ? running : claimAgain(draft, { spec, status: running }, read?.status);
   draft.jobs.set(attempt, { spec, status: claimed });
 }
@@ -114,6 +115,13 @@ function claimAgain(draft: Draft, { spec, status }: Job, stored: JobStatus | und
   const claimed = { ...status, claim: draft.claim };
   draft.change.move(spec, available, claimed);
   return claimed;
+}
+
+/** What is kept beside a job is what its status on the disk says: the write that was to say so may be lost. */
+function keptBeside(status: JobStatus, stored: JobStatus | undefined): JobStatus {
+  if (status.hasCheckpoint === stored?.hasCheckpoint) return status;
+  const { hasCheckpoint: _, ...running } = status;
+  return stored?.hasCheckpoint ? { ...running, hasCheckpoint: true } : running;
 }
 
 function uncancelled(status: JobStatus): JobStatus {

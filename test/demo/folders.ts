@@ -47,6 +47,9 @@ export const noContext: JobContext = {
     throw new Error('Nothing of the demo puts anything off');
   },
   throwIfAborted() {},
+  resumeFrom: undefined,
+  checkpoint: async () => {},
+  enqueue: async () => ({ id: 'none' }),
 };
 
 /** The jobs that the demo makes of these folders. */

@@ -76,6 +76,22 @@ test('killed again and again, the same job is rescued each time and costs no att
   expect(await mill.job('the one')).toMatchObject({ attempt: 1, errors: [] });
 });
 
+test('a checkpoint outlives the process, and what its handler enqueued does not', async () => {
+  const { options, closing, directory } = await bench();
+  const gate = await Gate.in(directory);
+  const program = startProgram('checkpointing', directory, gate.path);
+  await gate.arrived('in', 2);
+  program.kill('SIGKILL');
+  await program.exit;
+  const mill = closing(await Millrace.open({ ...options, jobs, threads: { count: 1 } }));
+  for (const name of ['threaded', 'inline'] as const) {
+    expect(await mill.handle(name, name).result()).toBe(`${name} done`);
+    expect(await mill.job(name)).toMatchObject({ attempt: 1, errors: [] });
+    expect(await mill.job(`after ${name}`)).toBe(undefined);
+  }
+  expect(await mill.counts()).toMatchObject({ completed: 2, running: 0, available: 0 });
+});
+
 test('a cancel that was acknowledged holds, although the process died before the job had ended', async () => {
   const { options, closing, directory } = await bench();
   const program = startProgram('cancelling', directory);

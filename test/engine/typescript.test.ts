@@ -12,6 +12,15 @@ test('built by tsc, on this Node', async () => {
   expect(await app.run('node', join('dist', 'app.js'))).toEqual(said);
 });
 
+test('handlers know the jobs that an app registers', async () => {
+  const app = await typeScriptApp();
+  const config = 'tsconfig.registered.json';
+  expect(await app.run('node', 'node_modules/typescript/bin/tsc', '-p', config)).toEqual({
+    code: 0,
+    output: '',
+  });
+});
+
 test('from source under tsx', async () => {
   const app = await typeScriptApp();
   expect(await app.run('node', 'node_modules/tsx/dist/cli.mjs', 'app.ts')).toEqual(said);

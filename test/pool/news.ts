@@ -5,7 +5,7 @@ import { systemClock, type Clock } from '../../src/clock.js';
 import { decode, encode } from '../../src/job/codec.js';
 import { decodeError, type ErrorData } from '../../src/job/error-data.js';
 import type { Outcome } from '../../src/job/outcome.js';
-import type { LogLine, Need, Pool, PoolEvents, Settled, Task } from '../../src/pool/contract.js';
+import type { JobRequest, LogLine, Need, Pool, PoolEvents, Settled, Task } from '../../src/pool/contract.js';
 import { Recorder } from '../fixtures/recorder.js';
 import type { Script } from '../fixtures/scripted.js';
 
@@ -14,11 +14,14 @@ export type News =
   | { kind: 'settled'; id: string; outcome: Outcome }
   | { kind: 'progress'; id: string; value: unknown }
   | { kind: 'log'; id: string; line: LogLine }
+  | { kind: 'request'; id: string; request: JobRequest }
   | { kind: 'warning'; error: MillraceError }
   | { kind: 'available' };
 
 export class PoolNews implements PoolEvents {
   readonly all = new Recorder<News>();
+  /** What requests are answered with. */
+  answer = async (_request: JobRequest): Promise<unknown> => 'the id';
 
   stopping({ id }: Task): void {
     this.all.push({ kind: 'stopping', id });
@@ -34,6 +37,11 @@ export class PoolNews implements PoolEvents {
 
   log({ id }: Task, line: LogLine): void {
     this.all.push({ kind: 'log', id, line });
+  }
+
+  request({ id }: Task, request: JobRequest): Promise<unknown> {
+    this.all.push({ kind: 'request', id, request });
+    return this.answer(request);
   }
 
   warning(error: MillraceError): void {
@@ -54,6 +62,13 @@ export class PoolNews implements PoolEvents {
   /** Resolves when the handler has told of its first progress. */
   async begun({ id }: Task): Promise<void> {
     await this.all.until((one) => one.kind === 'progress' && one.id === id);
+  }
+
+  /** Resolves when the handler has asked for something, with what that is. */
+  async asked({ id }: Task): Promise<JobRequest> {
+    const news = await this.all.until((one) => one.kind === 'request' && one.id === id);
+    if (news.kind !== 'request') throw new Error('until() gave what was not asked for');
+    return news.request;
   }
 
   async warned(code: MillraceError['code']): Promise<MillraceError> {

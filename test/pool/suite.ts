@@ -1,9 +1,14 @@
 /** What every pool keeps, whatever its handlers run in. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { MillraceError } from '../../src/errors.js';
+import { decode, encode } from '../../src/job/codec.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
+import type { Script } from '../fixtures/scripted.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
+import type { JobRequest } from '../../src/pool/contract.js';
 import { errorOf, needOf, poolBench, resultOf, run, task, type MakePool } from './news.js';
 
 /** @param make A pool of one place at least, with scripted.ts as the handler of jobs named `scripted`. */
@@ -223,6 +228,116 @@ export function poolSuite(name: string, make: MakePool): void {
       expect(resultOf(await news.outcome(next))).toBe(2);
     });
 
+    test('a handler gets the replies to what it asks for', async () => {
+      const { pool, news } = await poolBench(make);
+      const options = { delay: '5s', runAt: new Date(0) } as const;
+      const jobs = [{ name: 'other', payload: new Map([[1, 2n]]), options }, { name: 'plain' }];
+      const one = task({ do: 'enqueue', jobs });
+      let asked = 0;
+      news.answer = async () => `id ${++asked}`;
+      run(pool, one);
+      expect(resultOf(await news.outcome(one))).toEqual(['id 1', 'id 2']);
+      const requests = news.all.all.flatMap((each) => (each.kind === 'request' ? decoded(each.request) : []));
+      expect(requests).toEqual([
+        { kind: 'enqueue', name: 'other', payload: jobs[0]?.payload, options },
+        { kind: 'enqueue', name: 'plain', payload: undefined, options: undefined },
+      ]);
+    });
+
+    test('what a handler asks for can be refused, with the error as it is', async () => {
+      const { pool, news } = await poolBench(make);
+      news.answer = async () => Promise.reject(new MillraceError('MILLRACE_JOB_UNKNOWN', 'there is none'));
+      const one = task({ do: 'checkpoint', values: [1] });
+      run(pool, one);
+      expect(errorOf(await news.outcome(one))).toMatchObject({
+        name: 'MillraceError',
+        code: 'MILLRACE_JOB_UNKNOWN',
+        message: 'there is none',
+      });
+    });
+
+    test.each([
+      ['checkpoint', 'MILLRACE_PAYLOAD_INVALID'],
+      ['payload', 'MILLRACE_PAYLOAD_INVALID'],
+      ['options', 'MILLRACE_OPTION_INVALID'],
+    ] as const)('what cannot be stored is refused before it is asked for: %s', async (what, code) => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'tellRefusal', of: { do: 'askInvalid', what } });
+      run(pool, one);
+      expect(resultOf(await news.outcome(one))).toBe(code);
+      expect(news.all.all).not.toContainEqual(expect.objectContaining({ kind: 'request' }));
+    });
+
+    test('the checkpoint of an earlier attempt is there', async () => {
+      const { pool, news } = await poolBench(make);
+      const value = { page: 7, seen: new Set(['a']) };
+      const [one, first] = [
+        task({ do: 'tellResume' }, { resumeFrom: encode(value) }),
+        task({ do: 'tellResume' }),
+      ];
+      run(pool, one);
+      expect(resultOf(await news.outcome(one))).toEqual(value);
+      await news.room(pool);
+      run(pool, first);
+      expect(resultOf(await news.outcome(first))).toBe(undefined);
+    });
+
+    test.each([
+      ['timedOut', 'MILLRACE_TIMEOUT'],
+      ['cancelled', 'MILLRACE_JOB_CANCELLED'],
+    ] as const)(
+      'what is awaited when the attempt is stopped rejects with the reason: %s',
+      async (reason, code) => {
+        const { pool, news } = await poolBench(make);
+        news.answer = () => new Promise(() => {});
+        const one = task(
+          { do: 'tellRefusal', of: { do: 'checkpoint', values: [1] } },
+          { id: `${reason} one` },
+        );
+        run(pool, one);
+        await news.asked(one);
+        pool.stop(one, reason);
+        expect((await news.outcome(one)).kind).toBe(reason);
+        expect(news.story()).toContain(`${one.id} info ${code}`);
+      },
+    );
+
+    test.each([
+      ['timedOut', 'MILLRACE_TIMEOUT'],
+      ['cancelled', 'MILLRACE_JOB_CANCELLED'],
+    ] as const)('nothing can be asked for once the attempt was stopped: %s', async (reason, code) => {
+      const { pool, news } = await poolBench(make);
+      const asking: Script = { do: 'tellRefusal', of: { do: 'enqueue', jobs: [{ name: 'any' }] } };
+      const one = task({ do: 'onceStopped', next: asking }, { id: `${reason} two` });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, reason);
+      expect((await news.outcome(one)).kind).toBe(reason);
+      expect(news.story()).toContain(`${one.id} info ${code}`);
+      expect(news.all.all).not.toContainEqual(expect.objectContaining({ kind: 'request' }));
+    });
+
+    test('while the engine closes a handler can still make a checkpoint', async () => {
+      const { pool, news } = await poolBench(make);
+      const last: Script = { do: 'checkpoint', values: ['so far'], next: { do: 'throw' } };
+      const one = task({ do: 'onceStopped', next: last });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, 'shutdown');
+      expect(await news.outcome(one)).toEqual({ kind: 'released' });
+      expect(decoded(await news.asked(one))).toEqual({ kind: 'checkpoint', value: 'so far' });
+    });
+
+    test('an attempt that is over asks for nothing', async () => {
+      const { pool, news } = await poolBench(make);
+      const file = join(await temporaryDirectory(), 'code');
+      const one = task({ do: 'askLate', file });
+      run(pool, one);
+      await news.outcome(one);
+      await vi.waitFor(async () => expect(await readFile(file, 'utf8')).toBe('MILLRACE_ATTEMPT_OVER'));
+      expect(news.all.all).not.toContainEqual(expect.objectContaining({ kind: 'request' }));
+    });
+
     test('room that is reserved is not given twice, and can be given back', async () => {
       const { pool } = await poolBench(make);
       const seats = [];
@@ -260,4 +375,13 @@ export function poolSuite(name: string, make: MakePool): void {
       await pool.close();
     });
   });
+}
+
+/** What a handler asked for, as it said it. */
+function decoded(request: JobRequest): object {
+  const entries = Object.entries(request).map(([field, value]) => [
+    field,
+    value instanceof Uint8Array ? decode(value) : value,
+  ]);
+  return Object.fromEntries(entries);
 }

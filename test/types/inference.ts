@@ -70,7 +70,7 @@ interface Mail {
   subject?: string;
 }
 
-const jobs = defineJobs({
+export const jobs = defineJobs({
   scripted: threadJob<typeof import('../fixtures/scripted.js')>(
     new URL('../fixtures/scripted.js', import.meta.url),
   ),

@@ -39,6 +39,9 @@ export function makeJob(onProgress: (job: FakeJob) => void = () => {}): FakeJob 
     snooze() {
       throw new Error('None of these handlers puts anything off');
     },
+    resumeFrom: undefined,
+    checkpoint: async () => {},
+    enqueue: async () => ({ id: 'none' }),
     progress(value) {
       job.reported.push(value);
       onProgress(job);

@@ -115,6 +115,9 @@ function plainContext(id: string, signal: AbortSignal): JobContext {
       throw new Error('Without an engine nothing can be put off');
     },
     throwIfAborted: () => signal.throwIfAborted(),
+    resumeFrom: undefined,
+    checkpoint: async () => {},
+    enqueue: async () => ({ id: 'none' }),
   };
 }
 

@@ -1,0 +1,60 @@
+/** Answers what handlers ask for while their attempts run. */
+import type { MillraceError } from '../errors.js';
+import { keeping } from '../job/transitions.js';
+import type { Journal } from '../journal/journal.js';
+import { Transaction } from '../journal/transaction.js';
+import { attemptOver, stopError, type JobRequest, type Task } from '../pool/contract.js';
+import type { Attempt } from './attempt.js';
+import type { Executor } from './executor.js';
+import type { FollowUps } from './follow-ups.js';
+
+export interface RequestsLinks {
+  readonly journal: Journal;
+  readonly executor: Executor;
+  readonly followUps: FollowUps;
+  /** Why nothing can be written now. */
+  readonly outage: () => MillraceError | undefined;
+}
+
+export class Requests {
+  readonly #links: RequestsLinks;
+
+  constructor(links: RequestsLinks) {
+    this.#links = links;
+  }
+
+  /** @throws MillraceError */
+  async answer(task: Task, request: JobRequest): Promise<unknown> {
+    const { executor, followUps } = this.#links;
+    const attempt = executor.attemptOf(task);
+    // Once its outcome is on its way nothing may be written of the job as it ran.
+    if (!attempt || attempt.outcome) throw attemptOver(task);
+    if (attempt.stopReason === 'cancelled') throw stopError('cancelled', task, attempt.cancelReason);
+    switch (request.kind) {
+      case 'enqueue':
+        return followUps.take(attempt, request);
+      case 'checkpoint':
+        return this.#checkpoint(attempt, request.value);
+      default:
+        return request satisfies never;
+    }
+  }
+
+  /** The first one of a job writes its status, too, which says from then on that there is one. */
+  async #checkpoint(attempt: Attempt, value: Uint8Array): Promise<void> {
+    const { journal, outage } = this.#links;
+    const { job } = attempt;
+    const error = outage();
+    if (error) throw error;
+    if (!job) throw new Error(`Job ${attempt.choice.id} asks for a checkpoint and is not running`);
+    const { spec, status } = job;
+    const change = new Transaction().putCheckpoint(spec.id, value);
+    const next = keeping(status, 'hasCheckpoint');
+    if (next !== status) {
+      attempt.job = { spec, status: next };
+      change.move(spec, status, next);
+    }
+    if (spec.durability === 'fsync') change.withSync();
+    await journal.commit(change);
+  }
+}
