@@ -60,6 +60,8 @@ export interface JobTypeOptions<Queue extends string = string> {
   concurrency?: number;
   /** How many attempts of this type may start in a time. Default: no limit. */
   rateLimit?: RateLimit;
+  /** How many of the last lines of `job.log` are kept of each job, for `logs()`; integer from 0 to 1,000. Default 50. */
+  logLines?: number;
   /** How long its jobs are kept once they have ended. Default a day; those that failed a week. */
   retention?: Retention;
   /** Which version of its payloads this code knows; integer ≥ 1, to be raised where stored ones would not do. Default 1. */

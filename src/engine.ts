@@ -7,7 +7,7 @@ import type { Listener, MillraceEvents } from './events.js';
 import type { FlowHandles, FlowJob } from './flow.js';
 import type { Duration } from './job/duration.js';
 import type { JobFilter } from './job-filter.js';
-import type { CancelOptions, JobHandle, JobSnapshot } from './job-handle.js';
+import type { CancelOptions, JobHandle, JobLogLine, JobSnapshot } from './job-handle.js';
 import type { EnqueueOptions } from './job-options.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { Schedules } from './schedules.js';
@@ -106,6 +106,13 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
 
   /** The job as it is now, or `undefined`. @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` */
   job(id: string): Promise<JobSnapshot | undefined>;
+
+  /**
+   * The last lines of a job's log, the oldest first, over all its attempts: as many as its type's `logLines` says. Of a
+   * job whose process died, those of its last second may be missing.
+   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_CLOSED`
+   */
+  logs(id: string): Promise<JobLogLine[]>;
 
   /** How many jobs there are in each state, in a queue or altogether. Exact, whatever happened before. */
   counts(queue?: Queue): Promise<JobCounts>;

@@ -55,6 +55,8 @@ export interface JobSnapshot {
   readonly cancelReason?: string;
   /** How often `retry()` took it out of an end again; absent where it never did. */
   readonly retries?: number;
+  /** What its handler reported last, this attempt or one before; of a job whose process died, up to a second old. */
+  readonly progress?: unknown;
   /** As it was enqueued: what a schema or `upgrade()` makes of it is only its handler's. */
   readonly payload: unknown;
   /** The `version` of its job type that the payload was enqueued for; absent: 1. */
@@ -65,6 +67,19 @@ export interface JobSnapshot {
   readonly error?: ErrorData;
   /** The attempts that errored, the newest last; at most ten. */
   readonly errors: readonly AttemptError[];
+}
+
+/** A line that a handler gave to `job.log`. */
+export interface JobLogLine {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** Cut to 4,096 characters. */
+  readonly message: string;
+  /** Up to 4 KB of them; a value of more than 1 KB, or that cannot be stored, as its description. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Which attempt gave it, counted from 1. */
+  readonly attempt: number;
 }
 
 /** A job that was enqueued, now or by an earlier process. */

@@ -66,6 +66,8 @@ export interface JobTypeSettings extends PayloadRules {
   readonly rateLimit?: RatePolicy;
   readonly retention: RetentionPolicy;
   readonly maxResultBytes: number;
+  /** How many are kept of each job. */
+  readonly logLines: number;
 }
 
 const TYPE_FIELDS = namesOf<JobTypeOptions & SchemaOption>({
@@ -87,6 +89,7 @@ const TYPE_FIELDS = namesOf<JobTypeOptions & SchemaOption>({
   upgrade: true,
   maxPayloadBytes: true,
   maxResultBytes: true,
+  logLines: true,
 });
 
 const RETENTION_FIELDS = namesOf<Retention>({
@@ -128,6 +131,7 @@ export function checkJobType(
     ...(onFailed !== undefined && { onFailed: checkFunction(onFailed, `jobs.${name}.onFailed`) }),
     graceMs: toMs(options.grace ?? '5s', `jobs.${name}.grace`),
     concurrency: checkConcurrency(options.concurrency, `jobs.${name}.concurrency`),
+    logLines: integer(options.logLines ?? 50, `jobs.${name}.logLines`, 0, 1_000),
     ...(options.rateLimit !== undefined && {
       rateLimit: ratePolicy(options.rateLimit, `jobs.${name}.rateLimit`),
     }),

@@ -18,7 +18,7 @@ import { checkFlow, type AnyFlow, type FlowHandles, type FlowJob } from './flow.
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
 import type { JobFilter } from './job-filter.js';
-import type { CancelOptions, JobHandle, JobSnapshot } from './job-handle.js';
+import type { CancelOptions, JobHandle, JobLogLine, JobSnapshot } from './job-handle.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { BackupReport } from './journal/backup.js';
 import type { JournalReport, RepairReport } from './journal/report.js';
@@ -145,6 +145,10 @@ export class Millrace<
 
   job(id: string): Promise<JobSnapshot | undefined> {
     return this.#engine.snapshot(id);
+  }
+
+  logs(id: string): Promise<JobLogLine[]> {
+    return this.#engine.logs(id);
   }
 
   counts(queue?: Queue): Promise<JobCounts> {

@@ -42,6 +42,7 @@ const RARE_STATUS = namesOf<RareStatus>({
   failure: true,
   snoozes: true,
   hasCheckpoint: true,
+  hasNotes: true,
 });
 
 /** Up to format 5 they had no names, but places. */

@@ -103,6 +103,8 @@ export interface JobStatus {
   readonly snoozes?: number;
   /** A checkpoint is kept beside it. */
   readonly hasCheckpoint?: true;
+  /** Its progress, or lines of its log, are kept beside it. */
+  readonly hasNotes?: true;
   /** The number of the claim that the running or last attempt began with. */
   readonly claim?: number;
   readonly result?: Uint8Array;

@@ -152,7 +152,7 @@ export function settled(
 }
 
 /** A running job of which something is kept beside its records from here on. */
-export function keeping(status: JobStatus, what: 'hasCheckpoint'): JobStatus {
+export function keeping(status: JobStatus, what: 'hasCheckpoint' | 'hasNotes'): JobStatus {
   expect(status, 'running');
   if (status[what]) return status;
   const noted = next(status, 'running');
@@ -196,6 +196,7 @@ function next(status: JobStatus, state: JobState): Draft<JobStatus> {
   if (status.errors !== undefined) draft.errors = status.errors;
   if (status.snoozes !== undefined) draft.snoozes = status.snoozes;
   if (status.hasCheckpoint) draft.hasCheckpoint = true;
+  if (status.hasNotes) draft.hasNotes = true;
   return draft;
 }
 

@@ -265,6 +265,7 @@ function isFirst({ spec, status }: Job): boolean {
     status.claim === undefined &&
     status.retries === undefined &&
     !status.hasCheckpoint &&
+    !status.hasNotes &&
     !status.errors
   );
 }

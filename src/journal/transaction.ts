@@ -23,6 +23,7 @@ import {
   NEWS_SPAN,
   parentCountKey,
   pauseKey,
+  notesKey,
   placeOf,
   rateKey,
   runningKey,
@@ -242,6 +243,13 @@ export class Transaction {
     return this;
   }
 
+  /** The job's status says that there are some. @param notes Encoded. */
+  putNotes(id: string, notes: Uint8Array): this {
+    const key = notesKey(id);
+    this.#put(key, sealBytes(key, notes));
+    return this;
+  }
+
   /** A job that is not to be kept any longer; a roster that it is on is the caller's to change, or may go on naming it. */
   remove({ spec, status }: Job): this {
     if (status.state === 'waiting') this.forget(parentCountKey(spec.sequence));
@@ -257,6 +265,7 @@ export class Transaction {
       this.withSync();
     }
     if (status.hasCheckpoint) this.forget(checkpointKey(spec.id));
+    if (status.hasNotes) this.forget(notesKey(spec.id));
     return this.forget(specKey(spec.id)).forget(statusKey(spec.id));
   }
 

@@ -196,7 +196,7 @@ function doubtOf({ id, isSuspect }: Case, ...keys: readonly string[]): Pick<Verd
 }
 
 function endedAs({ spec, status }: Job, { state, finishedAt, retries }: RosterEnd, lost: string): Verdict {
-  const { attempt, errors, startedAt, claim, hasCheckpoint } = status;
+  const { attempt, errors, startedAt, claim, hasCheckpoint, hasNotes } = status;
   const end: JobStatus = {
     state,
     attempt,
@@ -206,6 +206,7 @@ function endedAs({ spec, status }: Job, { state, finishedAt, retries }: RosterEn
     ...(claim !== undefined && { claim }),
     ...(retries > 0 && { retries, attemptsBefore: status.attemptsBefore ?? 0 }),
     ...(hasCheckpoint && state !== 'completed' && { hasCheckpoint }),
+    ...(hasNotes && { hasNotes }),
   };
   const problem = { key: statusKey(spec.id), message: `${lost}: it is ${state}, and how it ended is lost` };
   return { job: { spec, status: end }, isRunning: false, isUnlisted: false, problem };

@@ -6,6 +6,7 @@ import type { PayloadFiles } from '../journal/payload-files.js';
 import type { Pool, Seat, StopReason, Task } from '../pool/contract.js';
 import type { Choice } from './backlog.js';
 import type { HeldFollowUps } from './follow-ups.js';
+import type { AttemptNotes } from './notes.js';
 
 /** A job that was chosen, how it runs and where. */
 export interface Start {
@@ -38,6 +39,8 @@ export interface Attempt extends Start {
   cancelReason: string | undefined;
   /** The last checkpoint of an earlier one, encoded. */
   resumeFrom: Uint8Array | undefined;
+  /** What it has told of itself; absent where that is nothing. */
+  notes: AttemptNotes | undefined;
   /** What is to be enqueued with the job's completion. */
   followUps: HeldFollowUps | undefined;
 }
@@ -70,6 +73,7 @@ export function attemptOf({ choice, type, pool, seat }: Start): Attempt {
     stopReason: undefined,
     cancelReason: undefined,
     resumeFrom: undefined,
+    notes: undefined,
     followUps: undefined,
   };
 }

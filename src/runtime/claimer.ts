@@ -4,7 +4,7 @@ import { asError, MillraceError } from '../errors.js';
 import type { Job } from '../job/record.js';
 import { claimed } from '../job/transitions.js';
 import type { Journal, JobRead } from '../journal/journal.js';
-import { checkpointKey } from '../journal/keys.js';
+import { checkpointKey, notesKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Announcer } from './announcer.js';
 import { attemptOf, type Attempt, type Start } from './attempt.js';
@@ -12,6 +12,7 @@ import type { Attempts } from './attempts.js';
 import type { Backlog } from './backlog.js';
 import { claimOne } from './claim.js';
 import type { RateLimits } from './rate-limits.js';
+import { notesOf } from './notes.js';
 
 export interface ClaimerLinks {
   readonly journal: Journal;
@@ -67,9 +68,7 @@ export class Claimer {
     for (const attempt of attempts) this.#links.attempts.add(attempt);
     try {
       const reads = await this.#load(attempts);
-      const left = attempts.filter((attempt) =>
-        hasCheckpoint(reads ? reads.get(attempt) : attempt.choice.job),
-      );
+      const left = attempts.filter((attempt) => hasLeft(reads ? reads.get(attempt) : attempt.choice.job));
       if (left.length > 0) await this.#recall(left);
       await this.#commit(attempts, reads);
     } catch (thrown) {
@@ -92,14 +91,15 @@ export class Claimer {
   /** What earlier attempts have left for these. */
   async #recall(attempts: readonly Attempt[]): Promise<void> {
     const { journal, announcer } = this.#links;
-    const records = await journal.records(attempts.map(({ choice }) => checkpointKey(choice.id)));
+    const keys = attempts.flatMap(({ choice: { id } }) => [checkpointKey(id), notesKey(id)]);
+    const records = await journal.records(keys);
     for (const [i, attempt] of attempts.entries()) {
-      const { id } = attempt.choice;
-      const record =
-        records[i] ?? new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The checkpoint of job ${id} is missing`);
-      // It begins anew, as it would without one.
-      if (record instanceof MillraceError) announcer.warning(record);
-      else attempt.resumeFrom = record;
+      const [checkpoint, notes] = [records[2 * i], records[2 * i + 1]];
+      // It begins anew, as it would without them.
+      for (const record of [checkpoint, notes])
+        if (record instanceof MillraceError) announcer.warning(record);
+      if (checkpoint instanceof Uint8Array) attempt.resumeFrom = checkpoint;
+      if (notes instanceof Uint8Array) attempt.notes = notesOf(notes);
     }
   }
 
@@ -150,5 +150,7 @@ export class Claimer {
   }
 }
 
-const hasCheckpoint = (read: JobRead): boolean =>
-  read !== undefined && !(read instanceof MillraceError) && read.status.hasCheckpoint === true;
+function hasLeft(read: JobRead): boolean {
+  if (read === undefined || read instanceof MillraceError) return false;
+  return read.status.hasCheckpoint === true || read.status.hasNotes === true;
+}

@@ -5,13 +5,15 @@
 import { checkQueueName } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { checkFilter, type JobCriteria, type JobFilter } from '../job-filter.js';
-import type { CancelOptions, JobSnapshot } from '../job-handle.js';
+import type { CancelOptions, JobLogLine, JobSnapshot } from '../job-handle.js';
 import { asError, MillraceError } from '../errors.js';
 import type { AnyFlow } from '../flow.js';
+import { decodeNotes, type JobNotes } from '../job/notes.js';
 import { isPayloadLost } from '../job/payload-file.js';
 import { hasEnded, isEnd, type Job, type JobCounts, type JobState } from '../job/record.js';
 import { KEPT_FOR_EVER } from '../job/retention.js';
 import type { Journal } from '../journal/journal.js';
+import { notesKey } from '../journal/keys.js';
 import type { Transaction } from '../journal/transaction.js';
 import type { EnqueueOptions } from '../job-options.js';
 import type { Settings } from '../options.js';
@@ -40,6 +42,7 @@ import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
 import { tellMissedEnds } from './missed-ends.js';
 import { NewJobs } from './new-jobs.js';
+import { Notes } from './notes.js';
 import { Outage } from './outage.js';
 import { Pauses } from './pauses.js';
 import { Preparation } from './preparation.js';
@@ -52,7 +55,7 @@ import { Requests } from './requests.js';
 import type { ScheduleControl } from './schedule-control.js';
 import { Scheduling } from './scheduling.js';
 import { Releaser } from './releaser.js';
-import { snapshotOf } from './snapshot.js';
+import { logOf, snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
 import { strayQueues, strayTypes } from './strays.js';
 
@@ -77,6 +80,7 @@ export class EmbeddedEngine implements JobAccess {
   readonly executor: Executor;
   readonly pauses: Pauses;
   readonly requests: Requests;
+  readonly notes: Notes;
   readonly imports: ImportLinks;
   readonly #parts: EngineParts;
   readonly #holds = new Holds();
@@ -215,6 +219,7 @@ export class EmbeddedEngine implements JobAccess {
     });
     const outage = (): MillraceError | undefined => this.#outage.error;
     this.requests = new Requests({ journal, executor: this.executor, followUps, outage });
+    this.notes = new Notes({ journal, clock, executor: this.executor, outage });
     const onImported = (job: Job, place: string | undefined): void => {
       if (!hasEnded(job.status)) onAccepted(job, place);
       if (job.status.state === 'waiting') this.#releaser.look();
@@ -359,23 +364,47 @@ export class EmbeddedEngine implements JobAccess {
   async snapshot(id: string): Promise<JobSnapshot | undefined> {
     this.#assertOpen();
     const running = this.executor.running(id);
-    if (running) return this.#snapshotOf(running.job, running.stopping);
+    if (running) return this.#snapshotOf(running.job, running.stopping, running.notes);
     const job = await this.#parts.journal.job(id);
     if (job instanceof MillraceError) throw job;
-    return job && this.#snapshotOf(job, false);
+    if (!job?.status.hasNotes) return job && this.#snapshotOf(job, false);
+    const notes = await this.#notesOf(job);
+    // That what it told of itself is damaged hides nothing else of it.
+    if (notes instanceof MillraceError) this.#warn(notes);
+    return this.#snapshotOf(job, false, notes instanceof MillraceError ? undefined : notes);
   }
 
-  async #snapshotOf({ spec, status }: Job, stopping: boolean): Promise<JobSnapshot | undefined> {
-    if (!spec.payloadFile) return snapshotOf({ spec, status }, stopping);
+  async #snapshotOf(
+    { spec, status }: Job,
+    stopping: boolean,
+    notes?: JobNotes,
+  ): Promise<JobSnapshot | undefined> {
+    if (!spec.payloadFile) return snapshotOf({ spec, status }, stopping, notes);
     const { journal } = this.#parts;
     try {
       const payload = await journal.payloadOf(spec);
-      return snapshotOf({ spec: { ...spec, payload }, status }, stopping);
+      return snapshotOf({ spec: { ...spec, payload }, status }, stopping, notes);
     } catch (thrown) {
       // It may have been removed meanwhile, and its payload with it.
       if ((await journal.job(spec.id)) === undefined) return undefined;
       throw thrown;
     }
+  }
+
+  async logs(id: string): Promise<JobLogLine[]> {
+    this.#assertOpen();
+    const running = this.executor.running(id);
+    if (running) return logOf(running.notes ?? {});
+    const notes = await this.#notesOf(await this.#existing(id));
+    if (notes instanceof MillraceError) throw notes;
+    return logOf(notes);
+  }
+
+  /** What a job that is not running has told of itself. */
+  async #notesOf({ spec, status }: Job): Promise<JobNotes | MillraceError> {
+    if (!status.hasNotes) return {};
+    const [record] = await this.#parts.journal.records([notesKey(spec.id)]);
+    return record === undefined || record instanceof MillraceError ? (record ?? {}) : decodeNotes(record);
   }
 
   async counts(queue?: string): Promise<JobCounts> {
@@ -474,6 +503,7 @@ export class EmbeddedEngine implements JobAccess {
     await this.#outage.stop();
     this.executor.shutDown();
     await this.executor.whenIdle();
+    this.notes.stop();
     await Promise.all([pools.thread.close(), pools.inline.close(), this.#backlog.stop(), this.#reporting]);
     try {
       await journal.close();

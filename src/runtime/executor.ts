@@ -8,10 +8,11 @@
  */
 import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
+import { encodeNotes, type JobNotes } from '../job/notes.js';
 import type { Outcome } from '../job/outcome.js';
 import { isGivenAsStored } from '../job/payload.js';
 import { isOverdue, type Job, type JobState } from '../job/record.js';
-import { cancelled, settled } from '../job/transitions.js';
+import { cancelled, keeping, settled } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Pool, Ride, Settled, StopReason, Task } from '../pool/contract.js';
@@ -90,10 +91,11 @@ export class Executor {
   }
 
   /** The job as it runs, and whether it should stop and its handler goes on. */
-  running(id: string): { job: Job; stopping: boolean } | undefined {
+  running(id: string): { job: Job; stopping: boolean; notes: JobNotes | undefined } | undefined {
     const attempt = this.#attempts.get(id);
     if (!attempt?.job) return undefined;
-    return { job: attempt.job, stopping: attempt.isStopping || attempt.stopReason !== undefined };
+    const { job, notes, isStopping, stopReason } = attempt;
+    return { job, stopping: isStopping || stopReason !== undefined, notes };
   }
 
   /** All jobs that run, as they do, and which of them should stop. */
@@ -345,16 +347,18 @@ export class Executor {
     );
   }
 
-  #settled({ attempt: { type, thread }, before, outcome: told }: Ending, now: number): Job {
+  #settled({ attempt: { type, thread, notes }, before, outcome: told }: Ending, now: number): Job {
     const { retries } = this.#links;
     const outcome = retries.bounded(told, before, type);
     const { spec, status } = before;
-    return { spec, status: settled(status, outcome, retries.after(outcome, before, type), now, thread) };
+    const running = notes ? keeping(status, 'hasNotes') : status;
+    return { spec, status: settled(running, outcome, retries.after(outcome, before, type), now, thread) };
   }
 
-  #move(change: Transaction, { before }: Ending, { spec, status: next }: Job): void {
+  #move(change: Transaction, { attempt, before }: Ending, { spec, status: next }: Job): void {
     const { status } = before;
     change.move(spec, status, next);
+    if (attempt.notes?.isDirty) change.putNotes(spec.id, encodeNotes(attempt.notes));
     // A release that a power cut takes back is made again by recovery.
     if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
     if (this.#attempts.claims.leave(status.claim)) change.endClaim(status.claim);

@@ -8,8 +8,14 @@ export function poolEvents(announcer: Announcer, engine: () => EmbeddedEngine | 
   return {
     stopping: (task) => engine()?.executor.stopping(task),
     settled: (ends, thread) => engine()?.executor.settle(ends, thread),
-    progress: (task, value) => announcer.progress(task, value),
-    log: (task, line) => announcer.log(task, line),
+    progress: (task, value) => {
+      announcer.progress(task, value);
+      engine()?.notes.progress(task, value);
+    },
+    log: (task, line) => {
+      announcer.log(task, line);
+      engine()?.notes.log(task, line);
+    },
     request: async (task, request) => engine()?.requests.answer(task, request),
     warning: (error) => announcer.warning(error),
     available: () => engine()?.wake(),

@@ -119,9 +119,12 @@ function claimAgain(draft: Draft, { spec, status }: Job, stored: JobStatus | und
 
 /** What is kept beside a job is what its status on the disk says: the write that was to say so may be lost. */
 function keptBeside(status: JobStatus, stored: JobStatus | undefined): JobStatus {
-  if (status.hasCheckpoint === stored?.hasCheckpoint) return status;
-  const { hasCheckpoint: _, ...running } = status;
-  return stored?.hasCheckpoint ? { ...running, hasCheckpoint: true } : running;
+  const { hasCheckpoint: _checkpoint, hasNotes: _notes, ...running } = status;
+  return {
+    ...running,
+    ...(stored?.hasCheckpoint && { hasCheckpoint: true }),
+    ...(stored?.hasNotes && { hasNotes: true }),
+  };
 }
 
 function uncancelled(status: JobStatus): JobStatus {

@@ -1,10 +1,12 @@
 /** A job as a caller sees it: decoded, and detached from everything. */
-import type { AttemptError, JobSnapshot } from '../job-handle.js';
+import type { AttemptError, JobLogLine, JobSnapshot } from '../job-handle.js';
 import { decode } from '../job/codec.js';
 import { decodeError } from '../job/error-data.js';
+import type { JobNotes } from '../job/notes.js';
 import { deadlineOf, lastErrorOf, type Job } from '../job/record.js';
 
-export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapshot {
+/** @param notes What the job has told of itself. */
+export function snapshotOf({ spec, status }: Job, stopping: boolean, notes?: JobNotes): JobSnapshot {
   const { runAt, startedAt, finishedAt, cancelReason } = status;
   const errors = (status.errors ?? []).map((record): AttemptError => ({
     ...record,
@@ -31,6 +33,7 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     ...(finishedAt !== undefined && { finishedAt }),
     ...(cancelReason !== undefined && { cancelReason }),
     ...(status.retries !== undefined && { retries: status.retries }),
+    ...(notes?.progress && { progress: decode(notes.progress) }),
     // Where a record is damaged, nothing is left of it.
     payload: spec.payload.byteLength > 0 ? decode(spec.payload) : undefined,
     ...(spec.payloadVersion !== undefined && { payloadVersion: spec.payloadVersion }),
@@ -38,4 +41,15 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean): JobSnapsho
     ...(last && { error: decodeError(last) }),
     errors,
   };
+}
+
+export function logOf({ lines = [] }: JobNotes): JobLogLine[] {
+  return lines.map(({ at, level, message, fields, attempt }) => ({
+    at,
+    level,
+    message,
+    // Safe: notes.ts encodes an object.
+    fields: decode(fields) as Record<string, unknown>,
+    attempt,
+  }));
 }

@@ -1,0 +1,75 @@
+/**
+ * What a job has told of itself: its last progress and its last log lines, cut to a size, as one record beside it. They
+ * are for people to read; nothing of the job depends on them.
+ */
+import { show } from '../errors.js';
+import { decode, encode } from './codec.js';
+import { pack, unpack } from './packer.js';
+
+export interface NoteLine {
+  readonly at: number;
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  /** Encoded. */
+  readonly fields: Uint8Array;
+  readonly attempt: number;
+}
+
+export interface JobNotes {
+  /** The last one, encoded. */
+  readonly progress?: Uint8Array;
+  /** The newest last. */
+  readonly lines?: readonly NoteLine[];
+}
+
+const MAX_MESSAGE = 4_096;
+const MAX_FIELD_BYTES = 1_024;
+/** Of all fields of a line together. */
+const MAX_FIELDS_BYTES = 4_096;
+
+export const encodeNotes = ({ progress, lines }: JobNotes): Uint8Array =>
+  pack({ ...(progress && { progress }), ...(lines && { lines }) });
+
+/** @param record Bytes whose checksum held: {@link encodeNotes} made them. */
+export const decodeNotes = (record: Uint8Array): JobNotes => unpack(record) as JobNotes;
+
+export const cutMessage = (message: unknown): string => {
+  const text = typeof message === 'string' ? message : show(message);
+  return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE - 1)}…` : text;
+};
+
+/** What cannot be stored, or is large, is kept as its description; what is beyond the bound of a line is left out. */
+export function encodeFields(fields: Record<string, unknown>): Uint8Array {
+  const kept: Record<string, unknown> = {};
+  let room = MAX_FIELDS_BYTES;
+  for (const [name, value] of Object.entries(fields)) {
+    const { bytes, stored } = storable(value);
+    room -= name.length + bytes;
+    if (room < 0) break;
+    // A field named __proto__ is a field.
+    Object.defineProperty(kept, name, {
+      value: stored,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  try {
+    return encode(kept, 'fields');
+  } catch {
+    // Names that cannot be stored.
+    return encode({});
+  }
+}
+
+function storable(value: unknown): { bytes: number; stored: unknown } {
+  try {
+    const encoded = encode(value, 'field');
+    // A value of its own, for the handler may go on with its.
+    if (encoded.byteLength <= MAX_FIELD_BYTES) return { bytes: encoded.byteLength, stored: decode(encoded) };
+  } catch {
+    // Its description will do.
+  }
+  const stored = show(value);
+  return { bytes: stored.length, stored };
+}
