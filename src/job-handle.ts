@@ -76,7 +76,7 @@ export interface JobLogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   /** Cut to 4,096 characters. */
   readonly message: string;
-  /** Up to 4 KB of them; a value of more than 1 KB, or that cannot be stored, as its description. */
+  /** Up to 4 KB of them. Text is cut to 1,024 characters; any other value of more than 1 KB, or that cannot be stored, is described. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** Which attempt gave it, counted from 1. */
   readonly attempt: number;

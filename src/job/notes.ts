@@ -33,10 +33,19 @@ export const encodeNotes = ({ progress, lines }: JobNotes): Uint8Array =>
 /** @param record Bytes whose checksum held: {@link encodeNotes} made them. */
 export const decodeNotes = (record: Uint8Array): JobNotes => unpack(record) as JobNotes;
 
-export const cutMessage = (message: unknown): string => {
-  const text = typeof message === 'string' ? message : show(message);
-  return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE - 1)}…` : text;
-};
+export const cutMessage = (message: unknown): string =>
+  cut(typeof message === 'string' ? message : show(message), MAX_MESSAGE);
+
+const cut = (text: string, length: number): string =>
+  (text.length > length ? `${text.slice(0, length - 1)}…` : text).toWellFormed();
+
+function textOf(error: Error): unknown {
+  try {
+    return error.stack ?? String(error);
+  } catch {
+    return show(error);
+  }
+}
 
 /** What cannot be stored, or is large, is kept as its description; what is beyond the bound of a line is left out. */
 export function encodeFields(fields: Record<string, unknown>): Uint8Array {
@@ -62,7 +71,12 @@ export function encodeFields(fields: Record<string, unknown>): Uint8Array {
   }
 }
 
-function storable(value: unknown): { bytes: number; stored: unknown } {
+function storable(field: unknown): { bytes: number; stored: unknown } {
+  const value = field instanceof Error ? textOf(field) : field;
+  if (typeof value === 'string') {
+    const stored = cut(value, MAX_FIELD_BYTES);
+    return { bytes: stored.length, stored };
+  }
   try {
     const encoded = encode(value, 'field');
     // A value of its own, for the handler may go on with its.
