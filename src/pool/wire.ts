@@ -16,8 +16,8 @@ type TaskTuple = readonly [
   payload: Uint8Array,
   timeoutMs: number | undefined,
   scheduledFor: number | undefined,
-  payloadFile?: LocatedPayload,
-  resumeFrom?: Uint8Array,
+  payloadFile?: LocatedPayload | undefined,
+  resumeFrom?: Uint8Array | undefined,
 ];
 
 export function encodeTasks(tasks: readonly Task[]): Uint8Array<ArrayBuffer> {

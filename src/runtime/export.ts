@@ -9,6 +9,8 @@
 import { MillraceError } from '../errors.js';
 import { isPayloadLost } from '../job/payload-file.js';
 import type { Job, JobSpec } from '../job/record.js';
+import { readRecords } from '../journal/job-reads.js';
+import { checkpointKey } from '../journal/keys.js';
 import type { StoreView } from '../journal/store.js';
 import { walk } from '../journal/walk.js';
 import { fieldsOf } from './job-line.js';
@@ -41,7 +43,7 @@ export async function* exportLines(
         continue;
       }
       jobs++;
-      yield toLine(fieldsOf(whole));
+      yield toLine(fieldsOf(whole, await checkpointOf(view, whole, onDamaged)));
       if (slices.isOver) await slices.next();
     }
     yield toLine({ end: true, jobs });
@@ -62,6 +64,19 @@ async function withPayload(
     if (isPayloadLost(thrown)) return thrown;
     throw thrown;
   }
+}
+
+/** Of a job that still needs it. One that is damaged is lost, and the job begins anew. */
+async function checkpointOf(
+  view: StoreView,
+  { spec, status }: Job,
+  onDamaged: (error: MillraceError) => void,
+): Promise<Uint8Array | undefined> {
+  if (!status.hasCheckpoint) return undefined;
+  const [checkpoint] = await readRecords(view, [checkpointKey(spec.id)]);
+  if (!(checkpoint instanceof MillraceError)) return checkpoint;
+  onDamaged(checkpoint);
+  return undefined;
 }
 
 const toLine = (fields: object): string => `${JSON.stringify(fields)}\n`;

@@ -18,7 +18,7 @@ import { Transaction } from '../journal/transaction.js';
 import type { Settings } from '../options.js';
 import type { ArrivingIds } from './arriving-ids.js';
 import { EXPORT_FORMAT, EXPORT_VERSION } from './export.js';
-import { integer, jobOf, record } from './job-line.js';
+import { checkpointOf, integer, jobOf, record } from './job-line.js';
 import { linesOf, type Line } from './lines.js';
 import { Slices } from './slices.js';
 
@@ -35,12 +35,19 @@ export interface ImportLinks {
 const CHUNK_JOBS = 500;
 const CHUNK_CHARACTERS = 1 << 20;
 
+/** A job on its way in. */
+interface Imported {
+  readonly job: Job;
+  readonly checkpoint: Uint8Array | undefined;
+  readonly line: number;
+}
+
 /** One import, from its first line to its last. */
 export class Import {
   readonly #links: ImportLinks;
   readonly #counts = { imported: 0, skipped: 0 };
   /** Not yet committed. */
-  #chunk: { readonly job: Job; readonly line: number }[] = [];
+  #chunk: Imported[] = [];
   #characters = 0;
   #lines = 0;
   #jobs = 0;
@@ -105,7 +112,7 @@ export class Import {
 
   #job(number: number, length: number, fields: Record<string, unknown>): void {
     const job = jobOf(fields, this.#links.journal.nextSequence());
-    this.#chunk.push({ job, line: number });
+    this.#chunk.push({ job, checkpoint: checkpointOf(fields), line: number });
     this.#characters += length;
     this.#jobs++;
   }
@@ -125,14 +132,14 @@ export class Import {
     await this.#links.arriving.alone(ids, () => this.#commitNew(chunk, ids));
   }
 
-  async #commitNew(chunk: readonly { job: Job; line: number }[], ids: readonly string[]): Promise<void> {
+  async #commitNew(chunk: readonly Imported[], ids: readonly string[]): Promise<void> {
     const { journal } = this.#links;
     const change = new Transaction().withSync().readIn(journal.generation);
     const reads = await journal.jobs(ids);
     const names = new Map(ids.flatMap((id, i) => this.#existing(id, reads[i])));
     const fresh: Job[] = [];
     let conflict: ImportError | undefined;
-    for (const { job, line } of chunk) {
+    for (const { job, checkpoint, line } of chunk) {
       const { id, name } = job.spec;
       const known = names.get(id);
       if (known !== undefined && known !== name) {
@@ -144,6 +151,7 @@ export class Import {
         const stored = { spec: await journal.storePayload(job.spec), status: job.status };
         fresh.push(stored);
         change.restore(stored.spec, stored.status);
+        if (checkpoint) change.putCheckpoint(id, checkpoint);
         names.set(id, name);
       }
     }

@@ -42,7 +42,7 @@ const MAX_TRIED_BYTES = 65_536;
 type Fields = Record<string, unknown>;
 
 /** @returns a line's object; JSON leaves out what is `undefined`. */
-export function fieldsOf({ spec, status }: Job): Fields {
+export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields {
   const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
   const { deadlineAt, payloadVersion, schedule, scheduledFor, flow, isParent, parents, onParentFailure } =
     spec;
@@ -77,6 +77,7 @@ export function fieldsOf({ spec, status }: Job): Fields {
     ...fieldOf('payload', spec.payload),
     ...(result && fieldOf('result', result)),
     ...(failure && fieldOf('failure', failure)),
+    ...(checkpoint && fieldOf('checkpoint', checkpoint)),
     errors: errors?.map((one) => ({
       attempt: one.attempt,
       startedAt: one.startedAt,
@@ -103,6 +104,12 @@ function isKeptByJson(value: unknown): boolean {
   } catch {
     return false; // It has no word for a bigint.
   }
+}
+
+/** The checkpoint that a line's job has. @throws MillraceError as {@link jobOf} does */
+export function checkpointOf(line: Fields): Uint8Array | undefined {
+  if (line['checkpoint'] === undefined && line['checkpointBase64'] === undefined) return undefined;
+  return bytesOf(line, 'checkpoint');
 }
 
 /**
@@ -183,6 +190,8 @@ function statusOf(line: Fields, state: JobState): JobStatus {
     attemptsBefore,
     failure,
     failureBase64,
+    checkpoint,
+    checkpointBase64,
     payload: _payload,
     payloadBase64: _payloadBase64,
     ...rest
@@ -206,6 +215,11 @@ function statusOf(line: Fields, state: JobState): JobStatus {
   if (retries !== undefined) {
     status.retries = integer(retries, 'retries', 1, MAX_ATTEMPT);
     status.attemptsBefore = integer(attemptsBefore, 'attemptsBefore', 0, status.attempt);
+  }
+  if (checkpoint !== undefined || checkpointBase64 !== undefined) {
+    // Nothing is to be resumed of a job that has completed.
+    if (state === 'completed') isPresent(checkpoint ?? checkpointBase64, 'checkpoint', false, state);
+    status.hasCheckpoint = true;
   }
   if ((failure ?? failureBase64) === undefined) return status;
   isPresent(failure ?? failureBase64, 'failure', state === 'failed', state);

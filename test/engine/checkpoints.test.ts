@@ -1,6 +1,7 @@
 /** job.checkpoint(): the next attempt goes on from there, whatever the last one came to. */
 import { describe, expect, test } from 'vitest';
 import { Millrace } from '../../src/index.js';
+import { collect } from '../fixtures/collect.js';
 import { bench, scriptedInline, scriptedThread } from '../fixtures/engine.js';
 import { Gate } from '../fixtures/gate.js';
 import type { Script } from '../fixtures/scripted.js';
@@ -81,9 +82,27 @@ describe.each([
     expect(await Millrace.verify(options.directory)).toMatchObject({ sound: true });
     const again = await reopen();
     expect(await again.handle('long', id).result()).toBe('half');
-    const jobs = { long: scripted() };
+    const jobs = { long: scripted({ maxAttempts: 1 }) };
     const copy = await Millrace.open({ ...options, directory: `${directory}/copy`, jobs });
     expect(await copy.handle('long', id).result()).toBe('half');
     await copy.close();
+  });
+
+  test('an export carries it along, and an import gives it to the next attempt', async () => {
+    const { mill, directory, options } = await open();
+    const gate = await Gate.in(directory);
+    const value = { page: 3, seen: new Set([1n]) };
+    const next: Script = { do: 'passGate', gate: gate.path, label: 'in' };
+    const { id } = await mill.enqueue('long', {
+      do: 'resumeOr',
+      first: { do: 'checkpoint', values: [value], next },
+    });
+    await gate.arrived('in');
+    const lines = await collect(mill.export());
+    const jobs = { long: scripted() };
+    const other = await Millrace.open({ ...options, directory: `${directory}/other`, jobs });
+    await other.import(lines);
+    expect(await other.handle('long', id).result()).toEqual(value);
+    await other.close();
   });
 });
