@@ -2,6 +2,7 @@
  * What a job has told of itself: its last progress and its last log lines, cut to a size, as one record beside it. They
  * are for people to read; nothing of the job depends on them.
  */
+import { types } from 'node:util';
 import { show } from '../errors.js';
 import { decode, encode } from './codec.js';
 import { pack, unpack } from './packer.js';
@@ -49,30 +50,28 @@ function textOf(error: Error): unknown {
 
 /** What cannot be stored, or is large, is kept as its description; what is beyond the bound of a line is left out. */
 export function encodeFields(fields: Record<string, unknown>): Uint8Array {
+  try {
+    return encode(keptOf(fields), 'fields');
+  } catch {
+    // A getter that throws, names that cannot be stored, or nothing that has fields: the message is what counts.
+    return encode({});
+  }
+}
+
+function keptOf(fields: Record<string, unknown>): Record<string, unknown> {
   const kept: Record<string, unknown> = {};
   let room = MAX_FIELDS_BYTES;
   for (const [name, value] of Object.entries(fields)) {
     const { bytes, stored } = storable(value);
     room -= name.length + bytes;
     if (room < 0) break;
-    // A field named __proto__ is a field.
-    Object.defineProperty(kept, name, {
-      value: stored,
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
+    kept[name] = stored;
   }
-  try {
-    return encode(kept, 'fields');
-  } catch {
-    // Names that cannot be stored.
-    return encode({});
-  }
+  return kept;
 }
 
 function storable(field: unknown): { bytes: number; stored: unknown } {
-  const value = field instanceof Error ? textOf(field) : field;
+  const value = types.isNativeError(field) ? textOf(field) : field;
   if (typeof value === 'string') {
     const stored = cut(value, MAX_FIELD_BYTES);
     return { bytes: stored.length, stored };

@@ -9,6 +9,7 @@ import {
   expired,
   gaveUp,
   isOrphanOf,
+  keeping,
   orphaned,
   promoted,
   retried,
@@ -325,4 +326,26 @@ test('an attempt that errored keeps the thread that it ran in', () => {
   expect(erred.errors).toStrictEqual([
     { attempt: 1, startedAt: NOW, endedAt: NOW + 10, thread: 4, error: ERROR },
   ]);
+});
+
+test('what is kept beside a job is known until nothing needs it', () => {
+  const kept = keeping(keeping(running, 'hasCheckpoint'), 'hasNotes');
+  expect(kept).toEqual({ ...running, hasCheckpoint: true, hasNotes: true });
+  expect(keeping(kept, 'hasNotes')).toBe(kept);
+  const marks = { hasCheckpoint: true, hasNotes: true };
+  for (const next of [
+    settle(kept, errored, RETRY),
+    settle(kept, { kind: 'released' }),
+    settle(kept, { kind: 'cancelled' }),
+    settle(kept, errored),
+    retried(settle(kept, errored)),
+    orphaned(kept, NOW),
+    cancelled(kept, NOW),
+    claimed(orphaned(kept, NOW), 9, NOW),
+  ])
+    expect(next).toMatchObject(marks);
+  const completed = settle(kept, { kind: 'completed', result: ERROR });
+  expect(completed).toMatchObject({ hasNotes: true });
+  expect(completed).not.toHaveProperty('hasCheckpoint');
+  expect(() => keeping(available, 'hasNotes')).toThrow('available');
 });
