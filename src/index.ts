@@ -47,7 +47,7 @@ export { RetryAfterError } from './job/snooze.js';
 export type { RateLimit } from './job/rate-limit.js';
 export type { Retention } from './job/retention.js';
 export type { JobFilter } from './job-filter.js';
-export type { EnqueueFollowUp, FollowUp, JobContext, Register } from './job-context.js';
+export type { EnqueueFollowUp, FollowUp, FollowUpOptions, JobContext, Register } from './job-context.js';
 export type { AttemptError, CancelOptions, JobHandle, JobLogLine, JobSnapshot } from './job-handle.js';
 export type { BackupReport } from './journal/backup.js';
 export type { JournalDamage, JournalReport, RepairReport, SalvagedJob } from './journal/report.js';

@@ -1,6 +1,5 @@
 /** What a handler is given beside its payload, with the types of the jobs that it can enqueue. */
 import type { JobPayload, JobType } from './define.js';
-import type { EnqueueArguments } from './engine.js';
 import type { JobContext as AnyJobContext } from './job/context.js';
 import type { EnqueueOptions } from './job-options.js';
 
@@ -27,6 +26,13 @@ export interface FollowUp {
   readonly id: string;
 }
 
+/** A queue that is full takes it all the same, so there is nothing to wait for, and no `signal`. */
+export type FollowUpOptions = Omit<EnqueueOptions, 'signal'>;
+
+type FollowUpArguments<Payload> = undefined extends Payload
+  ? [payload?: Payload, options?: FollowUpOptions]
+  : [payload: Payload, options?: FollowUpOptions];
+
 /** A payload, or that of a job type of a catalogue. */
 type RegisteredPayload<Registered> = Registered extends JobType ? JobPayload<Registered> : Registered;
 
@@ -34,9 +40,9 @@ type RegisteredPayload<Registered> = Registered extends JobType ? JobPayload<Reg
 export type EnqueueFollowUp<Registered> = Registered extends { jobs: infer Jobs }
   ? <Name extends keyof Jobs & string>(
       name: Name,
-      ...rest: EnqueueArguments<RegisteredPayload<Jobs[Name]>, string>
+      ...rest: FollowUpArguments<RegisteredPayload<Jobs[Name]>>
     ) => Promise<FollowUp>
-  : (name: string, payload?: unknown, options?: EnqueueOptions) => Promise<FollowUp>;
+  : (name: string, payload?: unknown, options?: FollowUpOptions) => Promise<FollowUp>;
 
 /** The second argument of every handler, in a thread or inline. */
 export interface JobContext extends AnyJobContext {

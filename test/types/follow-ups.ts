@@ -22,6 +22,8 @@ export async function registered(enqueue: EnqueueFollowUp<{ jobs: Payloads }>): 
   await enqueue('sendEmail', { to: 1 });
   // @ts-expect-error: it takes none
   await enqueue('cleanUp', 1);
+  // @ts-expect-error: there is nothing to wait for
+  await enqueue('cleanUp', undefined, { signal: AbortSignal.abort() });
   // @ts-expect-error: no such option
   await enqueue('cleanUp', undefined, { delai: 1 });
 }
