@@ -10,10 +10,10 @@ describe.each([
   ['in a thread', scriptedThread],
   ['inline', scriptedInline],
 ] as const)('%s', (_where, scripted) => {
-  async function open() {
+  async function open(grace = 1) {
     const { options, closing, directory } = await bench();
     const jobs = {
-      long: scripted({ maxAttempts: 2, backoff: { type: 'exponential', delay: 1, max: 1 }, grace: 1 }),
+      long: scripted({ maxAttempts: 2, backoff: { type: 'exponential', delay: 1, max: 1 }, grace }),
     };
     const reopen = async () => closing(await Millrace.open({ ...options, jobs, threads: { count: 1 } }));
     return { mill: await reopen(), reopen, directory, options };
@@ -47,7 +47,7 @@ describe.each([
   });
 
   test('after close() and another start the job goes on from it, also from one made while closing', async () => {
-    const { mill, reopen } = await open();
+    const { mill, reopen } = await open(10_000);
     const scripts: Script = {
       do: 'resumeOr',
       first: {
