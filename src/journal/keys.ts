@@ -6,8 +6,8 @@
  * |----------------------------------------|---------------------------------------------------------|
  * | `j!id`                                 | the job's spec, written once                            |
  * | `s!id`                                 | the job's status, from its first transition on          |
- * | `p!id`                                 | its last checkpoint, where its status says so; encoded  |
- * | `n!id`                                 | its notes: last progress and log lines, likewise        |
+ * | `k!id`                                 | its last checkpoint, where its status says so; encoded  |
+ * | `o!id`                                 | its notes: last progress and log lines, likewise        |
  * | `r!queue!lane!priority sequence`       | available, in the order of claiming; `id`               |
  * | `t!runAt sequence`                     | scheduled or retryable, by due time; `id`               |
  * | `w!sequence`                           | waits for its parents; `id`                             |
@@ -62,8 +62,8 @@ function numberAt(key: string, at: number): number {
 
 export const specKey = (id: string): string => `j!${id}`;
 export const statusKey = (id: string): string => `s!${id}`;
-export const checkpointKey = (id: string): string => `p!${id}`;
-export const notesKey = (id: string): string => `n!${id}`;
+export const checkpointKey = (id: string): string => `k!${id}`;
+export const notesKey = (id: string): string => `o!${id}`;
 export const countersKey = (queue: string): string => `c!${queue}`;
 export const waitingKey = (sequence: number): string => `w!${number(sequence)}`;
 export const parentCountKey = (sequence: number): string => `v!${number(sequence)}`;

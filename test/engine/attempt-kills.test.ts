@@ -67,7 +67,7 @@ async function live(kill?: Kill): Promise<{ isKilled: boolean; story: Story }> {
     JSON.stringify(others),
   ).toBe(true);
   expect(story.lost).toBe(0);
-  expect(disk.keys().filter((key) => key.startsWith('p!'))).toEqual([]);
+  expect(disk.keys().filter((key) => key.startsWith('k!'))).toEqual([]);
   return { isKilled, story };
 }
 

@@ -199,10 +199,10 @@ test('they go when the job is removed, and a checkpoint does', async () => {
     await job.checkpoint(1);
     throw new Error('no luck');
   }, options);
-  const beside = (): string[] => disk.keys().filter((key) => /^[np]!/.test(key));
+  const beside = (): string[] => disk.keys().filter((key) => /^[ko]!/.test(key));
   const { id } = await engine.enqueue('work', undefined);
   await expect(engine.result(id)).rejects.toMatchObject({ code: 'MILLRACE_JOB_FAILED' });
-  expect(beside()).toEqual([`n!${id}`, `p!${id}`]);
+  expect(beside()).toEqual([`k!${id}`, `o!${id}`]);
   for (let i = 0; i < 1_000 && beside().length > 0; i++) {
     await clock.advance(60_000);
     await new Promise((resolve) => setImmediate(resolve));
