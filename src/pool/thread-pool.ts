@@ -18,6 +18,8 @@ export interface ThreadPoolSettings extends ThreadSettings {
   readonly count: number;
   /** How many tiny jobs a thread is sent in one message at most. */
   readonly batchSize: number;
+  /** After how many jobs a thread is replaced; absent where it never is for that. */
+  readonly maxJobs?: number;
 }
 
 /**
@@ -67,6 +69,8 @@ export class ThreadPool implements Pool {
   readonly #live = new Set<Thread>();
   /** Threads that were ended and are still in native code. As many as `count` are replaced before they have gone. */
   readonly #ending = new Set<Thread>();
+  /** Live threads that have all the jobs that they are to run; their replacements start meanwhile. */
+  readonly #retiring = new Set<Thread>();
   /** The loads of each thread: reserved, sent or waiting in it. */
   readonly #loads = new Map<Thread, Load[]>();
   /** The load that tiny jobs of this turn still go to. */
@@ -107,7 +111,7 @@ export class ThreadPool implements Pool {
     // A thread that the system refuses fails at once, and the next one would, too.
     while (
       !this.#retry &&
-      this.#live.size < this.#settings.count &&
+      this.#live.size - this.#retiring.size < this.#settings.count &&
       this.#live.size + this.#ending.size < 2 * this.#settings.count
     ) {
       const thread = this.#add();
@@ -169,7 +173,17 @@ export class ThreadPool implements Pool {
   #fits({ mayShare }: Need, tinyMs: number | undefined): boolean {
     const load = this.#forming;
     if (!load || !mayShare || tinyMs === undefined) return false;
-    return load.seats < this.#settings.batchSize && load.expectedMs + tinyMs <= MAX_EXPECTED_MS;
+    if (load.seats >= this.#settings.batchSize || load.expectedMs + tinyMs > MAX_EXPECTED_MS) return false;
+    return this.#jobsLeft(load.thread) > 0;
+  }
+
+  /** How many more jobs the thread may be given: what it has counts until it is through, also what it has run of that. */
+  #jobsLeft(thread: Thread): number {
+    const { maxJobs } = this.#settings;
+    if (maxJobs === undefined) return Infinity;
+    if (this.#retiring.has(thread)) return 0;
+    const given = this.#loads.get(thread)?.reduce((sum, { seats }) => sum + seats, 0) ?? 0;
+    return maxJobs - thread.jobsRun - given;
   }
 
   #tinyMs({ name, isLimited }: Need): number | undefined {
@@ -179,15 +193,24 @@ export class ThreadPool implements Pool {
   /** One without work, or one that will soon be without. */
   #freeThread({ isLimited, mayQueue }: Need, isTiny: boolean): Thread | undefined {
     const canQueue = mayQueue && !isLimited && this.#settings.batchSize > 1;
+    // A replacement waits until the thread that it replaces has gone.
+    const mayBegin = this.#retiring.size === 0 || this.#busy() < this.#settings.count;
     let second: Thread | undefined;
     for (const thread of this.#live) {
-      if (!thread.isReady) continue;
+      if (!thread.isReady || this.#jobsLeft(thread) <= 0) continue;
       const [first, next] = this.#loads.get(thread) ?? [];
-      if (!first) return thread;
+      if (!first && mayBegin) return thread;
+      if (!first) continue;
       const isSoonThrough = first.isEnding || (isTiny && first.isTiny && !first.isStalled);
       if (canQueue && isSoonThrough && !next) second ??= thread;
     }
     return second;
+  }
+
+  #busy(): number {
+    let busy = 0;
+    for (const loads of this.#loads.values()) if (loads.length > 0) busy++;
+    return busy;
   }
 
   #newLoad(need: Need, isTiny: boolean): Load | undefined {
@@ -209,6 +232,9 @@ export class ThreadPool implements Pool {
     load.name = tasks[0]?.name;
     if (this.#loads.get(load.thread)?.[0] === load) this.#expectEnd(load);
     load.thread.run(tasks, () => this.#through(load));
+    if (this.#jobsLeft(load.thread) > 0 || this.#retiring.has(load.thread)) return;
+    this.#retiring.add(load.thread);
+    this.fill();
   }
 
   /** The load's turn in its thread has come. */
@@ -237,6 +263,7 @@ export class ThreadPool implements Pool {
     const loads = this.#loads.get(load.thread);
     const at = loads?.indexOf(load) ?? -1;
     if (at >= 0) loads?.splice(at, 1);
+    if (this.#retiring.has(load.thread) && loads?.length === 0) load.thread.end();
   }
 
   #add(): Thread {
@@ -270,6 +297,7 @@ export class ThreadPool implements Pool {
 
   #leave(thread: Thread): void {
     this.#live.delete(thread);
+    this.#retiring.delete(thread);
     for (const load of this.#loads.get(thread) ?? []) load.timer?.cancel();
     this.#loads.delete(thread);
     this.#ending.add(thread);

@@ -71,6 +71,7 @@ export class Thread {
   /** A stray error left the thread in a state that nobody knows, or Piscina dropped it: it gets no further chunk. */
   #isTainted = false;
   #isProven = false;
+  #jobsRun = 0;
   #stuck: Timer | undefined;
   readonly #onGone: (() => void)[] = [];
 
@@ -116,6 +117,11 @@ export class Thread {
   /** Whether it ever got as far as taking a chunk. */
   get isProven(): boolean {
     return this.#isProven;
+  }
+
+  /** How many jobs it has run; those that were taken back before their turn came do not count. */
+  get jobsRun(): number {
+    return this.#jobsRun;
   }
 
   /**
@@ -192,7 +198,10 @@ export class Thread {
   #newLine(): ChunkLine {
     return new ChunkLine(this.#clock, {
       settled: (ends) => this.#events.settled(ends, this.#id),
-      took: (task, tookMs) => this.#events.took(task, tookMs),
+      took: (task, tookMs) => {
+        this.#jobsRun++;
+        this.#events.took(task, tookMs);
+      },
       stopping: (task, ref) => {
         this.#tell({ kind: 'stop', of: ref });
         this.#events.stopping(task);

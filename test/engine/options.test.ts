@@ -134,6 +134,8 @@ const atOpen: [given: object, says: string[], code?: string][] = [
   [{ threads: { count: 0 } }, ['`threads.count`', '1 to 1024', '0']],
   [{ threads: { count: 2.5 } }, ['`threads.count`', '2.5']],
   [{ threads: { maxHeapMb: 1 } }, ['`threads.maxHeapMb`', '≥ 8', '1']],
+  [{ threads: { maxJobs: 0 } }, ['`threads.maxJobs`', '≥ 1', '0']],
+  [{ threads: { maxJobs: 1.5 } }, ['`threads.maxJobs`', '1.5']],
   [{ threads: { nice: 20 } }, ['`threads.nice`', '0 to 19', '20']],
   [{ threads: { execArgv: '--import tsx' } }, ['`threads.execArgv`', 'an array', '"--import tsx"']],
   [{ durability: 'none' }, ['`durability`', "'fsync' or 'os'", '"none"']],
