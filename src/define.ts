@@ -19,6 +19,11 @@ export interface JobTypeOptions<Queue extends string = string> {
   priority?: number;
   /** After how many errored attempts a job fails; integer ≥ 1. Default 3. */
   maxAttempts?: number;
+  /**
+   * A job that was in flight both times that its process crashed last runs alone; after how many further crashes while
+   * it does it fails, with `MILLRACE_JOB_CRASHED`; integer ≥ 1. Default 3.
+   */
+  maxCrashes?: number;
   /** How long to wait before the next attempt. Default exponential from 1 s to 1 h with full jitter. */
   backoff?: Backoff;
   /**

@@ -57,6 +57,8 @@ export interface JobSnapshot {
   readonly retries?: number;
   /** What its handler reported last, this attempt or one before; of a job whose process died, up to a second old. */
   readonly progress?: unknown;
+  /** How often its process crashed while it ran alone; absent where it never did. See `maxCrashes` of its job type. */
+  readonly crashes?: number;
   /** As it was enqueued: what a schema or `upgrade()` makes of it is only its handler's. */
   readonly payload: unknown;
   /** The `version` of its job type that the payload was enqueued for; absent: 1. */

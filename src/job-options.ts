@@ -53,6 +53,7 @@ export interface JobTypeSettings extends PayloadRules {
   readonly queue: string;
   readonly priority: number;
   readonly maxAttempts: number;
+  readonly maxCrashes: number;
   readonly backoff: BackoffPolicy;
   readonly maxSnoozes: number;
   readonly isRetryable?: (error: Error) => boolean;
@@ -74,6 +75,7 @@ const TYPE_FIELDS = namesOf<JobTypeOptions & SchemaOption>({
   queue: true,
   priority: true,
   maxAttempts: true,
+  maxCrashes: true,
   backoff: true,
   maxSnoozes: true,
   isRetryable: true,
@@ -125,6 +127,7 @@ export function checkJobType(
     queue: checkQueueName(queue, queues, `jobs.${name}.queue`),
     priority: checkPriority(options.priority ?? 0, `jobs.${name}.priority`),
     maxAttempts: integer(options.maxAttempts ?? 3, `jobs.${name}.maxAttempts`, 1),
+    maxCrashes: integer(options.maxCrashes ?? 3, `jobs.${name}.maxCrashes`, 1),
     backoff: backoff === undefined ? DEFAULT_BACKOFF : backoffPolicy(backoff, `jobs.${name}.backoff`),
     maxSnoozes: integer(options.maxSnoozes ?? 100, `jobs.${name}.maxSnoozes`, 0),
     ...(isRetryable !== undefined && { isRetryable: checkFunction(isRetryable, `jobs.${name}.isRetryable`) }),

@@ -38,6 +38,8 @@ const RARE_STATUS = namesOf<RareStatus>({
   cancelReason: true,
   retries: true,
   attemptsBefore: true,
+  suspicions: true,
+  crashes: true,
   errors: true,
   failure: true,
   snoozes: true,

@@ -108,6 +108,10 @@ export interface JobStatus {
   /** The number of the claim that the running or last attempt began with. */
   readonly claim?: number;
   readonly result?: Uint8Array;
+  /** How often its process crashed while it was in flight, since it last ended an attempt; up to {@link ALONE_FROM}. */
+  readonly suspicions?: number;
+  /** How often its process crashed while it ran alone. */
+  readonly crashes?: number;
   /** The attempts that errored, the newest last; at most {@link MAX_ERRORS}. */
   readonly errors?: readonly AttemptRecord[];
   /** Why it failed, where that was no attempt's error: it expired, or could not be run. */
@@ -131,6 +135,13 @@ export const MIN_PRIORITY = -0x8000;
 
 /** How many errored attempts a job keeps. */
 export const MAX_ERRORS = 10;
+
+/** A job under so many suspicions runs alone. */
+export const ALONE_FROM = 2;
+
+export function isSuspect({ suspicions }: JobStatus): boolean {
+  return suspicions !== undefined && suspicions >= ALONE_FROM;
+}
 
 export function isEnd(state: JobState): state is EndedState {
   return state === 'completed' || state === 'failed' || state === 'cancelled';

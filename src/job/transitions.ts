@@ -6,6 +6,8 @@ import { ExpiredError } from '../errors.js';
 import { encodeError } from './error-data.js';
 import type { Outcome } from './outcome.js';
 import {
+  ALONE_FROM,
+  hasEnded,
   MAX_ERRORS,
   type AttemptRecord,
   type Draft,
@@ -80,6 +82,7 @@ export function retried(status: JobStatus): JobStatus {
   delete again.cancelRequestedAt;
   delete again.cancelReason;
   delete again.snoozes;
+  delete again.crashes;
   again.retries = (status.retries ?? 0) + 1;
   again.attemptsBefore = status.attempt;
   return again;
@@ -103,19 +106,43 @@ export function orphaned(status: JobStatus, now: number): JobStatus {
   return status.state === 'running' ? released(status) : status;
 }
 
+/** A running job whose process crashed, be it for this job or another one: it comes under suspicion. */
+export function suspected(status: JobStatus, now: number): JobStatus {
+  const orphan = orphaned(status, now);
+  if (hasEnded(orphan)) return orphan;
+  const suspect = next(orphan, 'available');
+  suspect.suspicions = Math.min((orphan.suspicions ?? 0) + 1, ALONE_FROM);
+  return suspect;
+}
+
+/**
+ * A job whose process crashed while it ran alone: nobody else can be to blame. No attempt is counted, but at `maxCrashes`
+ * it fails.
+ * @param error What it fails with then.
+ */
+export function blamed(status: JobStatus, maxCrashes: number, error: Uint8Array, now: number): JobStatus {
+  const orphan = orphaned(status, now);
+  if (hasEnded(orphan)) return orphan;
+  const culprit = next(orphan, 'available');
+  culprit.crashes = (orphan.crashes ?? 0) + 1;
+  return culprit.crashes < maxCrashes ? culprit : gaveUp(culprit, error, now);
+}
+
 /**
  * @param retry What was decided of an attempt that errored, timed out or crashed; absent where its job fails.
  * @param thread Where the attempt ran.
  */
 export function settled(
-  status: JobStatus,
+  running: JobStatus,
   outcome: Outcome,
   retry: Retry | undefined,
   now: number,
   thread?: number,
 ): JobStatus {
-  expect(status, 'running');
-  if (status.cancelRequestedAt !== undefined) return ended(status, 'cancelled', now);
+  expect(running, 'running');
+  if (running.cancelRequestedAt !== undefined) return ended(running, 'cancelled', now);
+  // Whoever ends an attempt takes nobody down.
+  const status = outcome.kind === 'released' ? running : unsuspected(running);
   switch (outcome.kind) {
     case 'completed':
       return completed(status, outcome.result, now);
@@ -193,6 +220,8 @@ function next(status: JobStatus, state: JobState): Draft<JobStatus> {
   if (status.cancelReason !== undefined) draft.cancelReason = status.cancelReason;
   if (status.retries !== undefined) draft.retries = status.retries;
   if (status.attemptsBefore !== undefined) draft.attemptsBefore = status.attemptsBefore;
+  if (status.suspicions !== undefined) draft.suspicions = status.suspicions;
+  if (status.crashes !== undefined) draft.crashes = status.crashes;
   if (status.errors !== undefined) draft.errors = status.errors;
   if (status.snoozes !== undefined) draft.snoozes = status.snoozes;
   if (status.hasCheckpoint) draft.hasCheckpoint = true;
@@ -203,7 +232,14 @@ function next(status: JobStatus, state: JobState): Draft<JobStatus> {
 function ended(status: JobStatus, state: EndedState, now: number): Draft<JobStatus> {
   const end = next(status, state);
   end.finishedAt = now;
+  if (end.suspicions !== undefined) delete end.suspicions;
   return end;
+}
+
+function unsuspected(status: JobStatus): JobStatus {
+  if (status.suspicions === undefined) return status;
+  const { suspicions: _, ...cleared } = status;
+  return cleared;
 }
 
 function completed(status: JobStatus, result: Uint8Array, now: number): JobStatus {

@@ -9,6 +9,7 @@ import { isSealed, unseal } from './integrity.js';
 import { PayloadCopies } from './payload-copies.js';
 import { COUNTERS_SPAN, MARKS_SPAN, metaKey, specKey } from './keys.js';
 import type { Entry, Store, StoreView } from './store.js';
+import { AT_WORK } from './transaction.js';
 
 /** What a backup holds. */
 export interface BackupReport {
@@ -111,9 +112,14 @@ async function copy(
   return report;
 }
 
-/** A new journal has no deleted keys to be spared, so it needs none of the old one's marks. */
+/**
+ * A new journal has no deleted keys to be spared, so it needs none of the old one's marks. And the engine that is at work
+ * on the old one never was on this one: what ran at that moment is not suspected of anything.
+ */
 function isCopied({ key }: Entry): boolean {
-  return key !== FORMAT && key !== metaKey('boot') && !key.startsWith(MARKS_SPAN.from);
+  return (
+    key !== FORMAT && key !== metaKey('boot') && key !== metaKey(AT_WORK) && !key.startsWith(MARKS_SPAN.from)
+  );
 }
 
 /** Each is synced: LevelDB does not sync a log that it leaves for a new one, so the last sync would not cover them. */

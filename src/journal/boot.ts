@@ -6,17 +6,35 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { sealText } from './integrity.js';
 import { MARKS_SPAN, metaKey } from './keys.js';
 import type { Store } from './store.js';
 
-/** Linux: a value of each start (random(4)). Elsewhere one that never comes again, so that no mark is trusted. */
+/** Before the instant of a start, where the system has no name for it. */
+const SINCE = 'since ';
+/** A machine takes longer to start, and its clock is not set by more in passing. */
+const SAME_START_MS = 5_000;
+
+/**
+ * Linux: a value of each start (random(4)). Elsewhere one that never comes again, so that no mark is trusted; but it says
+ * when the machine was started.
+ */
 export function currentBoot(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
-    return randomUUID(); // Not Linux, or /proc is not there: it cannot be told.
+    // Not Linux, or /proc is not there: it cannot be told for certain.
+    const startedAt = Math.round(performance.timeOrigin + performance.now() - uptime() * 1_000);
+    return `${SINCE}${startedAt} ${randomUUID()}`;
   }
+}
+
+/** Whether both are of one start of the machine, as far as can be told: enough to suspect, not to trust in. */
+export function isSameBoot(one: string, other: string): boolean {
+  if (!one.startsWith(SINCE) || !other.startsWith(SINCE)) return one === other;
+  const [a, b] = [one, other].map((boot) => Number.parseInt(boot.slice(SINCE.length), 10));
+  return Math.abs((a ?? NaN) - (b ?? NaN)) < SAME_START_MS;
 }
 
 /** Drops the marks of another start of the machine; the first pages after that walk over what was deleted. */

@@ -5,7 +5,7 @@
 import { MillraceError } from '../errors.js';
 import { MAX_INLINE_BYTES } from '../job/payload-file.js';
 import type { EndedState, JobCounts, Draft, JobSpec } from '../job/record.js';
-import { dropMarksOfOtherBoots } from './boot.js';
+import { dropMarksOfOtherBoots, isSameBoot } from './boot.js';
 import { Counters } from './counters.js';
 import { checkFormat } from './format.js';
 import { GroupCommit, type OnCommit } from './group-commit.js';
@@ -36,6 +36,7 @@ import {
   SPEC_SPAN,
   specKey,
   statusKey,
+  SUSPECTS_SPAN,
   WAITING_SPAN,
   type Span,
 } from './keys.js';
@@ -45,7 +46,7 @@ import type { PayloadFiles } from './payload-files.js';
 import { readNumber } from './meta.js';
 import { unsealRoster } from './roster.js';
 import type { Store, StoreView } from './store.js';
-import { Transaction } from './transaction.js';
+import { AT_WORK, Transaction } from './transaction.js';
 
 export type { JobRead } from './job-reads.js';
 
@@ -101,6 +102,7 @@ interface Contents {
 
 export class Journal {
   readonly #store: Store;
+  readonly #boot: string;
   #counters: Counters;
   #marks: Marks;
   #commits: GroupCommit;
@@ -121,10 +123,12 @@ export class Journal {
 
   private constructor(
     store: Store,
+    boot: string,
     { counters, marks, commits }: Contents,
     payloadFiles: PayloadFiles | undefined,
   ) {
     this.#store = store;
+    this.#boot = boot;
     this.payloadFiles = payloadFiles;
     this.#counters = counters;
     this.#marks = marks;
@@ -139,7 +143,7 @@ export class Journal {
   static async open(store: Store, boot?: string, payloadFiles?: PayloadFiles): Promise<Journal> {
     await checkFormat(store);
     if (boot !== undefined) await dropMarksOfOtherBoots(store, boot);
-    return new Journal(store, await load(store, 1), payloadFiles);
+    return new Journal(store, boot ?? '', await load(store, 1), payloadFiles);
   }
 
   /**
@@ -174,6 +178,28 @@ export class Journal {
   #listenTo(commits: GroupCommit): void {
     commits.onFailure = (error) => this.onFailure(error);
     commits.onWritten = () => this.onWritten?.();
+  }
+
+  /**
+   * Whether an engine was at work when its process died, in this start of the machine: it was neither closed nor told to
+   * end, and the machine went on without it.
+   */
+  async hasCrashed(): Promise<boolean> {
+    const key = metaKey(AT_WORK);
+    const [note] = await this.#store.getMany([key]);
+    if (!note) return false;
+    try {
+      return isSameBoot(unsealText(key, note), this.#boot);
+    } catch (thrown) {
+      // It throws nothing else. Where it cannot be told, nobody is suspected.
+      this.report(thrown as MillraceError);
+      return false;
+    }
+  }
+
+  /** Notes whether an engine is at work: see {@link hasCrashed}. Not synced, for a power cut is no crash. */
+  noteWork(isAtWork: boolean): Promise<void> {
+    return this.commit(new Transaction().setAtWork(isAtWork ? this.#boot : undefined));
   }
 
   /** How often it has been opened again: see {@link Transaction.readIn}. */
@@ -347,6 +373,11 @@ export class Journal {
     const { entries, last } = await this.#read(RUNNING_SPAN, after, limit, unsealRoster);
     const rosters = entries.map(({ key, value }) => ({ key, claim: claimOf(key), ids: value }));
     return last === undefined ? { rosters } : { rosters, next: last };
+  }
+
+  /** Jobs that are to run alone, behind the key `after`. */
+  suspects(after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(SUSPECTS_SPAN, after, limit);
   }
 
   /** Schedules by name, behind the key `after`. */

@@ -20,6 +20,7 @@
  * | `f!state!name!finishedAt sequence`     | of one type, ended together, by time; a roster          |
  * | `f!state!name!finishedAt sequence n`   | the same, of jobs that were retried n times before      |
  * | `c!queue`                              | the queue's counters                                    |
+ * | `q!id`                                 | to run alone, for its process crashed twice; `id`       |
  * | `h!name`                               | a schedule, and how far it has come                     |
  * | `l!q!queue`, `l!t!name`                | the window of a queue's, or a job type's, rate limit    |
  * | `p!queue`, `p!`                        | the queue, or all of them, is paused; nothing           |
@@ -78,6 +79,7 @@ export const scheduleKey = (name: string): string => `h!${name}`;
 export const rateKey = (name: string): string => `l!${name}`;
 /** @param queue Empty for all of them: no queue is named so. */
 export const pauseKey = (queue: string): string => `p!${queue}`;
+export const suspectKey = (id: string): string => `q!${id}`;
 export const metaKey = (name: string): string => `m!${name}`;
 export const runningKey = (claim: number): string => `a!${number(claim)}`;
 export const dueKey = (runAt: number, sequence: number): string => `t!${number(runAt)}${number(sequence)}`;
@@ -145,6 +147,7 @@ export const FLOW_SPANS: readonly Span[] = [span('v'), span('e'), NEWS_SPAN, spa
 export const SCHEDULES_SPAN = span('h');
 export const PAUSES_SPAN = span('p');
 export const RATES_SPAN = span('l');
+export const SUSPECTS_SPAN = span('q');
 export const MARKS_SPAN = span('m!low');
 export const DUE_SPAN = span('t');
 export const DEADLINES_SPAN = span('x');

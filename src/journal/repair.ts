@@ -6,7 +6,7 @@
 import { copyFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { enqueued } from '../job/transitions.js';
-import { isEnd, type Job, type JobSpec, type JobState } from '../job/record.js';
+import { isEnd, isSuspect, type Job, type JobSpec, type JobState } from '../job/record.js';
 import { encodeSpec, encodeStatus } from '../job/record-format.js';
 import { pack } from '../job/packer.js';
 import { currentBoot } from './boot.js';
@@ -31,6 +31,8 @@ import {
   placeOf,
   specKey,
   statusKey,
+  suspectKey,
+  SUSPECTS_SPAN,
 } from './keys.js';
 import { openLevelStore } from './level-store.js';
 import { putNumber } from './meta.js';
@@ -51,6 +53,7 @@ const REBUILT = 'rebuilt';
 const DERIVED = [
   COUNTERS_SPAN.from,
   MARKS_SPAN.from,
+  SUSPECTS_SPAN.from,
   ...FLOW_SPANS.map(({ from }) => from),
   ...['boot', 'sequence', 'format'].map(metaKey),
 ];
@@ -211,6 +214,8 @@ class Builder implements SurveyListener {
     const { id, sequence } = spec;
     this.#batch.put(specKey(id), seal(specKey(id), encodeSpec(spec)));
     if (!isFirst({ spec, status })) this.#batch.put(statusKey(id), seal(statusKey(id), encodeStatus(status)));
+    const suspect = suspectKey(id);
+    if (isSuspect(status)) this.#batch.put(suspect, sealText(suspect, id));
     const place = isRunning ? undefined : placeOf({ spec, status });
     if (place !== undefined) this.#batch.put(place, sealText(place, id));
     for (const [key, text] of flowEntries({ spec, status })) this.#batch.put(key, sealText(key, text));
@@ -266,6 +271,8 @@ function isFirst({ spec, status }: Job): boolean {
     status.retries === undefined &&
     !status.hasCheckpoint &&
     !status.hasNotes &&
+    status.suspicions === undefined &&
+    status.crashes === undefined &&
     !status.errors
   );
 }

@@ -4,6 +4,7 @@ import { encodeSpec, encodeStatus } from '../job/record-format.js';
 import {
   JOB_STATES,
   isEnd,
+  isSuspect,
   type EndedState,
   type Job,
   type JobSpec,
@@ -19,6 +20,7 @@ import {
   flowEntries,
   incomplete,
   memberKey,
+  metaKey,
   newsKey,
   NEWS_SPAN,
   parentCountKey,
@@ -30,8 +32,12 @@ import {
   scheduleKey,
   specKey,
   statusKey,
+  suspectKey,
 } from './keys.js';
 import { sealRoster } from './roster.js';
+
+/** The name of the note that {@link Transaction.setAtWork} makes. */
+export const AT_WORK = 'atWork';
 
 /** By how much the number of jobs in each state changes, in the order of {@link JOB_STATES}. */
 export type CountChange = number[];
@@ -145,6 +151,7 @@ export class Transaction {
     }
     this.#place(spec.id, deadlineKeyOf({ spec, status }));
     if (isEnd(status.state)) this.#end(spec, status.state, status);
+    if (isSuspect(status)) this.#suspect(spec.id, true);
     this.#count(spec.queue, status.state, 1);
     return this;
   }
@@ -186,6 +193,7 @@ export class Transaction {
     if (to.state === 'running' && from.state !== 'running') this.#claim(spec, to);
     else this.#putRecord(statusKey(spec.id), encodeStatus(to));
     if (from.hasCheckpoint && !to.hasCheckpoint) this.forget(checkpointKey(spec.id));
+    if (from.suspicions !== to.suspicions) this.#suspect(spec.id, isSuspect(to), isSuspect(from));
     if (from.state === to.state) return this;
     if (from.state === 'waiting') this.forget(parentCountKey(spec.sequence));
     if (spec.flow !== undefined && isEnd(from.state) !== isEnd(to.state)) this.#member(spec, to);
@@ -259,6 +267,7 @@ export class Transaction {
     if (place !== undefined) this.forget(place);
     const deadline = deadlineKeyOf({ spec, status });
     if (deadline !== undefined) this.forget(deadline);
+    if (isSuspect(status)) this.#suspect(spec.id, false);
     if (spec.payloadFile) {
       this.leftFiles.push(spec.payloadFile);
       // Or a power cut could bring the job back without its payload.
@@ -267,6 +276,14 @@ export class Transaction {
     if (status.hasCheckpoint) this.forget(checkpointKey(spec.id));
     if (status.hasNotes) this.forget(notesKey(spec.id));
     return this.forget(specKey(spec.id)).forget(statusKey(spec.id));
+  }
+
+  /** Whether an engine is at work on the journal. @param boot In which start of the machine; absent where none is. */
+  setAtWork(boot: string | undefined): this {
+    const key = metaKey(AT_WORK);
+    if (boot === undefined) return this.forget(key);
+    this.#put(key, sealText(key, boot));
+    return this;
   }
 
   /** The ids that stay on a roster. */
@@ -342,6 +359,13 @@ export class Transaction {
     if (left === next) return;
     if (left !== undefined) this.forget(left);
     this.#place(spec.id, next);
+  }
+
+  #suspect(id: string, isNow: boolean, wasBefore = !isNow): void {
+    const key = suspectKey(id);
+    if (isNow === wasBefore) return;
+    if (isNow) this.#put(key, sealText(key, id));
+    else this.forget(key);
   }
 
   #place(id: string, place: string | undefined): void {

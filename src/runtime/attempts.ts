@@ -60,6 +60,11 @@ export class Attempts {
     if (this.#byId.size === 0) for (const idle of this.#onIdle.splice(0)) idle();
   }
 
+  /** Whether handlers go on whose attempts are over. */
+  get isLingering(): boolean {
+    return this.#lingering.length > 0;
+  }
+
   /** Gives back what handlers held that have gone since. */
   releaseGone(): void {
     if (this.#lingering.length === 0) return;

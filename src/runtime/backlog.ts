@@ -167,8 +167,13 @@ export class Backlog {
    * The next job that can run now; it is hidden until {@link settle}, and counts in its limits until {@link end}.
    * @param hasRoom Whether a job of that type could start.
    * @param accepts Whether this very job could.
+   * @param mayStart Asked of the one that is chosen: if not, it stays where it is, and there is no next one.
    */
-  next(hasRoom: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): Choice | undefined {
+  next(
+    hasRoom: (lane: LaneInfo) => boolean,
+    accepts: (entry: ReadyEntry) => boolean,
+    mayStart: (entry: ReadyEntry) => boolean = () => true,
+  ): Choice | undefined {
     this.#options.rates?.look();
     const line = this.#selector.next((candidate) => {
       candidate.head = this.#isOpen(candidate.name) ? this.#headOf(candidate, hasRoom, accepts) : undefined;
@@ -181,6 +186,7 @@ export class Backlog {
       return undefined;
     }
     const { entry, lane } = line.head;
+    if (!mayStart(entry)) return undefined;
     lane.window.take(entry.key);
     return {
       key: entry.key,

@@ -7,11 +7,13 @@ import type { Backlog, LaneInfo } from './backlog.js';
 import type { Start } from './attempt.js';
 import type { Executor } from './executor.js';
 import type { Preparation } from './preparation.js';
+import type { Suspects, Turn } from './suspects.js';
 
 export interface DispatcherLinks {
   readonly backlog: Backlog;
   readonly executor: Executor;
   readonly preparation: Preparation;
+  readonly suspects: Suspects;
   readonly types: ReadonlyMap<string, JobTypeSettings>;
   readonly pools: Readonly<Record<JobTypeSettings['kind'], Pool>>;
   /** Whether somebody is changing the job's state at this moment. */
@@ -45,10 +47,10 @@ export class Dispatcher {
    * come before it: it can be claimed by the write that brings it there.
    */
   startNew(job: Job): Start | undefined {
-    const { backlog, types, pools, mayClaim } = this.#links;
+    const { backlog, suspects, types, pools, mayClaim } = this.#links;
     const { name } = job.spec;
     const type = types.get(name);
-    if (!type || !mayClaim()) return undefined;
+    if (!type || !mayClaim() || suspects.turn() !== 'any') return undefined;
     const pool = pools[type.kind];
     // It is claimed with no other, and for a thread that has nothing to do.
     const need = { name, isLimited: this.#isAlone(name, false), mayQueue: false, mayShare: false };
@@ -58,24 +60,38 @@ export class Dispatcher {
   }
 
   #pass(): void {
-    const { backlog, executor, mayClaim, onPass } = this.#links;
+    const { executor, suspects, onPass } = this.#links;
     executor.releaseGone();
-    const accepts = (entry: ReadyEntry): boolean => this.#accepts(entry);
+    const turn = suspects.turn();
+    const starts = turn === 'none' ? [] : this.#choose(turn);
+    if (starts.length > 0) executor.start(starts);
+    else if (turn !== 'none' && turn !== 'any') {
+      suspects.pass();
+      this.wake();
+    }
+    onPass();
+  }
+
+  #choose(turn: Exclude<Turn, 'none'>): Start[] {
+    const { backlog, suspects, mayClaim } = this.#links;
+    const accepts = (entry: ReadyEntry): boolean =>
+      (turn === 'any' || turn.only === entry.id) && this.#accepts(entry);
     // A job that needs a thread for itself gets none while jobs that need less keep all of them going.
     const mayQueue = mayClaim() && !backlog.hasStuck((lane) => this.#isStuck(lane), accepts);
     const hasRoom = (lane: LaneInfo): boolean => this.#hasRoom(lane, mayQueue);
     const starts: Start[] = [];
+    const mayStart = (entry: ReadyEntry): boolean => suspects.mayStart(entry, starts.length === 0);
     while (mayClaim()) {
-      const choice = backlog.next(hasRoom, accepts);
+      const choice = backlog.next(hasRoom, accepts, mayStart);
       const type = choice && this.#links.types.get(choice.name);
       if (!choice || !type) break;
       const pool = this.#links.pools[type.kind];
       const { name } = choice;
       const isLimited = this.#isAlone(name, choice.isLimited);
       starts.push({ choice, type, pool, seat: pool.reserve({ name, isLimited, mayQueue, mayShare: true }) });
+      if (suspects.isAlone) break;
     }
-    if (starts.length > 0) executor.start(starts);
-    onPass();
+    return starts;
   }
 
   #hasRoom(lane: LaneInfo, mayQueue: boolean): boolean {
@@ -97,8 +113,9 @@ export class Dispatcher {
   }
 
   #accepts({ id, name }: ReadyEntry): boolean {
-    const { isHeld, executor, types, pools } = this.#links;
+    const { isHeld, executor, suspects, types, pools } = this.#links;
     const type = types.get(name);
-    return type !== undefined && !isHeld(id) && !executor.has(id) && !pools[type.kind].isLingering(id);
+    if (type === undefined || isHeld(id) || executor.has(id) || suspects.isOut(id)) return false;
+    return !pools[type.kind].isLingering(id);
   }
 }

@@ -58,6 +58,7 @@ import { Releaser } from './releaser.js';
 import { logOf, snapshotOf } from './snapshot.js';
 import { Stager } from './stager.js';
 import { strayQueues, strayTypes } from './strays.js';
+import { Suspects } from './suspects.js';
 
 /** How many threads libuv gives to file access, LevelDB and native work of the whole process; read once, as libuv does. */
 const LIBUV_POOL_SIZE = Number(process.env['UV_THREADPOOL_SIZE']) || 4;
@@ -86,6 +87,7 @@ export class EmbeddedEngine implements JobAccess {
   readonly #holds = new Holds();
   readonly #intake: Intake;
   readonly #backlog: Backlog;
+  readonly #suspects: Suspects;
   readonly #dispatcher: Dispatcher;
   readonly #stager: Stager;
   readonly #expirer: Expirer;
@@ -106,6 +108,8 @@ export class EmbeddedEngine implements JobAccess {
   /** What happened while the engine opened, told once somebody can listen. */
   #news: (() => void)[] = [];
   #hasBegun = false;
+  /** The journal says so: if the process dies, it has crashed. */
+  #isAtWork = false;
   #reporting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -177,10 +181,18 @@ export class EmbeddedEngine implements JobAccess {
     const onPass = (): void => this.#compactor.begin();
     const holds = this.#holds;
     this.#pruner = new Pruner({ journal, clock, holds, retentionOf, onRemoved, onPass, onWarning });
+    this.#suspects = new Suspects({
+      journal,
+      clock,
+      executor: this.executor,
+      onWarning,
+      wake: () => this.wake(),
+    });
     this.#dispatcher = new Dispatcher({
       backlog: this.#backlog,
       executor: this.executor,
       preparation,
+      suspects: this.#suspects,
       types: settings.types,
       pools: parts.pools,
       isHeld,
@@ -288,10 +300,18 @@ export class EmbeddedEngine implements JobAccess {
   /** Makes orphans available again, and stores the schedules that the code declares. */
   async recover(): Promise<void> {
     const { journal, clock, announcer, settings } = this.#parts;
-    const { jobs, damaged } = await recover(journal, clock.now());
+    const hasCrashed = await journal.hasCrashed();
+    // Of a type that the code does not know nothing runs, and so nothing fails.
+    const maxCrashesOf = (name: string): number => settings.types.get(name)?.maxCrashes ?? Infinity;
+    const { jobs, damaged } = await recover(journal, clock.now(), {
+      maxCrashesOf: hasCrashed ? maxCrashesOf : undefined,
+    });
+    await this.#suspects.load();
+    if (!hasCrashed) await journal.noteWork(true);
+    this.#isAtWork = true;
     for (const error of [...damaged, ...strayQueues(journal, settings.queues)]) this.#warn(error);
     for (const job of jobs) {
-      this.#news.push(() => (hasEnded(job.status) ? announcer.cancelled(job) : announcer.rescued(job)));
+      this.#news.push(() => tellRecovered(announcer, job));
     }
     await this.pauses.load();
     await this.#rates?.load();
@@ -491,6 +511,9 @@ export class EmbeddedEngine implements JobAccess {
 
   async #close(timeoutMs: number, isEnd: boolean): Promise<void> {
     const { journal, pools, announcer, clock } = this.#parts;
+    // From here on the process is about to end, and whoever ends it sooner means no job. Where it cannot be written, the
+    // journal has said so.
+    if (this.#isAtWork) void journal.noteWork(false).catch(() => {});
     this.#entrance?.close(closedError());
     await this.#stopLoops();
     await new Promise<void>((resolve) => {
@@ -556,6 +579,7 @@ export class EmbeddedEngine implements JobAccess {
   /** A committed job: from here on somebody looks after it. */
   #placed(job: Job, place?: string): void {
     const { state, runAt } = job.status;
+    this.#suspects.note(job);
     if (job.spec.deadlineAt !== undefined && !isEnd(state)) this.#expirer.notice(job.spec.deadlineAt);
     if (state === 'available' || state === 'running') this.#drain.notice(true);
     if (state === 'available') this.#backlog.add(job, place);
@@ -603,7 +627,9 @@ export class EmbeddedEngine implements JobAccess {
     await journal.reopen();
     const { executor } = this;
     const isLive = (id: string, claim: number): boolean => executor.isLive(id, claim);
-    const { jobs, damaged, claims } = await recover(journal, clock.now(), isLive);
+    const { jobs, damaged, claims } = await recover(journal, clock.now(), { isLive });
+    await this.#suspects.load();
+    if (!this.#closing) await journal.noteWork(true);
     for (const one of damaged) this.#warn(one);
     for (const job of jobs) if (hasEnded(job.status)) announcer.cancelled(job);
     await this.#idle.settleDoubts();
@@ -620,6 +646,7 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async #stopLoops(): Promise<void> {
+    this.#suspects.stop();
     const loops = [
       this.#scheduling,
       this.#releaser,
@@ -669,4 +696,11 @@ function closedError(): MillraceError {
     'MILLRACE_CLOSED',
     'The engine is closed, or closing; what was enqueued runs after the next open()',
   );
+}
+
+function tellRecovered(announcer: Announcer, job: Job): void {
+  // No attempt of it errored since: what it failed with is its own.
+  if (job.status.state === 'failed') announcer.settled(job, job);
+  else if (hasEnded(job.status)) announcer.cancelled(job);
+  else announcer.rescued(job);
 }

@@ -86,6 +86,11 @@ export class Executor {
     return this.#attempts.size;
   }
 
+  /** Whether handlers go on whose attempts are over. */
+  get isLingering(): boolean {
+    return this.#attempts.isLingering;
+  }
+
   has(id: string): boolean {
     return this.#attempts.get(id) !== undefined;
   }

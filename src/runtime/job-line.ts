@@ -8,6 +8,7 @@ import { asError, invalidOption, MillraceError } from '../errors.js';
 import { decode, encode, isRich } from '../job/codec.js';
 import { isErrorData } from '../job/error-data.js';
 import {
+  ALONE_FROM,
   isEnd,
   MAX_ERRORS,
   MAX_PRIORITY,
@@ -47,7 +48,7 @@ export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields
   const { deadlineAt, payloadVersion, schedule, scheduledFor, flow, isParent, parents, onParentFailure } =
     spec;
   const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes, failure } = status;
-  const { cancelReason, retries, attemptsBefore } = status;
+  const { cancelReason, retries, attemptsBefore, suspicions, crashes } = status;
   return {
     id,
     name,
@@ -74,6 +75,8 @@ export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields
     cancelReason,
     retries,
     attemptsBefore,
+    suspicions,
+    crashes,
     ...fieldOf('payload', spec.payload),
     ...(result && fieldOf('result', result)),
     ...(failure && fieldOf('failure', failure)),
@@ -182,6 +185,8 @@ function statusOf(line: Fields, state: JobState): JobStatus {
     runAt,
     startedAt,
     finishedAt,
+    suspicions,
+    crashes,
     result,
     resultBase64,
     errors,
@@ -207,6 +212,9 @@ function statusOf(line: Fields, state: JobState): JobStatus {
     status.finishedAt = integer(finishedAt, 'finishedAt', 0);
   if (state === 'completed') status.result = bytesOf(line, 'result');
   else isPresent(result ?? resultBase64, 'result', false, state);
+  if (suspicions !== undefined && isPresent(suspicions, 'suspicions', !isEnd(state), state))
+    status.suspicions = integer(suspicions, 'suspicions', 1, ALONE_FROM);
+  if (crashes !== undefined) status.crashes = integer(crashes, 'crashes', 1);
   if (errors !== undefined) status.errors = errorsOf(errors);
   if (cancelReason !== undefined && isPresent(cancelReason, 'cancelReason', state === 'cancelled', state))
     status.cancelReason = checkReason(cancelReason, 'cancelReason');

@@ -7,7 +7,7 @@ import { deadlineOf, lastErrorOf, type Job } from '../job/record.js';
 
 /** @param notes What the job has told of itself. */
 export function snapshotOf({ spec, status }: Job, stopping: boolean, notes?: JobNotes): JobSnapshot {
-  const { runAt, startedAt, finishedAt, cancelReason } = status;
+  const { runAt, startedAt, finishedAt, cancelReason, crashes } = status;
   const errors = (status.errors ?? []).map((record): AttemptError => ({
     ...record,
     error: decodeError(record.error),
@@ -34,6 +34,7 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean, notes?: Job
     ...(cancelReason !== undefined && { cancelReason }),
     ...(status.retries !== undefined && { retries: status.retries }),
     ...(notes?.progress && { progress: decode(notes.progress) }),
+    ...(crashes !== undefined && { crashes }),
     // Where a record is damaged, nothing is left of it.
     payload: spec.payload.byteLength > 0 ? decode(spec.payload) : undefined,
     ...(spec.payloadVersion !== undefined && { payloadVersion: spec.payloadVersion }),
