@@ -69,6 +69,8 @@ export class Suspects {
   note({ spec, status }: Job): void {
     if (isSuspect(status)) this.#ids.add(spec.id);
     else if (this.#ids.size > 0) this.#ids.delete(spec.id);
+    // It was cancelled, say: nobody has to wait for it.
+    if (this.#next === spec.id && !isSuspect(status)) this.pass();
   }
 
   turn(): Turn {

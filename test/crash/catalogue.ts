@@ -16,8 +16,10 @@ import type { Schedule } from './schedules.js';
 /** So few that jobs come to be snoozed too often. */
 const MAX_SNOOZES = 2;
 const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
+/** Processes are killed from outside, again and again, and no job is ever to blame. */
+const maxCrashes = 1_000_000;
 /** A thread that was told to stop is ended soon after. */
-const common = { backoff, grace: 15, maxSnoozes: MAX_SNOOZES } as const;
+const common = { backoff, maxCrashes, grace: 15, maxSnoozes: MAX_SNOOZES } as const;
 
 /**
  * Job types whose jobs have ids that every process uses. They are kept: of a new job with the id of one that was removed
@@ -39,9 +41,17 @@ function catalogueOf(retention: Retention | undefined) {
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
     stuck: thread({ ...kept, timeout: 30, maxAttempts: 2 }),
     greedy: thread({ ...kept, maxAttempts: 2 }),
-    mail: inlineJob(handle, { backoff, maxSnoozes: MAX_SNOOZES, concurrency: 4 }),
+    mail: inlineJob(handle, { backoff, maxCrashes, maxSnoozes: MAX_SNOOZES, concurrency: 4 }),
     // An inline handler that is given up after its grace goes on; here less long than an engine takes to open again.
-    call: inlineJob(handle, { backoff, ...kept, grace: 2, timeout: 20, maxAttempts: 2, queue: 'low' }),
+    call: inlineJob(handle, {
+      backoff,
+      maxCrashes,
+      ...kept,
+      grace: 2,
+      timeout: 20,
+      maxAttempts: 2,
+      queue: 'low',
+    }),
   });
 }
 
@@ -64,7 +74,12 @@ export const TERMS: Terms = {
   maxSnoozes: MAX_SNOOZES,
   // A machine that is short of processors, and handlers that end their thread, bring these about.
   // So does a journal that nobody has open for a while.
-  tolerated: new Set(['MILLRACE_THREAD_STUCK', 'MILLRACE_INLINE_STUCK', 'MILLRACE_TICKS_MISSED']),
+  tolerated: new Set([
+    'MILLRACE_THREAD_STUCK',
+    'MILLRACE_INLINE_STUCK',
+    'MILLRACE_JOB_SUSPECT',
+    'MILLRACE_TICKS_MISSED',
+  ]),
 };
 
 export const maxAttemptsOf = (name: string): number =>

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { decodeError } from '../../src/job/error-data.js';
 import type { Outcome } from '../../src/job/outcome.js';
-import { JOB_STATES, type JobState, type JobStatus } from '../../src/job/record.js';
+import { isSuspect, JOB_STATES, type JobState, type JobStatus } from '../../src/job/record.js';
 import {
+  blamed,
   cancelled,
   claimed,
   enqueued,
@@ -14,6 +15,7 @@ import {
   promoted,
   retried,
   settled,
+  suspected,
   type Retry,
 } from '../../src/job/transitions.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
@@ -204,6 +206,62 @@ test('an orphan whose cancel was acknowledged is cancelled', () => {
   });
 });
 
+const suspect: JobStatus = { ...available, suspicions: 2 };
+
+test('an orphan of a crash comes under suspicion, once each time, and two are enough', () => {
+  const once = suspected(available, NOW);
+  expect(once).toStrictEqual({ ...available, suspicions: 1 });
+  const twice = suspected(claimed(once, 8, NOW), NOW);
+  expect(twice).toStrictEqual({ ...suspect, claim: 8 });
+  expect(suspected(twice, NOW)).toStrictEqual(twice);
+  expect([available, once, twice].map(isSuspect)).toStrictEqual([false, false, true]);
+});
+
+test('an orphan that ran alone is blamed, and fails at the last crash it may have', () => {
+  let status = suspect;
+  for (const crashes of [1, 2]) {
+    status = blamed(status, 3, ERROR, NOW);
+    expect(status).toStrictEqual({ ...suspect, crashes });
+  }
+  expect(blamed(status, 3, ERROR, NOW)).toStrictEqual({
+    state: 'failed',
+    attempt: 0,
+    finishedAt: NOW,
+    crashes: 3,
+    failure: ERROR,
+  });
+  expect(retried(blamed(status, 3, ERROR, NOW))).not.toHaveProperty('crashes');
+});
+
+test('an orphan of a crash whose cancel was acknowledged is cancelled', () => {
+  const asked = cancelled(claimed(suspect, 7, NOW), NOW);
+  for (const end of [suspected(asked, NOW), blamed(asked, 1, ERROR, NOW)]) {
+    expect(end).toMatchObject({ state: 'cancelled' });
+    expect(end).not.toHaveProperty('suspicions');
+  }
+});
+
+test.each<Outcome>([
+  { kind: 'completed', result: ERROR },
+  errored,
+  { kind: 'timedOut', error: ERROR },
+  { kind: 'cancelled' },
+  { kind: 'crashed', error: ERROR },
+])('a suspect whose attempt $kind is none any more', (outcome) => {
+  const after = settle(claimed({ ...suspect, crashes: 2 }, 7, NOW), outcome);
+  expect(after).not.toHaveProperty('suspicions');
+  expect(after).toMatchObject({ crashes: 2 });
+});
+
+test('a suspect that was released without an end of its attempt is one still', () => {
+  expect(settle(claimed(suspect, 7, NOW), { kind: 'released' })).toStrictEqual({ ...suspect, claim: 7 });
+});
+
+test('a suspect that is cancelled, or cannot be run, is none any more', () => {
+  for (const end of [cancelled(suspect, NOW), gaveUp(suspect, ERROR, NOW)])
+    expect(end).not.toHaveProperty('suspicions');
+});
+
 test('a job that cannot be run fails with the reason', () => {
   expect(gaveUp(available, ERROR, NOW)).toStrictEqual({
     state: 'failed',
@@ -250,6 +308,8 @@ const LEGAL: readonly [what: string, from: readonly JobState[], change: (status:
     ],
     ['settle', ['running'], (status) => settle(status, errored, RETRY)],
     ['be an orphan', ['available', 'running'], (status) => orphaned(status, NOW)],
+    ['be suspected', ['available', 'running'], (status) => suspected(status, NOW)],
+    ['be blamed', ['available', 'running'], (status) => blamed(status, 3, ERROR, NOW)],
     [
       'give up',
       ['waiting', 'scheduled', 'available', 'retryable', 'running'],

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Outcome } from '../../src/job/outcome.js';
-import { hasEnded, MAX_ERRORS, type JobStatus } from '../../src/job/record.js';
+import { hasEnded, isSuspect, MAX_ERRORS, type JobStatus } from '../../src/job/record.js';
 import {
+  blamed,
   cancelled,
   claimed,
   enqueued,
@@ -11,14 +12,28 @@ import {
   promoted,
   retried,
   settled,
+  suspected,
 } from '../../src/job/transitions.js';
 import { NOW, specOf } from '../fixtures/jobs.js';
 
 const ERROR = Uint8Array.of(1);
 
-type Step = 'promote' | 'claim' | 'cancel' | 'orphan' | 'retry' | 'expire' | Outcome['kind'];
+type Step =
+  'promote' | 'claim' | 'cancel' | 'orphan' | 'crash' | 'crashAlone' | 'retry' | 'expire' | Outcome['kind'];
+const MAX_CRASHES = 2;
 const STEPS: readonly Step[] = [
-  ...(['promote', 'claim', 'claim', 'claim', 'cancel', 'orphan', 'retry', 'expire'] as const),
+  ...([
+    'promote',
+    'claim',
+    'claim',
+    'claim',
+    'cancel',
+    'orphan',
+    'crash',
+    'crashAlone',
+    'retry',
+    'expire',
+  ] as const),
   ...(['completed', 'errored', 'timedOut', 'overdue'] as const),
   ...(['cancelled', 'crashed', 'released', 'snoozed', 'refused', 'postponed'] as const),
 ];
@@ -41,6 +56,10 @@ function take(status: JobStatus, step: Step, maxAttempts: number, now: number): 
       return state === 'running' || hasEnded(status) ? status : expired({ spec: specOf(1), status }, now);
     case 'overdue':
       return state === 'running' ? settled(status, { kind: step, error: ERROR }, undefined, now) : status;
+    case 'crash':
+      return state === 'running' ? suspected(status, now) : status;
+    case 'crashAlone':
+      return state === 'running' && isSuspect(status) ? blamed(status, MAX_CRASHES, ERROR, now) : status;
     case 'completed':
       return state === 'running' ? settled(status, { kind: step, result: ERROR }, undefined, now) : status;
     case 'released':
@@ -80,6 +99,9 @@ function expectSound(status: JobStatus, maxAttempts: number): void {
   expect('finishedAt' in status).toBe(hasEnded(status));
   expect('result' in status).toBe(state === 'completed');
   if ('failure' in status) expect(state).toBe('failed');
+  const { suspicions = 0, crashes = 0 } = status;
+  expect(suspicions).toBeLessThanOrEqual(hasEnded(status) ? 0 : 2);
+  if (crashes >= MAX_CRASHES) expect(state).toBe('failed');
   if ('cancelRequestedAt' in status) expect(['running', 'cancelled']).toContain(state);
   if ('cancelReason' in status) expect(['running', 'cancelled']).toContain(state);
   expect('retries' in status).toBe('attemptsBefore' in status);

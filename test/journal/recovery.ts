@@ -1,13 +1,16 @@
 /** Recovery: what was running when the process died is available again. */
 import { expect, test } from 'vitest';
+import { decodeError } from '../../src/job/error-data.js';
 import { cancelled, claimed, settled } from '../../src/job/transitions.js';
 import { RUNNING_SPAN, specKey } from '../../src/journal/keys.js';
+import type { Journal } from '../../src/journal/journal.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import { recover } from '../../src/runtime/recovery.js';
 import type { DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
 import { claim, claimNumber, enqueue, move, openOn, readyIds, runningIds, tamper } from './harness.js';
 
+const ERROR = Uint8Array.of(0xc0);
 const RETRY = { delayMs: 0 };
 
 export function recoverySuite(name: string, createDisk: DiskFactory): void {
@@ -248,5 +251,69 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
       rosters: [{ claim: number, ids: ['job-1'] }],
     });
     expect(await readyIds(next.journal)).toStrictEqual(['job-2']);
+  });
+
+  const crashed = { maxCrashesOf: () => 2 };
+  const suspectIds = async (journal: Journal): Promise<string[]> =>
+    (await journal.suspects(undefined, 10)).entries.map(({ text }) => text);
+
+  test(`${name}: all that were in flight at a crash come under suspicion, and are listed from the second time on`, async () => {
+    let disk = await createDisk();
+    const { journal } = await openOn(disk);
+    for (const job of await enqueue(journal, specOf(1), specOf(2), specOf(3))) await claim(journal, job);
+    for (const suspicions of [1, 2, 2]) {
+      disk = await disk.afterKill();
+      const next = await openOn(disk);
+      const { jobs } = await recover(next.journal, NOW, crashed);
+      expect(jobs.map(({ status }) => status.suspicions)).toStrictEqual(jobs.map(() => suspicions));
+      expect(await suspectIds(next.journal)).toStrictEqual(suspicions < 2 ? [] : ['job-1', 'job-2', 'job-3']);
+      for (const job of jobs) await claim(next.journal, job);
+    }
+  });
+
+  test(`${name}: a suspect is blamed only where it was the only one in flight, and fails for good at last`, async () => {
+    let disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const suspect = { state: 'available', attempt: 0, suspicions: 2 } as const;
+    const add = new Transaction().restore(specOf(1), suspect).restore(specOf(2), suspect);
+    await journal.commit(add);
+    for (const sequence of [1, 2]) await claim(journal, jobOf(sequence, {}, suspect));
+    disk = await disk.afterKill();
+    const both = await openOn(disk);
+    const { jobs } = await recover(both.journal, NOW, crashed);
+    expect(jobs.map(({ status }) => status.crashes)).toStrictEqual([undefined, undefined]);
+
+    let [job = jobOf(1)] = jobs;
+    await claim(both.journal, job);
+    disk = await disk.afterKill();
+    const once = await openOn(disk);
+    [job = jobOf(1)] = (await recover(once.journal, NOW, crashed)).jobs;
+    expect(job.status).toMatchObject({ state: 'available', attempt: 0, crashes: 1 });
+    expect(once.store.writes.at(-1)?.sync).toBe(false);
+
+    await claim(once.journal, job);
+    disk = await disk.afterKill();
+    const twice = await openOn(disk);
+    [job = jobOf(1)] = (await recover(twice.journal, NOW, crashed)).jobs;
+    expect(job.status).toMatchObject({ state: 'failed', attempt: 0, crashes: 2 });
+    expect(twice.store.writes.at(-1)?.sync).toBe(true);
+    expect(decodeError(job.status.failure ?? ERROR)).toMatchObject({
+      code: 'MILLRACE_JOB_CRASHED',
+      message: expect.stringMatching(/resize job-1.* 2 times.*maxCrashes/),
+    });
+    expect(await suspectIds(twice.journal)).toStrictEqual(['job-2']);
+    expect(twice.journal.counts()).toMatchObject({ available: 1, running: 0, failed: 1 });
+  });
+
+  test(`${name}: one that was alone and under no suspicion before is not to blame yet`, async () => {
+    const disk = await createDisk();
+    const { journal } = await openOn(disk);
+    const [job = jobOf(1)] = await enqueue(journal, specOf(1));
+    await claim(journal, job);
+    const next = await openOn(await disk.afterKill());
+    const { jobs } = await recover(next.journal, NOW, { maxCrashesOf: () => 1 });
+    expect(jobs.map(({ status }) => status)).toStrictEqual([
+      { state: 'available', attempt: 0, suspicions: 1 },
+    ]);
   });
 }

@@ -10,6 +10,8 @@ export interface Work {
 }
 
 const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
+/** Processes are killed from outside, again and again, and no job is ever to blame. */
+const maxCrashes = 1_000_000;
 /** Time passes by the hour, and whatever ended is to be found in the end. */
 const retention = { completed: 'forever', failed: 'forever', cancelled: 'forever' } as const;
 
@@ -18,6 +20,7 @@ const thread = (options: JobTypeOptions) =>
   threadJob<{ default: (work: Work, job: JobContext) => Promise<Done> }>(new URL('file:///simulated.js'), {
     backoff,
     retention,
+    maxCrashes,
     grace: 5,
     ...options,
   });
@@ -26,7 +29,7 @@ const thread = (options: JobTypeOptions) =>
 const inline = (options: JobTypeOptions) =>
   inlineJob(
     (_work: Work): Promise<Done> => Promise.reject(new Error('A simulated process has handlers of its own')),
-    { backoff, retention, grace: 5, ...options },
+    { backoff, retention, maxCrashes, grace: 5, ...options },
   );
 
 export const jobs = defineJobs({
@@ -64,7 +67,12 @@ export const TERMS: Terms = {
   // As by default: no history is so long.
   maxSnoozes: 100,
   // Clocks are set, and machines are down for an hour.
-  tolerated: new Set(['MILLRACE_INLINE_STUCK', 'MILLRACE_TICKS_MISSED', 'MILLRACE_CLOCK_SET_BACK']),
+  tolerated: new Set([
+    'MILLRACE_INLINE_STUCK',
+    'MILLRACE_JOB_SUSPECT',
+    'MILLRACE_TICKS_MISSED',
+    'MILLRACE_CLOCK_SET_BACK',
+  ]),
 };
 
 /** Of a history in which writes fail. */
