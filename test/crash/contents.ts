@@ -17,6 +17,8 @@ export interface FinalJob {
   readonly maxAttempts: number;
   /** The attempts that errored. */
   readonly errored: readonly number[];
+  /** How often its process crashed and it was blamed for that. */
+  readonly crashes?: number;
   /** Of its payload. */
   readonly token: string;
   readonly result?: Done;
@@ -92,7 +94,7 @@ async function readProgress(journal: Journal, unreadable: string[]): Promise<Map
 
 function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number): FinalJob {
   const { id, name, queue, schedule, scheduledFor, enqueuedAt, deadlineAt, parents, onParentFailure } = spec;
-  const { state, attempt, startedAt } = status;
+  const { state, attempt, crashes, startedAt } = status;
   // Safe: only the workload wrote to this journal.
   const { token } = decode(spec.payload) as { token: string };
   const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
@@ -101,6 +103,7 @@ function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number
   const isRun = schedule !== undefined && scheduledFor !== undefined;
   return {
     ...job,
+    ...(crashes !== undefined && { crashes }),
     // Safe: that is what its handlers return.
     ...(status.result && { result: decode(status.result) as Done }),
     ...(deadlineAt !== undefined && { deadlineAt, ...(startedAt !== undefined && { startedAt }) }),

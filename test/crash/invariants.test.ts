@@ -190,6 +190,14 @@ const PLANTED: Planted = {
         ),
       ),
   },
+  blamed: {
+    'a job is blamed for more crashes than there were': () =>
+      evidence(soundFacts(), [a, finalJob('b', { crashes: 2 })]),
+    'a job is blamed for a crash at which another was at work': () => {
+      const jobs = [finalJob('a'), finalJob('b', { crashes: 1 }), finalJob('c')];
+      return counted(3, factsWith(isStartOf('b'), started('c', 1)), jobs);
+    },
+  },
   ranWhileClosed: {
     'a handler starts behind close()': () =>
       counted(3, factsWith(is('closed'), started('c', 1), left('c', 1)), [...soundJobs(), finalJob('c')]),

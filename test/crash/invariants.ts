@@ -1,4 +1,5 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
+import { blamed } from './blame.js';
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { flowBroken, flowStuck } from './flows.js';
 import { plainId, tellLives } from './lives.js';
@@ -30,6 +31,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'overLimit', check: overLimit },
   { name: 'miscounted', check: miscounted },
   { name: 'backEarly', check: backEarly },
+  { name: 'blamed', check: blamed },
   { name: 'ranWhileClosed', check: ranWhileClosed },
   { name: 'ranWhilePaused', check: ranWhilePaused },
   { name: 'startedLate', check: startedLate },

@@ -41,7 +41,10 @@ async function open(
   type: JobTypeOptions = {},
 ) {
   const jobs = {
-    work: kind === 'thread' ? scriptedThread(type) : scriptedInline({ concurrency: 4, ...type }),
+    work:
+      kind === 'thread'
+        ? scriptedThread({ grace: 1, ...type })
+        : scriptedInline({ concurrency: 4, grace: 1, ...type }),
   };
   const mill = closing(
     await Millrace.open({ ...options, jobs, threads: { count: 2 }, ...(clock && { clock }) }),

@@ -143,6 +143,24 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
     wrap: () =>
       outcomes(({ outcome }) => (outcome.kind === 'snoozed' ? { ...outcome, delayMs: 0 } : outcome)),
   },
+  'an innocent neighbour is blamed': {
+    invariant: 'blamed',
+    wrap: () =>
+      journal((own) => ({
+        async running(after, limit) {
+          const { rosters } = await own.running(after, limit);
+          return {
+            rosters: rosters.slice(0, 1).map((roster) => ({ ...roster, ids: roster.ids.slice(0, 1) })),
+          };
+        },
+        async jobs(ids) {
+          const reads = await own.jobs(ids);
+          return reads.map((read) =>
+            read && 'status' in read ? { ...read, status: { ...read.status, suspicions: 2 } } : read,
+          );
+        },
+      })),
+  },
   'writing goes on after a write has failed': {
     invariant: 'lost',
     wrap: () => ({
