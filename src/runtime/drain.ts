@@ -35,9 +35,11 @@ export class Drain {
 
   /** Nothing can be started now. @param isIdle Whether nothing is claimed, running or settling. */
   check(isIdle: boolean): void {
-    if (!this.#wasActive || !isIdle || this.#links.isActive()) return;
+    // Somebody can wait where there was no job, but perhaps jobs to be told of an end.
+    const isAwaited = this.#wasActive || this.#waiters.length > 0;
+    if (!isAwaited || !isIdle || this.#links.isActive()) return;
+    if (this.#wasActive) this.#links.onDrained();
     this.#wasActive = false;
-    this.#links.onDrained();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve();
   }
 
