@@ -142,7 +142,8 @@ export function settled(
   expect(running, 'running');
   if (running.cancelRequestedAt !== undefined) return ended(running, 'cancelled', now);
   // Whoever ends an attempt takes nobody down.
-  const status = outcome.kind === 'released' ? running : unsuspected(running);
+  const hasRun = outcome.kind !== 'released' && outcome.kind !== 'postponed';
+  const status = hasRun ? unsuspected(running) : running;
   switch (outcome.kind) {
     case 'completed':
       return completed(status, outcome.result, now);

@@ -255,6 +255,9 @@ test.each<Outcome>([
 
 test('a suspect that was released without an end of its attempt is one still', () => {
   expect(settle(claimed(suspect, 7, NOW), { kind: 'released' })).toStrictEqual({ ...suspect, claim: 7 });
+  expect(settle(claimed(suspect, 7, NOW), { kind: 'postponed', runAt: NOW + 1 })).toMatchObject({
+    suspicions: 2,
+  });
 });
 
 test('a suspect that is cancelled, or cannot be run, is none any more', () => {
