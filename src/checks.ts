@@ -5,7 +5,10 @@ import { MAX_PRIORITY, MIN_PRIORITY, type Durability } from './job/record.js';
 
 /** One character of `!` or a space would make two keys of the journal look alike. */
 const NAME = /^[A-Za-z0-9_][\w.:/-]{0,127}$/;
-const MAX_ID_LENGTH = 512;
+const MAX_TEXT_LENGTH = 512;
+const TEXT_RULE = `a well-formed string of 1 to ${MAX_TEXT_LENGTH} characters`;
+const isText = (text: string): boolean =>
+  text !== '' && text.length <= MAX_TEXT_LENGTH && text.isWellFormed();
 const MAX_REASON_LENGTH = 256;
 /** Behind it there are no dates. */
 export const LAST_INSTANT = 8.64e15;
@@ -22,10 +25,14 @@ export function checkName(name: unknown, option: string): string {
 
 /** @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkId(id: unknown): string {
-  if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH || !id.isWellFormed()) {
-    throw invalidOption('id', `a well-formed string of 1 to ${MAX_ID_LENGTH} characters`, id);
-  }
-  return id;
+  if (typeof id === 'string' && isText(id)) return id;
+  throw invalidOption('id', TEXT_RULE, id);
+}
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkUniqueKey(key: unknown, option: string): string {
+  if (typeof key === 'string' && isText(key)) return key;
+  throw invalidOption(option, TEXT_RULE, key);
 }
 
 /** What is said of a cancel. @throws MillraceError `MILLRACE_OPTION_INVALID` */

@@ -55,6 +55,7 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * Adds a job; resolves once it is journaled with its durability, and from then on it is never lost.
    * @throws MillraceError `MILLRACE_JOB_UNKNOWN`, `MILLRACE_QUEUE_UNKNOWN`, `MILLRACE_OPTION_INVALID`,
    *   `MILLRACE_PAYLOAD_INVALID`, `MILLRACE_ID_CONFLICT` (the id belongs to a job of another name),
+   *   `MILLRACE_UNIQUE_CONFLICT` (another job holds the unique key; {@link UniqueConflictError} tells which),
    *   `MILLRACE_QUEUE_FULL`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
    * @throws the signal's reason
    */

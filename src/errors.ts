@@ -13,6 +13,7 @@ export type MillraceErrorCode =
   | 'MILLRACE_QUEUE_UNKNOWN'
   | 'MILLRACE_QUEUE_FULL'
   | 'MILLRACE_ID_CONFLICT'
+  | 'MILLRACE_UNIQUE_CONFLICT'
   | 'MILLRACE_PAYLOAD_INVALID'
   | 'MILLRACE_STREAM_FAILED'
   | 'MILLRACE_PAYLOAD_NEWER'
@@ -171,6 +172,25 @@ export class JobCancelledError extends MillraceError {
     this.jobId = job.id;
     this.jobName = job.name;
     this.reason = reason;
+  }
+}
+
+/** A job was refused because its unique key is held by another one. */
+export class UniqueConflictError extends MillraceError {
+  /** Of the job that holds the key. */
+  readonly jobId: string;
+  readonly uniqueKey: string;
+
+  /** @param item What the job is called where it is one of several. */
+  constructor(holder: { id: string; name: string; isRunning: boolean }, uniqueKey: string, item?: string) {
+    const where = item === undefined ? '' : `${item}: `;
+    const why = holder.isRunning ? ', which runs and cannot be replaced' : '';
+    super(
+      'MILLRACE_UNIQUE_CONFLICT',
+      `${where}Expected no job of ${holder.name} to hold the unique key ${show(uniqueKey)}, but it is held by ${holder.id}${why}`,
+    );
+    this.jobId = holder.id;
+    this.uniqueKey = uniqueKey;
   }
 }
 

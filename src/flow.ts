@@ -56,6 +56,12 @@ export function checkFlow(flow: AnyFlow): void {
   for (const [key, job] of Object.entries(flow)) {
     if (!isName(key) || key === '__proto__') throw invalidOption('flow', `${NAME_RULE} for each key`, key);
     checkKnown(job, FIELDS, `flow.${key}`);
+    if (job.options?.uniqueKey !== undefined)
+      throw invalidOption(
+        `flow.${key}.options.uniqueKey`,
+        'absent: another job cannot take the place of one of a flow',
+        job.options.uniqueKey,
+      );
     checkParents(flow, key, job.parents ?? []);
     oneOf(job.onParentFailure ?? 'fail', `flow.${key}.onParentFailure`, ON_PARENT_FAILURE);
   }

@@ -33,6 +33,7 @@ export {
   StreamError,
   PayloadInvalidError,
   TimeoutError,
+  UniqueConflictError,
   UnrecoverableError,
 } from './errors.js';
 export type { MillraceErrorCode } from './errors.js';
@@ -53,6 +54,7 @@ export type { BackupReport } from './journal/backup.js';
 export type { JournalDamage, JournalReport, RepairReport, SalvagedJob } from './journal/report.js';
 export { Millrace } from './millrace.js';
 export type { EnqueueOptions } from './job-options.js';
+export type { UniqueKeyOptions } from './unique-options.js';
 export type { Logger, MillraceOptions, QueueOptions, ThreadOptions } from './options.js';
 export type { OnFull } from './queue/admission.js';
 export type { Selection } from './queue/selector.js';

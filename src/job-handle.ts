@@ -38,6 +38,7 @@ export interface JobSnapshot {
   /** How often it was snoozed, by `job.snooze()` or a `RetryAfterError`. */
   readonly snoozes: number;
   readonly enqueuedAt: number;
+  readonly uniqueKey?: string;
   /** The schedule that enqueued it, and the tick that it is for. */
   readonly schedule?: string;
   readonly scheduledFor?: number;

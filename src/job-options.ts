@@ -16,6 +16,7 @@ import {
   NAME_RULE,
   namesOf,
   positiveMs,
+  instantAfter,
 } from './checks.js';
 import type { JobOverrides, JobType, JobTypeOptions, SchemaOption } from './define.js';
 import { invalidOption } from './errors.js';
@@ -27,6 +28,7 @@ import type { PayloadRules } from './job/payload.js';
 import { ratePolicy, type RatePolicy } from './job/rate-limit.js';
 import type { Draft, JobOwn } from './job/record.js';
 import { retentionPolicy, type Retention, type RetentionPolicy } from './job/retention.js';
+import { checkUnique, type UniqueKeyOptions } from './unique-options.js';
 
 /** Options of one job. */
 export interface EnqueueOptions<Queue extends string = string> extends JobOverrides<Queue> {
@@ -46,6 +48,21 @@ export interface EnqueueOptions<Queue extends string = string> extends JobOverri
    * and what runs is stopped. One that has passed is no mistake: the job is taken, and fails at once.
    */
   deadline?: number | Date;
+  /**
+   * At most one job of its type has the key at a time. Given as a string, the key is held until the job has ended, and
+   * while it is, `enqueue()` returns the job that holds it. 1 to 512 characters.
+   */
+  uniqueKey?: string | UniqueKeyOptions;
+  /**
+   * Runs so long after the last enqueue with its `uniqueKey`, with the payload of that: each takes the place of the one
+   * before, as long as that has not been claimed. Instead of `delay`, and of `while` and `onConflict`.
+   */
+  debounce?: Duration;
+  /**
+   * So long after an enqueue with its `uniqueKey`, others with it make no job and return that one. Instead of `while` and
+   * `onConflict`.
+   */
+  throttle?: Duration;
 }
 
 export interface JobTypeSettings extends PayloadRules {
@@ -182,6 +199,9 @@ const ENQUEUE_FIELDS = [
     runAt: true,
     signal: true,
     deadline: true,
+    uniqueKey: true,
+    debounce: true,
+    throttle: true,
   }),
 ];
 
@@ -206,6 +226,11 @@ export function checkEnqueue(
   const runAt = checkRunAt(options, now);
   if (runAt !== undefined) own.runAt = runAt;
   if (options.deadline !== undefined) own.deadlineAt = checkDeadline(options.deadline, options.expiresIn);
+  const unique = checkUnique(options);
+  if (!unique) return own;
+  own.uniqueKey = unique.key;
+  own.uniqueWhile = unique.while;
+  if (unique.delayMs !== undefined) own.runAt = instantAfter(now, unique.delayMs);
   return own;
 }
 

@@ -3,6 +3,7 @@
  * written anew by each transition.
  */
 import type { PayloadFile } from './payload-file.js';
+import type { UniqueWhile } from './uniqueness.js';
 
 /** Where a job is in its life; the README's words. */
 export type JobState =
@@ -45,6 +46,9 @@ export interface JobSpec {
   readonly deadlineAt?: number;
   /** The version of its type that its payload was made for; absent: 1. */
   readonly payloadVersion?: number;
+  /** Only one job of its type holds the key at a time; see uniqueness.ts. */
+  readonly uniqueKey?: string;
+  readonly uniqueWhile?: UniqueWhile;
   /** The schedule whose tick, or `runNow()`, enqueued it, and the instant that it was for. */
   readonly schedule?: string;
   readonly scheduledFor?: number;
@@ -67,7 +71,18 @@ export type OnParentFailure = (typeof ON_PARENT_FAILURE)[number];
 
 /** What a job is asked to have instead of what its type, or the engine, says. */
 export type JobOwn = Partial<
-  Pick<JobSpec, 'queue' | 'priority' | 'runAt' | 'durability' | 'maxAttempts' | 'timeoutMs' | 'deadlineAt'>
+  Pick<
+    JobSpec,
+    | 'queue'
+    | 'priority'
+    | 'runAt'
+    | 'durability'
+    | 'maxAttempts'
+    | 'timeoutMs'
+    | 'deadlineAt'
+    | 'uniqueKey'
+    | 'uniqueWhile'
+  >
 > & {
   /** Its deadline is so long after the enqueue. */
   readonly expiresInMs?: number;
@@ -107,6 +122,8 @@ export interface JobStatus {
   readonly hasNotes?: true;
   /** The number of the claim that the running or last attempt began with. */
   readonly claim?: number;
+  /** It does not hold its unique key, though its state would let it. */
+  readonly keyFreed?: boolean;
   readonly result?: Uint8Array;
   /** How often its process crashed while it was in flight, since it last ended an attempt; up to {@link ALONE_FROM}. */
   readonly suspicions?: number;

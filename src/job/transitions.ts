@@ -223,6 +223,7 @@ function next(status: JobStatus, state: JobState): Draft<JobStatus> {
   if (status.attemptsBefore !== undefined) draft.attemptsBefore = status.attemptsBefore;
   if (status.suspicions !== undefined) draft.suspicions = status.suspicions;
   if (status.crashes !== undefined) draft.crashes = status.crashes;
+  if (status.keyFreed !== undefined) draft.keyFreed = status.keyFreed;
   if (status.errors !== undefined) draft.errors = status.errors;
   if (status.snoozes !== undefined) draft.snoozes = status.snoozes;
   if (status.hasCheckpoint) draft.hasCheckpoint = true;

@@ -11,6 +11,7 @@ import { checkFormat } from './format.js';
 import { GroupCommit, type OnCommit } from './group-commit.js';
 import { unsealBytes, unsealText } from './integrity.js';
 import { readJobs, readRecords, type JobRead } from './job-reads.js';
+import { readKeyEntries, type KeyEntry } from './key-entry.js';
 import {
   childrenSpan,
   claimOf,
@@ -37,6 +38,7 @@ import {
   specKey,
   statusKey,
   SUSPECTS_SPAN,
+  SWEEPS_SPAN,
   WAITING_SPAN,
   type Span,
 } from './keys.js';
@@ -407,6 +409,24 @@ export class Journal {
         return { name: rateOf(key), record: undefined };
       }
     });
+  }
+
+  /**
+   * Who took unique keys last, in their order: whether he holds them is told by his job, or its time.
+   * @param keys See `uniqueKeyOf`.
+   */
+  async keyEntries(keys: readonly string[]): Promise<(KeyEntry | undefined)[]> {
+    this.#assertOpen();
+    try {
+      return await readKeyEntries(this.#store, keys, (key, error) => this.#reportDamage(key, error));
+    } catch (thrown) {
+      throw this.failure ?? thrown;
+    }
+  }
+
+  /** Unique keys that are to be looked at, the first due first, behind the key `after`. */
+  sweeps(after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(SWEEPS_SPAN, after, limit);
   }
 
   /** All that is committed, at this moment. To be closed; what it shows stays on the disk until then. */

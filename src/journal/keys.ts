@@ -19,6 +19,8 @@
  * | `a!claim`                              | claimed together, and not all over yet; a roster        |
  * | `f!state!name!finishedAt sequence`     | of one type, ended together, by time; a roster          |
  * | `f!state!name!finishedAt sequence n`   | the same, of jobs that were retried n times before      |
+ * | `u!name!unique key`                    | who holds it, or did; a key entry                       |
+ * | `y!time sequence`                      | then to see whether somebody holds it still; `u!…`      |
  * | `c!queue`                              | the queue's counters                                    |
  * | `q!id`                                 | to run alone, for its process crashed twice; `id`       |
  * | `h!name`                               | a schedule, and how far it has come                     |
@@ -80,6 +82,8 @@ export const rateKey = (name: string): string => `l!${name}`;
 /** @param queue Empty for all of them: no queue is named so. */
 export const pauseKey = (queue: string): string => `p!${queue}`;
 export const suspectKey = (id: string): string => `q!${id}`;
+export const uniqueKeyOf = (name: string, uniqueKey: string): string => `u!${name}!${uniqueKey}`;
+export const sweepKey = (at: number, sequence: number): string => `y!${number(at)}${number(sequence)}`;
 export const metaKey = (name: string): string => `m!${name}`;
 export const runningKey = (claim: number): string => `a!${number(claim)}`;
 export const dueKey = (runAt: number, sequence: number): string => `t!${number(runAt)}${number(sequence)}`;
@@ -151,6 +155,7 @@ export const SUSPECTS_SPAN = span('q');
 export const MARKS_SPAN = span('m!low');
 export const DUE_SPAN = span('t');
 export const DEADLINES_SPAN = span('x');
+export const SWEEPS_SPAN = span('y');
 export const markKey = (from: string): string => metaKey(`low!${from}`);
 
 export const scheduleOf = (key: string): string => key.slice(SCHEDULES_SPAN.from.length);
@@ -161,6 +166,7 @@ export const pausedOf = (key: string): string => key.slice(PAUSES_SPAN.from.leng
 /** The instant of a due key, or of one by deadline. */
 export const dueAtOf = (key: string): number => numberAt(key, 2);
 export const dueSequenceOf = (key: string): number => numberAt(key, behindNumber(key, 2));
+export const sweepAtOf = (key: string): number => numberAt(key, 2);
 export const claimOf = (key: string): number => numberAt(key, 2);
 export const finishedAtOf = (endedKey: string): number => numberAt(endedKey, orderStart(endedKey));
 

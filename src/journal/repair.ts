@@ -6,6 +6,7 @@
 import { copyFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { enqueued } from '../job/transitions.js';
+import { heldUntil, holdsKey } from '../job/uniqueness.js';
 import { isEnd, isSuspect, type Job, type JobSpec, type JobState } from '../job/record.js';
 import { encodeSpec, encodeStatus } from '../job/record-format.js';
 import { pack } from '../job/packer.js';
@@ -17,6 +18,7 @@ import { syncDirectory, syncFile } from './file-sync.js';
 import { isDataFile } from './files/names.js';
 import { FORMAT_VERSION } from './format.js';
 import { seal, sealBytes, sealText } from './integrity.js';
+import { readKeyEntries, sealKeyEntry } from './key-entry.js';
 import { JournalFiles } from './journal-files.js';
 import {
   COUNTERS_SPAN,
@@ -33,6 +35,8 @@ import {
   statusKey,
   suspectKey,
   SUSPECTS_SPAN,
+  sweepKey,
+  uniqueKeyOf,
 } from './keys.js';
 import { openLevelStore } from './level-store.js';
 import { putNumber } from './meta.js';
@@ -153,7 +157,7 @@ async function rebuild(directory: string, source: string, target: string, now: n
   const evidence = new EvidenceStore(join(target, 'evidence'));
   const store = await openLevelStore(join(target, 'journal'));
   try {
-    const builder = new Builder(store, directory);
+    const builder = new Builder(store, directory, now);
     for (const fault of check.damage) builder.damage.add(damageOf(fault));
     const found = await survey(files, evidence, now, builder);
     addBlocks(builder.damage, files, check);
@@ -172,12 +176,14 @@ class Builder implements SurveyListener {
   readonly #lost = new Listed<SalvagedJob>();
   readonly #store: Store;
   readonly #directory: string;
+  readonly #now: number;
   #soundCount = 0;
   #batch;
 
-  constructor(store: Store, directory: string) {
+  constructor(store: Store, directory: string, now: number) {
     this.#store = store;
     this.#directory = directory;
+    this.#now = now;
     this.#batch = store.batch();
   }
 
@@ -207,6 +213,7 @@ class Builder implements SurveyListener {
     if (problem) this.#salvaged.add({ id, state, message: problem.message });
     else this.#soundCount++;
     this.#put(job, isRunning, isUnlisted);
+    if (job.spec.uniqueKey !== undefined) await this.#putKey(job, isRunning);
     await this.#writeFull();
   }
 
@@ -226,8 +233,27 @@ class Builder implements SurveyListener {
     this.#batch.put(key, sealRoster(key, [id]));
   }
 
+  /** The entry of its unique key was taken over, if it was sound; of several jobs the last one has the key. */
+  async #putKey({ spec, status }: Job, isRunning: boolean): Promise<void> {
+    const now = isRunning ? ({ ...status, state: 'running' } as const) : status;
+    if (!holdsKey({ spec, status: now }, this.#now)) return;
+    const { id, name, sequence, uniqueKey = '' } = spec;
+    const key = uniqueKeyOf(name, uniqueKey);
+    await this.#write();
+    const [entry] = await readKeyEntries(this.#store, [key], () => {});
+    if (entry && entry.sequence >= sequence) return;
+    const until = heldUntil(spec);
+    this.#batch.put(key, sealKeyEntry(key, { id, sequence, ...(until !== undefined && { until }) }));
+    if (until === undefined) return;
+    const request = sweepKey(until, sequence);
+    this.#batch.put(request, sealText(request, key));
+  }
+
   async #writeFull(): Promise<void> {
-    if (this.#batch.length < BATCH) return;
+    if (this.#batch.length >= BATCH) await this.#write();
+  }
+
+  async #write(): Promise<void> {
     await this.#batch.write(false);
     this.#batch = this.#store.batch();
   }
@@ -273,7 +299,8 @@ function isFirst({ spec, status }: Job): boolean {
     !status.hasNotes &&
     status.suspicions === undefined &&
     status.crashes === undefined &&
-    !status.errors
+    !status.errors &&
+    !status.keyFreed
   );
 }
 

@@ -11,7 +11,9 @@ import {
   type JobState,
   type JobStatus,
 } from '../job/record.js';
+import { heldUntil, holdsKey } from '../job/uniqueness.js';
 import { seal, sealBytes, sealText } from './integrity.js';
+import { sealKeyEntry } from './key-entry.js';
 import {
   checkpointKey,
   childKey,
@@ -33,6 +35,8 @@ import {
   specKey,
   statusKey,
   suspectKey,
+  sweepKey,
+  uniqueKeyOf,
 } from './keys.js';
 import { sealRoster } from './roster.js';
 
@@ -134,13 +138,14 @@ export class Transaction {
     this.#place(spec.id, place);
     if (spec.flow !== undefined) this.#member(spec, status);
     if (spec.deadlineAt !== undefined) this.#place(spec.id, deadlineKeyOf({ spec, status }));
+    if (spec.uniqueKey !== undefined) this.#keepKey(spec, undefined, status);
     if (status.state === 'running') this.#claim(spec, status);
     this.#count(spec.queue, status.state, 1);
     if (spec.durability === 'fsync') this.withSync();
     return this;
   }
 
-  /** A job that another journal had: it waits, or has ended, as it did there. */
+  /** A job that another journal had: it waits, or has ended, as it did there, and holds its key where it can. */
   restore(spec: JobSpec, status: JobStatus): this {
     this.#putRecord(specKey(spec.id), encodeSpec(spec));
     this.#putRecord(statusKey(spec.id), encodeStatus(status));
@@ -150,6 +155,7 @@ export class Transaction {
       if (key.startsWith(NEWS_SPAN.from)) this.places.push(key);
     }
     this.#place(spec.id, deadlineKeyOf({ spec, status }));
+    if (spec.uniqueKey !== undefined) this.#keepKey(spec, undefined, status);
     if (isEnd(status.state)) this.#end(spec, status.state, status);
     if (isSuspect(status)) this.#suspect(spec.id, true);
     this.#count(spec.queue, status.state, 1);
@@ -194,6 +200,7 @@ export class Transaction {
     else this.#putRecord(statusKey(spec.id), encodeStatus(to));
     if (from.hasCheckpoint && !to.hasCheckpoint) this.forget(checkpointKey(spec.id));
     if (from.suspicions !== to.suspicions) this.#suspect(spec.id, isSuspect(to), isSuspect(from));
+    if (spec.uniqueKey !== undefined) this.#keepKey(spec, from, to);
     if (from.state === to.state) return this;
     if (from.state === 'waiting') this.forget(parentCountKey(spec.sequence));
     if (spec.flow !== undefined && isEnd(from.state) !== isEnd(to.state)) this.#member(spec, to);
@@ -275,6 +282,7 @@ export class Transaction {
     }
     if (status.hasCheckpoint) this.forget(checkpointKey(spec.id));
     if (status.hasNotes) this.forget(notesKey(spec.id));
+    if (spec.uniqueKey !== undefined) this.#keepKey(spec, status, undefined);
     return this.forget(specKey(spec.id)).forget(statusKey(spec.id));
   }
 
@@ -372,6 +380,30 @@ export class Transaction {
     if (place === undefined) return;
     this.#put(place, sealText(place, id));
     this.places.push(place);
+  }
+
+  /**
+   * A job takes its unique key, or lets go of it. One that has ended may have had to leave the key to another job: so
+   * its removal only asks to see whether somebody holds it.
+   */
+  #keepKey(spec: JobSpec, from: JobStatus | undefined, to: JobStatus | undefined): void {
+    const { id, name, sequence, uniqueKey = '', uniqueWhile } = spec;
+    const held = from !== undefined && holdsKey({ spec, status: from });
+    const holds = to !== undefined && holdsKey({ spec, status: to });
+    const key = uniqueKeyOf(name, uniqueKey);
+    const until = heldUntil(spec);
+    if (holds && !held) {
+      this.#put(key, sealKeyEntry(key, { id, sequence, ...(until !== undefined && { until }) }));
+      if (until !== undefined) this.#sweep(key, until, sequence);
+    }
+    if (holds || !held || until !== undefined) return;
+    if (uniqueWhile === 'retained') this.#sweep(key, 0, sequence);
+    else this.forget(key);
+  }
+
+  #sweep(key: string, at: number, sequence: number): void {
+    const request = sweepKey(at, sequence);
+    this.#put(request, sealText(request, key));
   }
 
   #putRecord(key: string, record: Uint8Array): void {

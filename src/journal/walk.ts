@@ -6,6 +6,7 @@
 import { MillraceError } from '../errors.js';
 import type { Job } from '../job/record.js';
 import { isOrphanOf, orphaned } from '../job/transitions.js';
+import { orphanWithKey } from '../job/uniqueness.js';
 import { unsealText } from './integrity.js';
 import { readJob, readJobs, type JobRead } from './job-reads.js';
 import {
@@ -156,7 +157,7 @@ async function* placed(
       if (read === undefined) yield { id, read: missing(id) };
       if (!isJob(read)) continue;
       const key = some[i]?.key;
-      if (running.get(id) === key) yield { id, read: asOrphan(read, now) };
+      if (running.get(id) === key) yield { id, read: withoutKey(asOrphan(read, now)) };
       else if (!running.has(id) && placeOf(read) === key) yield { id, read };
     }
   }
@@ -253,6 +254,8 @@ function sound<Value>(read: () => Value): Value | undefined {
 function asOrphan({ spec, status }: Job, now: number): Job {
   return status.state === 'running' ? { spec, status: orphaned(status, now) } : { spec, status };
 }
+
+const withoutKey = ({ spec, status }: Job): Job => ({ spec, status: orphanWithKey(spec, status) });
 
 const isJob = (read: JobRead): read is Job => read !== undefined && !(read instanceof MillraceError);
 

@@ -41,6 +41,7 @@ import { JobSearch } from './job-search.js';
 import type { ImportLinks } from './import.js';
 import { Intake, type EnqueueItem } from './intake.js';
 import { tellMissedEnds } from './missed-ends.js';
+import { KeySweeper } from './key-sweeper.js';
 import { NewJobs } from './new-jobs.js';
 import { Notes } from './notes.js';
 import { Outage } from './outage.js';
@@ -56,9 +57,12 @@ import type { ScheduleControl } from './schedule-control.js';
 import { Scheduling } from './scheduling.js';
 import { Releaser } from './releaser.js';
 import { logOf, snapshotOf } from './snapshot.js';
+import { SingleArrivals } from './single-arrivals.js';
 import { Stager } from './stager.js';
 import { strayQueues, strayTypes } from './strays.js';
 import { Suspects } from './suspects.js';
+import { UniqueKeys } from './unique-keys.js';
+import { heldUntil } from '../job/uniqueness.js';
 
 /** How many threads libuv gives to file access, LevelDB and native work of the whole process; read once, as libuv does. */
 const LIBUV_POOL_SIZE = Number(process.env['UV_THREADPOOL_SIZE']) || 4;
@@ -96,6 +100,7 @@ export class EmbeddedEngine implements JobAccess {
   readonly #flows: Flows;
   readonly #releaser: Releaser;
   readonly #compactor: Compactor;
+  readonly #sweeper: KeySweeper;
   readonly #idle: IdleJobs;
   readonly #search: JobSearch;
   readonly #control: Control;
@@ -178,7 +183,10 @@ export class EmbeddedEngine implements JobAccess {
     const retentionOf = (name: string) => settings.types.get(name)?.retention ?? KEPT_FOR_EVER;
     this.#compactor = new Compactor({ journal, onWarning });
     const onRemoved = (id: string, bytes: number): void => this.#compactor.removed(id, bytes);
-    const onPass = (): void => this.#compactor.begin();
+    const onPass = (): void => {
+      this.#compactor.begin();
+      this.#sweeper.sweep();
+    };
     const holds = this.#holds;
     this.#pruner = new Pruner({ journal, clock, holds, retentionOf, onRemoved, onPass, onWarning });
     this.#suspects = new Suspects({
@@ -200,6 +208,8 @@ export class EmbeddedEngine implements JobAccess {
       onPass: () => this.#drain.check(this.executor.size === 0),
     });
     const onAccepted = (job: Job, place: string | undefined): void => {
+      const until = job.spec.uniqueKey === undefined ? undefined : heldUntil(job.spec);
+      if (until !== undefined) this.#sweeper.notice(until);
       announcer.enqueued(job);
       this.#placed(job, place);
     };
@@ -216,9 +226,6 @@ export class EmbeddedEngine implements JobAccess {
     const isOpen = (): boolean => !this.#refusal() && !journal.failure;
     this.#entrance = Entrance.of(settings.queues.values(), { journal, isOpen });
     const entrance = this.#entrance;
-    const intake = { journal, clock, settings, newJobs, arriving, arrivals, entrance, handleOf };
-    this.#intake = new Intake({ ...intake, assertWritable });
-    this.#flows = new Flows({ journal, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
     const followUps = new FollowUps({
       journal,
       clock,
@@ -232,11 +239,13 @@ export class EmbeddedEngine implements JobAccess {
     const outage = (): MillraceError | undefined => this.#outage.error;
     this.requests = new Requests({ journal, executor: this.executor, followUps, outage });
     this.notes = new Notes({ journal, clock, executor: this.executor, outage });
+    const keys = new UniqueKeys({ journal, clock, arriving });
+    this.#sweeper = new KeySweeper({ journal, clock, arriving, keys, onWarning });
     const onImported = (job: Job, place: string | undefined): void => {
       if (!hasEnded(job.status)) onAccepted(job, place);
       if (job.status.state === 'waiting') this.#releaser.look();
     };
-    this.imports = { journal, settings, arriving, onImported, onWarning };
+    this.imports = { journal, settings, arriving, keys, onImported, onWarning };
     this.#idle = new IdleJobs({
       journal,
       announcer,
@@ -258,6 +267,21 @@ export class EmbeddedEngine implements JobAccess {
       onPass: () => this.wake(),
       onWarning,
     });
+    const singles = new SingleArrivals({
+      journal,
+      clock,
+      arrivals,
+      arriving,
+      newJobs,
+      keys,
+      idle: this.#idle,
+      executor: this.executor,
+      handleOf,
+      entrance,
+      wake: () => this.wake(),
+    });
+    this.#intake = new Intake({ clock, settings, newJobs, arrivals, singles, entrance, assertWritable });
+    this.#flows = new Flows({ journal, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
     const { executor } = this;
     this.#expirer = new Expirer({
       journal,
@@ -654,6 +678,7 @@ export class EmbeddedEngine implements JobAccess {
       this.#expirer,
       this.#pruner,
       this.#compactor,
+      this.#sweeper,
     ];
     await Promise.all(loops.map((loop) => loop.stop()));
   }
@@ -667,6 +692,7 @@ export class EmbeddedEngine implements JobAccess {
     this.#scheduling.start();
     this.#releaser.start();
     this.#compactor.start();
+    this.#sweeper.start();
     this.#pruner.start();
     this.wake();
   }

@@ -209,6 +209,11 @@ export class Executor {
     await this.#claimer.whenIdle();
   }
 
+  /** Resolves once what is on its way to be claimed is, or will not be. */
+  claimed(): Promise<void> {
+    return this.#claimer.whenIdle();
+  }
+
   /** Whether the job goes on with that claim. */
   isLive(id: string, claim: number): boolean {
     return this.#attempts.get(id)?.job?.status.claim === claim;

@@ -34,6 +34,8 @@ export interface IdleChange {
   readonly decide: (job: Job) => JobStatus | 'removed' | undefined;
   /** Commits what was decided, and what else is to change with it; by default that alone. */
   readonly commit?: (change: Transaction) => Promise<unknown>;
+  /** Whether none of them is changed, or committed, where one has an attempt. */
+  readonly allOrNone?: boolean;
 }
 
 export interface IdleResult {
@@ -76,6 +78,8 @@ export class IdleJobs {
       else if (idle.some((id) => stager.isPromoting(id))) await stager.passed();
       else {
         const running = ids.filter((id) => executor.has(id));
+        if (change.allOrNone && running.length > 0)
+          return { reads: new Map(), changed: new Map(), removed: new Set(), running };
         return holds.holdAll(idle, async () => ({ ...(await this.#change(idle, change)), running }));
       }
     }

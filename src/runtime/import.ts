@@ -12,6 +12,7 @@ import {
   type MillraceErrorCode,
 } from '../errors.js';
 import { hasEnded, type Job } from '../job/record.js';
+import { holdsKey } from '../job/uniqueness.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 import { placeOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
@@ -21,11 +22,13 @@ import { EXPORT_FORMAT, EXPORT_VERSION } from './export.js';
 import { checkpointOf, integer, jobOf, record } from './job-line.js';
 import { linesOf, type Line } from './lines.js';
 import { Slices } from './slices.js';
+import { keyOf, type KeyHolder, type UniqueKeys } from './unique-keys.js';
 
 export interface ImportLinks {
   readonly journal: Journal;
   readonly settings: Settings;
   readonly arriving: ArrivingIds;
+  readonly keys: UniqueKeys;
   /** A job was committed. @param place The key of its own that it has in the journal. */
   readonly onImported: (job: Job, place: string | undefined) => void;
   readonly onWarning: (error: MillraceError) => void;
@@ -129,25 +132,32 @@ export class Import {
     this.#characters = 0;
     if (chunk.length === 0) return;
     const ids = [...new Set(chunk.map(({ job }) => job.spec.id))];
-    await this.#links.arriving.alone(ids, () => this.#commitNew(chunk, ids));
+    const keys = [...new Set(chunk.flatMap(({ job }) => keyOf(job.spec) ?? []))];
+    await this.#links.arriving.alone([...ids, ...keys], () => this.#commitNew(chunk, ids, keys));
   }
 
-  async #commitNew(chunk: readonly Imported[], ids: readonly string[]): Promise<void> {
+  async #commitNew(
+    chunk: readonly Imported[],
+    ids: readonly string[],
+    keys: readonly string[],
+  ): Promise<void> {
     const { journal } = this.#links;
     const change = new Transaction().withSync().readIn(journal.generation);
     const reads = await journal.jobs(ids);
+    const holders = await this.#links.keys.holders(keys);
     const names = new Map(ids.flatMap((id, i) => this.#existing(id, reads[i])));
     const fresh: Job[] = [];
     let conflict: ImportError | undefined;
-    for (const { job, checkpoint, line } of chunk) {
-      const { id, name } = job.spec;
+    for (const { job: exported, checkpoint, line } of chunk) {
+      const { id, name } = exported.spec;
       const known = names.get(id);
       if (known !== undefined && known !== name) {
-        conflict = this.#conflict(line, job, known, fresh.length);
+        conflict = this.#conflict(line, exported, known, fresh.length);
         break;
       }
       if (names.has(id)) this.#counts.skipped++;
       else {
+        const job = this.#withKey(exported, holders);
         const stored = { spec: await journal.storePayload(job.spec), status: job.status };
         fresh.push(stored);
         change.restore(stored.spec, stored.status);
@@ -165,6 +175,24 @@ export class Import {
   #existing(id: string, read: JobRead): [id: string, name: string | undefined][] {
     if (read === undefined) return [];
     return [[id, read instanceof MillraceError ? undefined : read.spec.name]];
+  }
+
+  /** It holds its unique key where nobody here does, and is the only one of its type with it. */
+  #withKey(job: Job, holders: Map<string, KeyHolder>): Job {
+    const { spec, status } = job;
+    const key = keyOf(spec);
+    if (key === undefined || !holdsKey(job)) return job;
+    const isOver = !this.#links.keys.isHeldBy(job);
+    if (!isOver && !holders.has(key)) {
+      holders.set(key, { id: spec.id, job });
+      return job;
+    }
+    if (!isOver && !hasEnded(status))
+      this.#warn(
+        'MILLRACE_UNIQUE_CONFLICT',
+        `Jobs named ${spec.name} were imported whose unique keys others hold: they go on without`,
+      );
+    return { spec, status: { ...status, keyFreed: true } };
   }
 
   #imported(job: Job): void {

@@ -1,29 +1,26 @@
 /** Takes new jobs: checks, encodes once, journals, and only then acknowledges. */
 import { checkJobName } from '../checks.js';
 import type { Clock } from '../clock.js';
-import { MillraceError, PayloadInvalidError, show } from '../errors.js';
+import { MillraceError, PayloadInvalidError } from '../errors.js';
 import type { Draft, JobSpec } from '../job/record.js';
-import type { JobRead } from '../journal/job-reads.js';
-import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, checkItem, type EnqueueOptions } from '../job-options.js';
 import type { Settings } from '../options.js';
-import type { Needs, Room } from '../queue/admission.js';
-import type { AddAllOptions, Arrivals, ArrivalsLinks } from './arrivals.js';
-import type { ArrivingIds } from './arriving-ids.js';
+import type { Room } from '../queue/admission.js';
+import { onConflictOf } from '../unique-options.js';
+import type { Arrivals } from './arrivals.js';
 import type { Entrance } from './entrance.js';
 import type { Handle } from './handle.js';
 import type { NewJobs } from './new-jobs.js';
+import type { Newcomer, SingleArrivals } from './single-arrivals.js';
 import { Slices } from './slices.js';
 
 export interface IntakeLinks {
-  readonly journal: Journal;
   readonly clock: Clock;
   readonly settings: Settings;
   readonly newJobs: NewJobs;
   readonly arrivals: Arrivals;
-  readonly handleOf: ArrivalsLinks['handleOf'];
-  readonly arriving: ArrivingIds;
+  readonly singles: SingleArrivals;
   /** Absent where no queue has a bound. */
   readonly entrance: Entrance | undefined;
   /** Throws where nothing can be changed now. */
@@ -61,7 +58,7 @@ export class Intake {
    * @throws MillraceError where one of them is refused.
    */
   async enqueueMany(items: readonly EnqueueItem[], first = 0, signal?: AbortSignal): Promise<Handle[]> {
-    const { entrance, newJobs } = this.#links;
+    const { entrance, newJobs, singles } = this.#links;
     const specs: JobSpec[] = [];
     const slices = new Slices(this.#links.clock);
     try {
@@ -74,10 +71,13 @@ export class Intake {
       newJobs.discard(specs);
       throw thrown;
     }
-    const named = new Set(specs.filter((_spec, i) => items[i]?.options?.id !== undefined));
+    const isSingle = ({ uniqueKey }: JobSpec, i: number): boolean =>
+      uniqueKey !== undefined || items[i]?.options?.id !== undefined;
+    const newcomer = (spec: JobSpec, i: number): Newcomer =>
+      this.#newcomer(spec, items[i]?.options, `items[${first + i}]`);
     const signals = entrance ? signalsOf([{ signal }, ...items.map(({ options }) => options)]) : [];
     try {
-      if (named.size > 0) return await this.#commitAllOnce(specs, named, signals);
+      if (specs.some(isSingle)) return await singles.bringIn(specs.map(newcomer), signals);
       const needs = entrance?.needsOf(specs);
       return await this.#addAll(specs, needs && (await entrance?.entered(needs, signals)));
     } catch (thrown) {
@@ -116,9 +116,12 @@ export class Intake {
     resolve: (handle: Handle | Promise<Handle>) => void,
     reject: (error: unknown) => void,
   ): void {
-    const { arrivals, entrance } = this.#links;
-    if (options?.id !== undefined) resolve(this.#commitOnce(spec, signalsOf([options])));
-    else if (!entrance?.isBounded(spec.queue)) arrivals.add(spec, resolve, reject);
+    const { arrivals, entrance, singles } = this.#links;
+    if (options?.id !== undefined || spec.uniqueKey !== undefined) {
+      const coming = singles.bringIn([this.#newcomer(spec, options)], signalsOf([options]));
+      // Safe: there is a handle for each.
+      resolve(coming.then(([handle]) => handle as Handle));
+    } else if (!entrance?.isBounded(spec.queue)) arrivals.add(spec, resolve, reject);
     else {
       const enter = (room: Room): void => this.#add(spec, room, resolve, reject);
       entrance.enter(new Map([[spec.queue, 1]]), { signals: signalsOf([options]), enter, refuse: reject });
@@ -139,17 +142,13 @@ export class Intake {
   }
 
   /** @param room Given back where they do not come. */
-  async #addAll(
-    specs: readonly JobSpec[],
-    room: Room | undefined,
-    options: AddAllOptions = {},
-  ): Promise<Handle[]> {
-    const { transaction = new Transaction() } = options;
-    if (room) transaction.whenWritten(room.settle);
+  async #addAll(specs: readonly JobSpec[], room: Room | undefined): Promise<Handle[]> {
+    const { arrivals } = this.#links;
+    if (!room) return arrivals.addAll(specs);
     try {
-      return await this.#links.arrivals.addAll(specs, { ...options, transaction });
+      return await arrivals.addAll(specs, { transaction: new Transaction().whenWritten(room.settle) });
     } catch (thrown) {
-      room?.cancel();
+      room.cancel();
       throw thrown;
     }
   }
@@ -196,101 +195,11 @@ export class Intake {
     return newJobs.make(type, payload, own, options?.id);
   }
 
-  async #commitOnce(spec: JobSpec, signals: readonly AbortSignal[]): Promise<Handle> {
-    const [handle] = await this.#commitAllOnce([spec], new Set([spec]), signals);
-    // Safe: there is one for each spec.
-    return handle as Handle;
-  }
-
-  /**
-   * Of several enqueues with one id, at once or over the years, the first makes the job.
-   * @param named Those whose ids their caller chose.
-   */
-  async #commitAllOnce(
-    specs: readonly JobSpec[],
-    named: ReadonlySet<JobSpec>,
-    signals: readonly AbortSignal[],
-  ): Promise<Handle[]> {
-    const ids = [...new Set(Array.from(named, ({ id }) => id))];
-    const { arriving, entrance, handleOf } = this.#links;
-    let room: Room | undefined;
-    for (;;) {
-      const jobs = { specs, named, ids, room };
-      const tried = await arriving.alone(ids, () => this.#commitNew(jobs));
-      if ('handles' in tried) {
-        const made = new Map(tried.handles.map((handle) => [handle.id, handle]));
-        return specs.map(({ name, id }) => made.get(id) ?? handleOf(name, id));
-      }
-      // While they wait for it, others may bring in jobs of their ids, or remove them.
-      room = await entrance?.entered(tried.needs, signals);
-    }
-  }
-
-  async #commitNew({ specs, named, ids, room }: NamedJobs): Promise<Tried> {
-    const { journal, entrance, newJobs } = this.#links;
-    const { generation } = journal;
-    let taken = room;
-    try {
-      const fresh = await this.#freshOf(specs, named, ids);
-      const needs = entrance?.needsOf(fresh);
-      if (needs && !taken?.covers(needs)) {
-        taken?.cancel();
-        taken = entrance?.tryEnter(needs);
-        if (!taken) return { needs };
-      }
-      const isFresh = new Set(fresh);
-      const others = specs.filter((spec) => spec.payloadFile && !isFresh.has(spec));
-      if (fresh.length > 0) {
-        const transaction = new Transaction().readIn(generation);
-        const handles = await this.#addAll(fresh, taken, { transaction, named });
-        newJobs.discard(others);
-        return { handles };
-      }
-      newJobs.discard(others);
-    } catch (thrown) {
-      taken?.cancel();
-      throw thrown;
-    }
-    taken?.cancel();
-    return { handles: [] };
-  }
-
-  /** The jobs that are to be made: those of whose ids there is none. */
-  async #freshOf(
-    specs: readonly JobSpec[],
-    named: ReadonlySet<JobSpec>,
-    ids: readonly string[],
-  ): Promise<JobSpec[]> {
-    const { journal } = this.#links;
-    const { generation } = journal;
-    const reads = await journal.jobs(ids);
-    const existing = new Map(ids.map((id, i) => [id, reads[i]]));
-    const firsts = new Map<string, JobSpec>();
-    const fresh = specs.filter((spec) => {
-      if (!named.has(spec)) return true;
-      const first = firsts.get(spec.id);
-      if (first ? sameJob({ spec: first }, spec) : sameJob(existing.get(spec.id), spec)) return false;
-      firsts.set(spec.id, spec);
-      return true;
-    });
-    // Whoever asks for it hears that it outlives a power cut, whatever was asked for when it was made.
-    if (specs.some(({ id, durability }) => durability === 'fsync' && isUnsynced(existing.get(id))))
-      await journal.commit(new Transaction().withSync().readIn(generation));
-    return fresh;
+  #newcomer(spec: JobSpec, options: EnqueueOptions | undefined, item?: string): Newcomer {
+    const isNamed = options?.id !== undefined;
+    return { spec, isNamed, onConflict: onConflictOf(options), ...(item !== undefined && { item }) };
   }
 }
-
-/** Jobs of which some have ids that their callers chose. */
-interface NamedJobs {
-  readonly specs: readonly JobSpec[];
-  readonly named: ReadonlySet<JobSpec>;
-  readonly ids: readonly string[];
-  /** What was taken for them, after they have waited for it. */
-  readonly room: Room | undefined;
-}
-
-/** The jobs that are new; or what they need, where they have to wait for it. */
-type Tried = { readonly handles: readonly Handle[] } | { readonly needs: Needs };
 
 const NO_SIGNALS: readonly AbortSignal[] = [];
 
@@ -309,23 +218,4 @@ function refuseItem(what: string, thrown: unknown): never {
   throw thrown instanceof PayloadInvalidError
     ? new PayloadInvalidError(message, thrown.issues, { cause: thrown })
     : new MillraceError(thrown.code, message, { cause: thrown });
-}
-
-/** Whether it may be only in the operating system's memory. */
-const isUnsynced = (job: JobRead): boolean =>
-  job !== undefined && !(job instanceof MillraceError) && job.spec.durability === 'os';
-
-/**
- * Whether there is a job of the spec's id, so that no other is made.
- * @throws MillraceError where the id belongs to a job of another name, or that cannot be told.
- */
-function sameJob(
-  existing: { readonly spec: JobSpec } | MillraceError | undefined,
-  { id, name }: JobSpec,
-): boolean {
-  if (existing === undefined) return false;
-  if (existing instanceof MillraceError) throw existing;
-  if (existing.spec.name === name) return true;
-  const message = `Expected the id ${show(id)} to be new or a job of ${name}, but it is a job of ${existing.spec.name}`;
-  throw new MillraceError('MILLRACE_ID_CONFLICT', message);
 }

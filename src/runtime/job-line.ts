@@ -3,7 +3,7 @@
  * and other programs can read; anything else is the codec's bytes in base64, in a field whose name ends in `Base64`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { checkId, checkName, checkReason, LAST_INSTANT } from '../checks.js';
+import { checkId, checkName, checkReason, checkUniqueKey, LAST_INSTANT } from '../checks.js';
 import { asError, invalidOption, MillraceError } from '../errors.js';
 import { decode, encode, isRich } from '../job/codec.js';
 import { isErrorData } from '../job/error-data.js';
@@ -22,6 +22,7 @@ import {
   type JobState,
   type JobStatus,
 } from '../job/record.js';
+import type { UniqueWhile } from '../job/uniqueness.js';
 
 /** The states that a line can have: a job that ran waits again. */
 const STATES = [
@@ -33,6 +34,7 @@ const STATES = [
   'failed',
   'cancelled',
 ] as const;
+const UNIQUE_STATES = ['queued', 'active', 'retained'] as const;
 const DURABILITIES: readonly Durability[] = ['fsync', 'os'];
 /** A record has room for twice as many: what is imported can still be run. */
 const MAX_ATTEMPT = 2 ** 31;
@@ -45,10 +47,20 @@ type Fields = Record<string, unknown>;
 /** @returns a line's object; JSON leaves out what is `undefined`. */
 export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields {
   const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
-  const { deadlineAt, payloadVersion, schedule, scheduledFor, flow, isParent, parents, onParentFailure } =
-    spec;
+  const {
+    deadlineAt,
+    payloadVersion,
+    schedule,
+    scheduledFor,
+    uniqueKey,
+    uniqueWhile,
+    flow,
+    isParent,
+    parents,
+    onParentFailure,
+  } = spec;
   const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes, failure } = status;
-  const { cancelReason, retries, attemptsBefore, suspicions, crashes } = status;
+  const { keyFreed, cancelReason, retries, attemptsBefore, suspicions, crashes } = status;
   return {
     id,
     name,
@@ -63,6 +75,9 @@ export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields
     payloadVersion,
     schedule,
     scheduledFor,
+    uniqueKey,
+    uniqueWhile,
+    keyFreed,
     flow,
     isParent,
     parents,
@@ -127,6 +142,8 @@ export function jobOf(line: Fields, sequence: number): Job {
     payloadVersion,
     schedule,
     scheduledFor,
+    uniqueKey,
+    uniqueWhile,
     flow,
     isParent,
     parents,
@@ -151,6 +168,10 @@ export function jobOf(line: Fields, sequence: number): Job {
   if ((schedule === undefined) !== (scheduledFor === undefined))
     throw invalidOption('scheduledFor', 'present where `schedule` is, and only there', scheduledFor);
   if (scheduledFor !== undefined) spec.scheduledFor = integer(scheduledFor, 'scheduledFor', 0);
+  if ((uniqueKey === undefined) !== (uniqueWhile === undefined))
+    throw invalidOption('uniqueWhile', 'present where `uniqueKey` is, and only there', uniqueWhile);
+  if (uniqueKey !== undefined) spec.uniqueKey = checkUniqueKey(uniqueKey, 'uniqueKey');
+  if (uniqueWhile !== undefined) spec.uniqueWhile = uniqueWhileOf(uniqueWhile);
   Object.assign(spec, flowOf({ flow, isParent, parents, onParentFailure }));
   return { spec, status: statusOf(rest, stateOf(state, spec)) };
 }
@@ -189,6 +210,7 @@ function statusOf(line: Fields, state: JobState): JobStatus {
     crashes,
     result,
     resultBase64,
+    keyFreed,
     errors,
     cancelReason,
     retries,
@@ -215,6 +237,7 @@ function statusOf(line: Fields, state: JobState): JobStatus {
   if (suspicions !== undefined && isPresent(suspicions, 'suspicions', !isEnd(state), state))
     status.suspicions = integer(suspicions, 'suspicions', 1, ALONE_FROM);
   if (crashes !== undefined) status.crashes = integer(crashes, 'crashes', 1);
+  if (keyFreed !== undefined) status.keyFreed = boolean(keyFreed, 'keyFreed');
   if (errors !== undefined) status.errors = errorsOf(errors);
   if (cancelReason !== undefined && isPresent(cancelReason, 'cancelReason', state === 'cancelled', state))
     status.cancelReason = checkReason(cancelReason, 'cancelReason');
@@ -305,6 +328,17 @@ export function record(value: unknown, field: string): Fields {
 export function integer(value: unknown, field: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
   throw invalidOption(field, `an integer from ${min} to ${max}`, value);
+}
+
+function uniqueWhileOf(value: unknown): UniqueWhile {
+  return typeof value === 'number'
+    ? integer(value, 'uniqueWhile', 1)
+    : oneOf(value, 'uniqueWhile', UNIQUE_STATES);
+}
+
+function boolean(value: unknown, field: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalidOption(field, 'true or false', value);
 }
 
 function oneOf<Value>(value: unknown, field: string, allowed: readonly Value[]): Value {

@@ -106,6 +106,8 @@ export class NewJobs {
     if (own.deadlineAt !== undefined) spec.deadlineAt = own.deadlineAt;
     else if (expiresInMs !== undefined) spec.deadlineAt = instantAfter(enqueuedAt, expiresInMs);
     if (type.version > 1) spec.payloadVersion = type.version;
+    if (own.uniqueKey !== undefined) spec.uniqueKey = own.uniqueKey;
+    if (own.uniqueWhile !== undefined) spec.uniqueWhile = own.uniqueWhile;
     return spec;
   }
 }

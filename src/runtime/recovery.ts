@@ -10,6 +10,7 @@ import { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
 import { hasEnded, isSuspect, type Job, type JobStatus } from '../job/record.js';
 import { blamed, isOrphanOf, orphaned, suspected } from '../job/transitions.js';
+import { orphanWithKey } from '../job/uniqueness.js';
 import type { JobRead, Journal, Roster } from '../journal/journal.js';
 import { RUNNING_SPAN, runningKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
@@ -82,7 +83,7 @@ export async function recover(
       const status = maxCrashesOf
         ? afterCrash(orphan, ranAlone, maxCrashesOf, now)
         : orphaned(orphan.status, now);
-      recovered.jobs.push(release(change, orphan, status));
+      recovered.jobs.push(release(change, orphan, orphanWithKey(orphan.spec, status)));
     }
     if (change.keys.length > 0) await journal.commit(change);
     after = next;

@@ -215,6 +215,7 @@ test('a journal with a flow half way is sound, exported and imported', async () 
 
 const a = { name: 'note', payload: 'a' };
 test.each<[given: unknown, says: string, code?: string]>([
+  [{ a: { name: 'work', options: { uniqueKey: 'k' } } }, 'flow.a.options.uniqueKey'],
   [undefined, '`flow`'],
   [[a], '`flow`'],
   [{}, '1 to 20000 jobs'],

@@ -232,3 +232,31 @@ test('a journal of another format is not touched', async () => {
   for (const call of BOTH)
     await expect(call(directory)).rejects.toMatchObject({ code: 'MILLRACE_JOURNAL_FORMAT' });
 });
+
+test('a unique key whose entry is damaged is nobody’s, until repair() gives it back', async () => {
+  const own = await bench();
+  const { options, closing } = own;
+  const open = async () => closing(await Millrace.open({ ...options, jobs }));
+  const later = { delay: '1h' } as const;
+  const first = await open();
+  const held = await first.enqueue('work', 'held', { uniqueKey: 'k', ...later });
+  const timed = await first.enqueue('work', 'timed', { uniqueKey: 'timed', throttle: '1h' });
+  await timed.result();
+  await first.enqueue('work', 'free', { uniqueKey: 'free' });
+  await first.drain();
+  await first.close();
+  await tamper(options.directory, flipping('u!'));
+  expect(await Millrace.verify(options.directory)).toMatchObject({ sound: false, damageCount: 2 });
+  expect(await Millrace.repair(options.directory)).toMatchObject({ repaired: true, lostCount: 0 });
+  const second = await open();
+  expect((await second.enqueue('work', 'again', { uniqueKey: 'k' })).id).toBe(held.id);
+  expect((await second.enqueue('work', 'again', { uniqueKey: 'timed' })).id).toBe(timed.id);
+  await (await second.enqueue('work', 'again', { uniqueKey: 'free' })).result();
+  await second.close();
+  // And without a repair it is told, and can be taken.
+  await tamper(options.directory, flipping('u!'));
+  const third = await open();
+  const warnings = record(third, 'warning');
+  expect((await third.enqueue('work', 'new', { uniqueKey: 'k', ...later })).id).not.toBe(held.id);
+  expect(warnings.all).toMatchObject([['warning', { code: corrupt }]]);
+});
