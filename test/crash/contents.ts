@@ -21,6 +21,7 @@ export interface FinalJob {
   readonly crashes?: number;
   /** Of its payload. */
   readonly token: string;
+  readonly uniqueKey?: string;
   readonly result?: Done;
   /** Of one with a deadline: when that was, and when its last attempt was claimed. */
   readonly deadlineAt?: number;
@@ -48,6 +49,8 @@ export interface Contents {
   readonly counters: ReadonlyMap<string, JobCounts>;
   /** Keys that stand for a job that waits or runs, for its deadline, or for what others of its flow wait for. */
   readonly places: readonly string[];
+  /** Keys that say who holds a unique key. */
+  readonly keyEntries: readonly string[];
 }
 
 const PAGE = 1_000;
@@ -70,7 +73,8 @@ export async function readContents(store: Store, maxAttemptsOf: (name: string) =
     const places = await Promise.all(
       ['r', 't', 'a', 'x', 'w', 'v', 'e', 'n', 'g'].map((letter) => keysUnder(store, letter)),
     );
-    return { jobs, schedules, unreadable, counters, places: places.flat() };
+    const keyEntries = await keysUnder(store, 'u');
+    return { jobs, schedules, unreadable, counters, places: places.flat(), keyEntries };
   } finally {
     await journal.close();
   }
@@ -93,7 +97,8 @@ async function readProgress(journal: Journal, unreadable: string[]): Promise<Map
 }
 
 function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number): FinalJob {
-  const { id, name, queue, schedule, scheduledFor, enqueuedAt, deadlineAt, parents, onParentFailure } = spec;
+  const { id, name, queue, schedule, scheduledFor, enqueuedAt, deadlineAt } = spec;
+  const { parents, onParentFailure, uniqueKey } = spec;
   const { state, attempt, crashes, startedAt } = status;
   // Safe: only the workload wrote to this journal.
   const { token } = decode(spec.payload) as { token: string };
@@ -104,6 +109,7 @@ function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number
   return {
     ...job,
     ...(crashes !== undefined && { crashes }),
+    ...(uniqueKey !== undefined && { uniqueKey }),
     // Safe: that is what its handlers return.
     ...(status.result && { result: decode(status.result) as Done }),
     ...(deadlineAt !== undefined && { deadlineAt, ...(startedAt !== undefined && { startedAt }) }),

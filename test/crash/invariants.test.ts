@@ -254,6 +254,26 @@ const PLANTED: Planted = {
   ticksLost: PLANTED_TICKS.ticksLost,
   ticksDoubled: PLANTED_TICKS.ticksDoubled,
   ticksInvented: PLANTED_TICKS.ticksInvented,
+  uniqueKeysLeaked: {
+    'all jobs have ended, and a key is held': () =>
+      evidence(soundFacts(), soundJobs(), { keyEntries: ['u!tiny!active-1'] }),
+  },
+  uniqueKeysDoubled: {
+    'two jobs of one key run at a time': () =>
+      counted(
+        4,
+        factsWith(
+          isEndOf('b'),
+          made('c'),
+          made('d'),
+          started('c', 1),
+          ...ran('d'),
+          left('c', 1),
+          ended('c', 'completed', { id: 'c', token: 'c', attempt: 1 }),
+        ),
+        [...soundJobs(), ...['c', 'd'].map((id) => finalJob(id, { uniqueKey: 'active-1' }))],
+      ),
+  },
   counterDrift: {
     'counts() is wrong in total': () =>
       evidence([...soundFacts(), { kind: 'counted', counts: completed(3) }]),

@@ -2,6 +2,7 @@
 import { blamed } from './blame.js';
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { flowBroken, flowStuck } from './flows.js';
+import { uniqueKeysDoubled, uniqueKeysLeaked } from './keys.js';
 import { plainId, tellLives } from './lives.js';
 import { ranWhilePaused } from './pauses.js';
 import { announcedTwice, goneEarly, lost, misreported, mixedUp, stranded, torn } from './promises.js';
@@ -41,6 +42,8 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'ticksLost', check: ticksLost },
   { name: 'ticksDoubled', check: ticksDoubled },
   { name: 'ticksInvented', check: ticksInvented },
+  { name: 'uniqueKeysLeaked', check: uniqueKeysLeaked },
+  { name: 'uniqueKeysDoubled', check: uniqueKeysDoubled },
   { name: 'counterDrift', check: counterDrift },
   { name: 'leftover', check: leftover },
   { name: 'unreadable', check: unreadable },

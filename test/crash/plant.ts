@@ -51,6 +51,7 @@ export function evidence(
       unreadable: [],
       counters,
       places: [],
+      keyEntries: [],
       ...contents,
     },
   };

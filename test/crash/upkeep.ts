@@ -56,6 +56,7 @@ export function troubled({ facts, terms: { tolerated } }: Evidence): Finding[] {
 const isExpected = ({ code, id }: FactOf<'refused'>): boolean =>
   code === 'MILLRACE_CLOSED' ||
   code === 'MILLRACE_SCHEDULE_NOT_FOUND' ||
+  code === 'MILLRACE_UNIQUE_CONFLICT' ||
   (code === 'MILLRACE_JOB_NOT_FOUND' && id !== undefined);
 
 /** No process ends, or hangs, by itself. */

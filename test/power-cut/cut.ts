@@ -66,7 +66,13 @@ async function contentsOf(journal: string): Promise<Contents> {
   try {
     return await readContents(await openLevelStore(journal), maxAttemptsOf);
   } catch (thrown) {
-    const nothing = { jobs: new Map(), schedules: new Map(), counters: new Map(), places: [] };
+    const nothing = {
+      jobs: new Map(),
+      schedules: new Map(),
+      counters: new Map(),
+      places: [],
+      keyEntries: [],
+    };
     return { ...nothing, unreadable: [String(thrown)] };
   }
 }

@@ -65,6 +65,8 @@ const anyItem: fc.Arbitrary<Item> = fc.oneof(
   },
 );
 
+type Keyed = Extract<Act, { readonly do: 'enqueueKeyed' }>;
+
 const anyN = fc.nat(MAX_N);
 const anyDownMs = fc.constantFrom(0, 0, 0, 40, 1_000, 90_000, 3_600_000);
 const nothing = { do: 'nothing' } as const;
@@ -90,6 +92,32 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({ do: fc.constant('enqueueNamed' as const), n: fc.nat(2), item: anyItem }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('enqueueKeyed' as const),
+      n: fc.constantFrom(0, 0, 0, 1),
+      held: fc.constantFrom<Keyed['held']>(
+        'active',
+        'active',
+        'active',
+        'active',
+        'queued',
+        'queued',
+        'retained',
+        40,
+      ),
+      onConflict: fc.constantFrom<Keyed['onConflict']>('return', 'return', 'replace', 'reject'),
+      options: fc.constantFrom<Item['options']>(
+        {},
+        {},
+        {},
+        { delay: 5 },
+        { durability: 'os' },
+        { priority: 3 },
+      ),
+    }),
   },
   {
     weight: 4,

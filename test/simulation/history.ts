@@ -36,6 +36,14 @@ export type Act =
   | { readonly do: 'enqueue'; readonly item: Item; readonly and?: 'await' | 'cancel' }
   /** With an id that is used again and again. */
   | { readonly do: 'enqueueNamed'; readonly n: number; readonly item: Item }
+  /** With a unique key that is used again and again, and says for how long it is held. */
+  | {
+      readonly do: 'enqueueKeyed';
+      readonly n: number;
+      readonly held: 'queued' | 'active' | 'retained' | number;
+      readonly onConflict: 'return' | 'replace' | 'reject';
+      readonly options: Item['options'];
+    }
   | { readonly do: 'enqueueMany'; readonly items: readonly Item[] }
   /** As many jobs of one type as no window holds that is small, with priorities as they come. */
   | { readonly do: 'flood'; readonly priorities: readonly number[] }

@@ -42,6 +42,7 @@ type ActOf<Do extends Act['do']> = Extract<Act, { readonly do: Do }>;
 export type Asking =
   | 'enqueue'
   | 'enqueueNamed'
+  | 'enqueueKeyed'
   | 'enqueueMany'
   | 'flood'
   | 'enqueueFlow'
@@ -79,6 +80,16 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
     call.ask('enqueue by id', id, async () => {
       await call.engine.enqueue(name, { token: id }, { ...options, id });
       call.tell({ kind: 'enqueued', id, name, token: id, ...expiring(options) });
+    });
+  },
+  enqueueKeyed(call, { n, held, onConflict, options }) {
+    const uniqueKey = { key: `${held}-${n}`, while: held, onConflict };
+    const token = call.token();
+    call.ask('enqueue by key', undefined, async () => {
+      const { id } = await call.engine.enqueue('work', { token }, { ...options, uniqueKey });
+      // Whether that job carries this token is not told.
+      call.tell({ kind: 'enqueued', id, name: 'work' });
+      call.known.push({ id, name: 'work' });
     });
   },
   enqueueMany(call, { items }) {

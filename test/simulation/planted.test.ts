@@ -4,13 +4,20 @@ import { tellStory } from '../crash/story.js';
 import { explore } from './explore.js';
 import { PLANTED } from './planted.js';
 
-/** What finds every one of the mistakes, and nothing in the engine as it is. */
+/** What finds every one of the mistakes, the rarest among the last, and nothing in the engine as it is. */
+const MOST_HISTORIES = 2_500;
 const HISTORIES = 800;
 const SEED = 2;
 
 describe('each engine that is wrong is found out', () => {
   test.each(Object.entries(PLANTED))('%s', async (_name, { invariant, wrap }) => {
-    const { failure } = await explore({ histories: HISTORIES, seed: SEED, wrap, invariant, shrinks: false });
+    const { failure } = await explore({
+      histories: MOST_HISTORIES,
+      seed: SEED,
+      wrap,
+      invariant,
+      shrinks: false,
+    });
     expect(failure?.verdict.violations.map((violation) => violation.invariant)).toContain(invariant);
   });
 });

@@ -83,6 +83,20 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
     invariant: 'lost',
     wrap: () => journal(() => ({ running: async () => ({ rosters: [] }) })),
   },
+  'a job that ends keeps its unique key': {
+    invariant: 'uniqueKeysLeaked',
+    wrap: () => ({
+      store: (store) =>
+        batching(store, (own) => ({
+          ...writing(own, (sync) => own.write(sync)),
+          del: (key) => (key.startsWith('u!') ? undefined : own.del(key)),
+        })),
+    }),
+  },
+  'who looks for the holder of a unique key finds none': {
+    invariant: 'uniqueKeysDoubled',
+    wrap: () => journal(() => ({ keyEntries: async (keys) => keys.map(() => undefined) })),
+  },
   'counters go into the batch after the one that they belong to': {
     invariant: 'counterDrift',
     wrap: () => {
