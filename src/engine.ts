@@ -173,7 +173,8 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * attempts that it had at first, while `attempt` goes on counting. It is told as `started`, and not as `enqueued` again; a handle's
    * `result()` is what it comes to next; to its schedule it has ended.
    * @returns the state that resulted: `available`, or that of a job in any other state, which stays as it is.
-   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`,
+   *   `MILLRACE_UNIQUE_CONFLICT` (another job holds its unique key by now; of a filter's jobs such a one stays as it is)
    */
   retry(id: string): Promise<JobState>;
   /** The same for all jobs that the filter means. @returns how many were. @throws as the bulk form of `cancel()`. */

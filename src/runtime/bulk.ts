@@ -5,7 +5,7 @@
 import { matches, type JobCriteria } from '../job-filter.js';
 import { isEnd, type Job, type JobState, type JobStatus } from '../job/record.js';
 import type { Executor } from './executor.js';
-import type { IdleJobs } from './idle-jobs.js';
+import type { IdleJobs, IdleResult } from './idle-jobs.js';
 import type { JobSearch } from './job-search.js';
 
 export interface BulkLinks {
@@ -23,6 +23,9 @@ export type Decide = (job: Job) => JobStatus | 'removed' | undefined;
 /** Ends a job that runs. @returns what it came to. */
 export type EndRunning = (id: string) => Promise<JobState>;
 
+/** Changes jobs in one commit. */
+export type Change = (ids: readonly string[], decide: Decide) => Promise<IdleResult>;
+
 export class Bulk {
   readonly #links: BulkLinks;
 
@@ -32,11 +35,12 @@ export class Bulk {
 
   /**
    * @param end Absent where jobs that run stay as they are.
+   * @param change By default that alone.
    * @returns how many were changed.
    */
-  async change(criteria: JobCriteria, decide: Decide, end?: EndRunning): Promise<number> {
+  async change(criteria: JobCriteria, decide: Decide, end?: EndRunning, change?: Change): Promise<number> {
     const own: Decide = (job) => (matches(job, criteria) ? decide(job) : undefined);
-    const run = new Run(this.#links, own, mayEnd(criteria) ? end : undefined);
+    const run = new Run(this.#links, own, mayEnd(criteria) ? end : undefined, change);
     for await (const found of this.#links.search.pages(criteria)) {
       for (const { job } of found) await run.add(job);
     }
@@ -49,6 +53,7 @@ class Run {
   readonly #links: BulkLinks;
   readonly #decide: Decide;
   readonly #end: EndRunning | undefined;
+  readonly #change: Change;
   /** Jobs that run and were asked to stop. */
   readonly #ending = new Set<Promise<void>>();
   #problem: { readonly thrown: unknown } | undefined;
@@ -56,10 +61,16 @@ class Run {
   #bytes = 0;
   #count = 0;
 
-  constructor(links: BulkLinks, decide: Decide, end: EndRunning | undefined) {
+  constructor(
+    links: BulkLinks,
+    decide: Decide,
+    end: EndRunning | undefined,
+    change: Change = (ids, own) => links.idle.change(ids, { decide: own }),
+  ) {
     this.#links = links;
     this.#decide = decide;
     this.#end = end;
+    this.#change = change;
   }
 
   async add(job: Job): Promise<void> {
@@ -83,7 +94,7 @@ class Run {
     this.#ids = [];
     this.#bytes = 0;
     if (ids.length === 0) return;
-    const { changed, removed, running } = await this.#links.idle.change(ids, { decide: this.#decide });
+    const { changed, removed, running } = await this.#change(ids, this.#decide);
     this.#count += changed.size + removed.size;
     const end = this.#end;
     if (!end) return;

@@ -8,17 +8,19 @@ import { checkBulkFilter, checkCancel, type JobFilter } from '../job-filter.js';
 import type { CancelOptions } from '../job-handle.js';
 import { hasEnded, isEnd, type JobState } from '../job/record.js';
 import { cancelled, promoted, retried } from '../job/transitions.js';
-import { Bulk, type Decide, type EndRunning } from './bulk.js';
+import { Bulk, type Change, type Decide, type EndRunning } from './bulk.js';
 import type { Executor } from './executor.js';
 import { jobNotFound } from './handle.js';
-import type { IdleJobs } from './idle-jobs.js';
+import type { IdleJobs, IdleResult } from './idle-jobs.js';
 import type { JobSearch } from './job-search.js';
+import type { UniqueKeys } from './unique-keys.js';
 
 export interface ControlLinks {
   readonly clock: Clock;
   readonly executor: Executor;
   readonly idle: IdleJobs;
   readonly search: JobSearch;
+  readonly keys: UniqueKeys;
   /** Throws where nothing can be changed now. */
   readonly assertWritable: () => void;
 }
@@ -47,10 +49,21 @@ export class Control {
     }
   }
 
-  retry(job: string | JobFilter): Promise<JobState | number> {
-    return this.#each(job, ({ status }) =>
-      status.state === 'failed' || status.state === 'cancelled' ? retried(status) : undefined,
-    );
+  /** A job whose unique key another one holds by now is refused; of a filter, it stays as it is. */
+  async retry(job: string | JobFilter): Promise<JobState | number> {
+    const { idle, keys } = this.#links;
+    const decide: Decide = ({ status }) =>
+      status.state === 'failed' || status.state === 'cancelled' ? retried(status) : undefined;
+    const again = (ids: readonly string[], given: Decide) =>
+      keys.again(ids, given, (own) => idle.change(ids, { decide: own }));
+    if (typeof job !== 'string') {
+      return this.#all(job, decide, undefined, async (ids, given) => (await again(ids, given)).value);
+    }
+    const { value, conflicts } = await again([job], decide);
+    const conflict = conflicts.get(job);
+    if (conflict) throw conflict;
+    // Nothing that it is given here removes a job.
+    return stateIn(value, job) as JobState;
   }
 
   promote(job: string | JobFilter): Promise<JobState | number> {
@@ -68,10 +81,10 @@ export class Control {
     throw new MillraceError('MILLRACE_JOB_RUNNING', message);
   }
 
-  async #all(filter: JobFilter, decide: Decide, endRunning?: EndRunning): Promise<number> {
+  async #all(filter: JobFilter, decide: Decide, endRunning?: EndRunning, change?: Change): Promise<number> {
     const criteria = checkBulkFilter(filter);
     this.#links.assertWritable();
-    return this.#bulk.change(criteria, decide, endRunning);
+    return this.#bulk.change(criteria, decide, endRunning, change);
   }
 
   async #each(job: string | JobFilter, decide: Decide): Promise<JobState | number> {
@@ -86,13 +99,21 @@ export class Control {
    * @returns the state that resulted: `running` where it has an attempt, and stays as it is.
    */
   async #change(id: string, decide: Decide, mustExist = true): Promise<JobState | 'removed' | undefined> {
-    const { reads, changed, removed, running } = await this.#links.idle.change([id], { decide });
-    if (running.length > 0) return 'running';
-    if (removed.has(id)) return 'removed';
-    const read = reads.get(id);
-    if (read instanceof MillraceError) throw read;
-    const job = changed.get(id) ?? read;
-    if (!job && mustExist) throw jobNotFound(id);
-    return job?.status.state;
+    return stateIn(await this.#links.idle.change([id], { decide }), id, mustExist);
   }
+}
+
+/** @returns the state that resulted, as {@link Control} tells it. */
+function stateIn(
+  { reads, changed, removed, running }: IdleResult,
+  id: string,
+  mustExist = true,
+): JobState | 'removed' | undefined {
+  if (running.length > 0) return 'running';
+  if (removed.has(id)) return 'removed';
+  const read = reads.get(id);
+  if (read instanceof MillraceError) throw read;
+  const job = changed.get(id) ?? read;
+  if (!job && mustExist) throw jobNotFound(id);
+  return job?.status.state;
 }

@@ -294,7 +294,14 @@ export class EmbeddedEngine implements JobAccess {
     });
     const assertOpen = (): void => this.#assertOpen();
     this.#search = new JobSearch({ journal, executor, clock, onWarning, assertOpen });
-    this.#control = new Control({ clock, executor, idle: this.#idle, search: this.#search, assertWritable });
+    this.#control = new Control({
+      clock,
+      executor,
+      idle: this.#idle,
+      search: this.#search,
+      keys,
+      assertWritable,
+    });
     this.#scheduling = new Scheduling({
       settings,
       journal,
@@ -621,6 +628,7 @@ export class EmbeddedEngine implements JobAccess {
     this.#pruner.left(job);
     this.#compactor.removed(job.spec.id, bytesOf(job));
     this.#scheduling.noticeRemoved(job);
+    if (job.spec.uniqueKey !== undefined) this.#sweeper.notice(this.#parts.clock.now());
     // Who waits for it waits no more.
     if (job.spec.isParent) this.#releaser.look();
   }

@@ -3,9 +3,10 @@ import type { Clock } from '../clock.js';
 import { MillraceError, UniqueConflictError } from '../errors.js';
 import type { Job, JobSpec } from '../job/record.js';
 import { holdsKey } from '../job/uniqueness.js';
-import type { Journal } from '../journal/journal.js';
+import type { JobRead, Journal } from '../journal/journal.js';
 import { uniqueKeyOf } from '../journal/keys.js';
 import type { ArrivingIds } from './arriving-ids.js';
+import type { IdleChange } from './idle-jobs.js';
 
 export interface UniqueKeysLinks {
   readonly journal: Journal;
@@ -60,25 +61,40 @@ export class UniqueKeys {
   }
 
   /**
-   * For jobs that have ended and are to wait again: nobody takes their keys meanwhile.
-   * @param work Is told, by their ids, of those whose keys others hold: they must not hold them again.
+   * Decides on jobs that are to wait again while nobody takes their keys: one whose key another job holds stays as it is.
+   * @param change Makes the change, by the decision that it is given.
+   * @returns what comes of it, and of the jobs that stay for that who has their keys.
    */
-  async whileFree<Value>(
-    specs: readonly JobSpec[],
-    work: (conflicts: ReadonlyMap<string, UniqueConflictError>) => Promise<Value>,
-  ): Promise<Value> {
-    const keys = [...new Set(specs.flatMap((spec) => keyOf(spec) ?? []))];
-    return this.#links.arriving.alone(keys, async () => {
+  async again<Value>(
+    ids: readonly string[],
+    decide: IdleChange['decide'],
+    change: (decide: IdleChange['decide']) => Promise<Value>,
+  ): Promise<{ readonly value: Value; readonly conflicts: ReadonlyMap<string, UniqueConflictError> }> {
+    const { journal, arriving } = this.#links;
+    const reads = await journal.jobs(ids);
+    const keys = [...new Set(reads.flatMap((read) => (isJob(read) ? (keyOf(read.spec) ?? []) : [])))];
+    const conflicts = new Map<string, UniqueConflictError>();
+    const value = await arriving.alone(keys, async () => {
       const holders = await this.holders(keys);
-      const conflicts = new Map<string, UniqueConflictError>();
-      for (const spec of specs) {
-        const holder = holders.get(keyOf(spec) ?? '');
-        if (holder && holder.id !== spec.id) conflicts.set(spec.id, conflictOf(spec, holder));
-      }
-      return work(conflicts);
+      return change((job) => {
+        const next = decide(job);
+        const key = keyOf(job.spec);
+        if (key === undefined || typeof next !== 'object') return next;
+        const again = { spec: job.spec, status: next };
+        if (!this.isHeldBy(again)) return next;
+        const holder = holders.get(key);
+        if (holder && holder.id !== job.spec.id) conflicts.set(job.spec.id, conflictOf(job.spec, holder));
+        // Nobody looked who holds it: it is of a job that has come under this id since.
+        if (conflicts.has(job.spec.id) || !keys.includes(key)) return undefined;
+        holders.set(key, { id: job.spec.id, job: again });
+        return next;
+      });
     });
+    return { value, conflicts };
   }
 }
+
+const isJob = (read: JobRead): read is Job => read !== undefined && !(read instanceof MillraceError);
 
 /** @param item What the job is called where it is one of several. */
 export function conflictOf(

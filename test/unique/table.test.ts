@@ -148,15 +148,43 @@ test('throttle: one job in each window, and the enqueues in it get that', async 
   expect(new Set(ids).size).toBe(3);
 });
 
-test('jobs that are to wait again are told of the keys that others have taken meanwhile', async () => {
+test('a job that is retried takes its key again, and where another holds it, it is refused', async () => {
   const bench = await UniqueBench.make();
-  const { keys } = bench.engine.imports;
-  const first = await bench.enqueue({ uniqueKey: KEY });
+  const { engine } = bench;
+  const first = await bench.enqueue({ uniqueKey: KEY, delay: '1h' });
+  const free = await bench.enqueue({ uniqueKey: 'free', delay: '1h' });
+  const twin = await bench.enqueue({ uniqueKey: 'twins', delay: '1h' });
+  for (const id of [first, free, twin]) await engine.cancel(id);
+  const other = await bench.enqueue({ uniqueKey: 'twins', delay: '1h' });
+  await engine.cancel(other);
+  const second = await bench.enqueue({ uniqueKey: KEY, delay: '1h' });
+  const conflict = { code: 'MILLRACE_UNIQUE_CONFLICT', jobId: second };
+  await expect(engine.retry(first)).rejects.toMatchObject(conflict);
+  expect(await bench.stateOf(first)).toBe('cancelled');
+  // Of all that were cancelled the first stays, and one of the two that had the same key.
+  expect(await engine.retry({ state: 'cancelled' })).toBe(2);
+  await bench.store.quiet();
+  expect(bench.held).toContain(free);
+  expect(bench.held.filter((id) => id === twin || id === other)).toHaveLength(1);
+  expect(await bench.enqueue({ uniqueKey: 'free' })).toBe(free);
+  expect(await bench.stateOf(first)).toBe('cancelled');
+  await engine.cancel(second);
+  expect(await engine.retry(first)).toBe('available');
+  await bench.restart();
+  expect(await bench.enqueue({ uniqueKey: KEY })).toBe(first);
   await bench.letGo(first);
-  const read = await bench.engine.imports.journal.job(first);
-  if (!read || !('spec' in read)) throw new Error('The job is gone');
-  const conflicts = () => keys.whileFree([read.spec], async (taken) => [...taken.keys()]);
-  expect(await conflicts()).toEqual([]);
-  await bench.enqueue({ uniqueKey: KEY });
-  expect(await conflicts()).toEqual([first]);
+  expect(await bench.enqueue({ uniqueKey: KEY })).not.toBe(first);
+});
+
+test('a job whose key was taken over while it was retained is not retried beside the one that has it', async () => {
+  const bench = await UniqueBench.make();
+  const uniqueKey = { key: KEY, while: 'retained', onConflict: 'replace' } as const;
+  const first = await bench.enqueue({ uniqueKey, delay: '1h' });
+  await bench.engine.cancel(first);
+  const second = await bench.enqueue({ uniqueKey, delay: '1h' });
+  await expect(bench.engine.retry(first)).rejects.toMatchObject({ jobId: second });
+  // Removed by hand, it does not take the key along.
+  expect(await bench.engine.remove(first)).toBe(true);
+  await bench.pass(100_000);
+  expect(await bench.enqueue({ uniqueKey: KEY })).toBe(second);
 });
