@@ -281,7 +281,7 @@ export class EmbeddedEngine implements JobAccess {
       wake: () => this.wake(),
     });
     this.#intake = new Intake({ clock, settings, newJobs, arrivals, singles, entrance, assertWritable });
-    this.#flows = new Flows({ journal, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
+    this.#flows = new Flows({ journal, clock, arrivals, arriving, newJobs, intake: this.#intake, handleOf });
     const { executor } = this;
     this.#expirer = new Expirer({
       journal,

@@ -1,5 +1,6 @@
 /** Enqueues flows: all their jobs, and which of them wait for which, in one write. */
 import { checkId } from '../checks.js';
+import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import type { Draft, Job, JobSpec } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
@@ -13,6 +14,7 @@ import type { NewJobs } from './new-jobs.js';
 import { Slices } from './slices.js';
 
 export interface FlowsLinks {
+  readonly clock: Clock;
   readonly journal: Journal;
   readonly arrivals: Arrivals;
   readonly arriving: ArrivingIds;
@@ -78,7 +80,7 @@ export class Flows {
     const { intake, newJobs } = this.#links;
     // An id that a caller chose may hold any character, and this one is a part of a key.
     const own = newJobs.newId();
-    const slices = new Slices();
+    const slices = new Slices(this.#links.clock);
     for (const [key, { name, payload, options }] of Object.entries(flow)) {
       const id = options?.id ?? (flowId === undefined ? undefined : checkId(`${flowId}/${key}`));
       const made = intake.specOf(
@@ -110,7 +112,7 @@ export class Flows {
       this.#links.newJobs.discard([...specs.values()]);
       return;
     }
-    const slices = new Slices();
+    const slices = new Slices(this.#links.clock);
     for (const spec of specs.values()) {
       if (spec.parents) transaction.waitFor(spec, Object.values(spec.parents));
       if (slices.isOver) await slices.next();
