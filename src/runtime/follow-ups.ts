@@ -4,7 +4,7 @@
  */
 import { checkJobName } from '../checks.js';
 import type { Clock } from '../clock.js';
-import { MillraceError, show } from '../errors.js';
+import { invalidOption, MillraceError, show } from '../errors.js';
 import { decode } from '../job/codec.js';
 import type { JobOwn, JobSpec } from '../job/record.js';
 import { enqueued } from '../job/transitions.js';
@@ -78,6 +78,12 @@ export class FollowUps {
     // Whatever it is: it is checked like the options of any enqueue.
     const given = options && (decode(options) as EnqueueOptions);
     const own = checkEnqueue(given, settings.queues, clock.now());
+    if (own.uniqueKey !== undefined)
+      throw invalidOption(
+        'uniqueKey',
+        'absent in a follow-up: who holds the key when its job completes cannot be told before',
+        own.uniqueKey,
+      );
     holder.followUps ??= { all: [], specs: [] };
     const { all } = holder.followUps;
     const isNamed = given?.id !== undefined;

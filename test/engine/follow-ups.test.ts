@@ -146,6 +146,7 @@ describe.each([
     ['an unknown type', { name: 'nobody' }, 'MILLRACE_JOB_UNKNOWN'],
     ['an unknown queue', { name: 'child', options: { queue: 'nowhere' } }, 'MILLRACE_QUEUE_UNKNOWN'],
     ['a wrong option', { name: 'child', options: { priority: 1.5 } }, 'MILLRACE_OPTION_INVALID'],
+    ['a unique key', { name: 'child', options: { uniqueKey: 'k' } }, 'MILLRACE_OPTION_INVALID'],
     ['an option that there is not', { name: 'child', options: { nonsense: 1 } }, 'MILLRACE_OPTION_INVALID'],
     ['the id of a job of another type', { name: 'child', options: { id: 'taken' } }, 'MILLRACE_ID_CONFLICT'],
   ])('%s is refused in the handler, which can go on', async (_what, job, code) => {
