@@ -4,6 +4,7 @@
  */
 import type { JobCatalogue, JobPayload, JobResult } from './define.js';
 import type { Listener, MillraceEvents } from './events.js';
+import type { Explanation } from './explanation.js';
 import type { FlowHandles, FlowJob } from './flow.js';
 import type { Duration } from './job/duration.js';
 import type { JobFilter } from './job-filter.js';
@@ -114,6 +115,15 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_CLOSED`
    */
   logs(id: string): Promise<JobLogLine[]>;
+
+  /**
+   * Why a job is not running, in data and in one sentence: as of this moment, and without changing anything. Where many
+   * jobs are before it they are counted, up to 10,000, which takes some tens of milliseconds, in small pieces.
+   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`; `MILLRACE_JOURNAL_CORRUPT`: its record is damaged, and that is why;
+   *   `MILLRACE_JOURNAL_WRITE_FAILED`, where a journal that has failed cannot be read either; `MILLRACE_CLOSED`, once the
+   *   engine is closed, but not while it is closing
+   */
+  explain(id: string): Promise<Explanation>;
 
   /** How many jobs there are in each state, in a queue or altogether. Exact, whatever happened before. */
   counts(queue?: Queue): Promise<JobCounts>;

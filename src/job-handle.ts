@@ -1,4 +1,5 @@
 /** What an app holds of one job: a handle that asks the engine, and a snapshot that does not change any more. */
+import type { Explanation } from './explanation.js';
 import type { ErrorData } from './job/error-data.js';
 import type { JobState } from './job/record.js';
 
@@ -104,4 +105,6 @@ export interface JobHandle<Name extends string = string, Result = unknown> {
   cancel(options?: CancelOptions): Promise<JobState>;
   /** @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept. */
   snapshot(): Promise<JobSnapshot>;
+  /** @see JobEngine.explain */
+  explain(): Promise<Explanation>;
 }

@@ -14,6 +14,7 @@ import type {
   StreamCounts,
 } from './engine.js';
 import { asError, MillraceError } from './errors.js';
+import type { Explanation } from './explanation.js';
 import { checkFlow, type AnyFlow, type FlowHandles, type FlowJob } from './flow.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
@@ -149,6 +150,10 @@ export class Millrace<
 
   logs(id: string): Promise<JobLogLine[]> {
     return this.#engine.logs(id);
+  }
+
+  explain(id: string): Promise<Explanation> {
+    return this.#engine.explain(id);
   }
 
   counts(queue?: Queue): Promise<JobCounts> {

@@ -101,6 +101,11 @@ export class ChunkLine {
     for (const { chunk } of this.#members) chunk.withdraw();
   }
 
+  /** Those that are not settled, in the order in which the thread works on them. */
+  get tasks(): Task[] {
+    return this.#members.flatMap(({ chunk }) => chunk.tasks);
+  }
+
   /** The job types of the tasks that are not settled. */
   openTypes(): Set<string> {
     return new Set(this.#members.flatMap(({ chunk }) => [...chunk.openTypes()]));

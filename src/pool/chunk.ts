@@ -77,6 +77,11 @@ export class Chunk {
     return place && !place.settled ? place.task : undefined;
   }
 
+  /** Those that are not settled, in the order in which the thread works on them. */
+  get tasks(): Task[] {
+    return this.#places.filter(({ settled }) => !settled).map(({ task }) => task);
+  }
+
   /** The job types of the tasks that are not settled. */
   openTypes(): Set<string> {
     return new Set(this.#places.filter(({ settled }) => !settled).map(({ task }) => task.name));

@@ -98,6 +98,23 @@ export interface Ride {
   readonly task: Task;
 }
 
+/** A thread as it is at one moment. */
+export interface ThreadView {
+  /** As Node numbers threads; absent where there is none yet, or none any more. */
+  readonly id?: number;
+  /** `ending`: it was ended, or is about to be, and has not gone yet. */
+  readonly state: 'starting' | 'ready' | 'ending';
+  /** What it was sent and has not settled; the first one is at work. */
+  readonly tasks: readonly Task[];
+}
+
+/** What a pool's threads are at, at one moment; nothing for one that has none. */
+export interface PoolView {
+  readonly threads: readonly ThreadView[];
+  /** Why no thread could be started, and when that is tried again. */
+  readonly failure?: { readonly error: MillraceError; readonly retryMs: number };
+}
+
 export interface Pool {
   /** Whether such a job could start now, reservations counted. */
   hasRoom(need: Need): boolean;
@@ -112,6 +129,7 @@ export interface Pool {
    * @param said What a caller said of a cancel; for `job.signal.reason`, where the handler runs in this thread.
    */
   stop(task: Task, reason: StopReason, said?: string): void;
+  view(): PoolView;
   /** Ends what still runs and waits until it is gone. */
   close(): Promise<void>;
 }

@@ -18,6 +18,7 @@ import {
   type Need,
   type Pool,
   type PoolEvents,
+  type PoolView,
   type Ride,
   type Seat,
   type StopReason,
@@ -109,6 +110,10 @@ export class InlinePool implements Pool {
     const error = stopError(reason, task, said);
     attempt.abort.abort(error);
     if (isDecidedBy(reason)) attempt.awaited?.stop(error);
+  }
+
+  view(): PoolView {
+    return { threads: [] };
   }
 
   /** Promises that have not settled by now are let go: nothing can end them. */

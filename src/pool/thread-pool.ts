@@ -9,7 +9,7 @@
 import type { Clock, Timer } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
-import type { Need, Pool, PoolEvents, Ride, Seat, StopReason, Task } from './contract.js';
+import type { Need, Pool, PoolEvents, PoolView, Ride, Seat, StopReason, Task } from './contract.js';
 import { Pace } from './pace.js';
 import type { LoadFailure, LoadReport } from './protocol.js';
 import { Thread, type ThreadEvents, type ThreadSettings } from './thread.js';
@@ -80,6 +80,9 @@ export class ThreadPool implements Pool {
   #failures = 0;
   #retry: Timer | undefined;
   #retryDelayMs = FIRST_RETRY_MS;
+  #retryAt = 0;
+  /** Why the last thread that was to start did not. */
+  #failure: MillraceError | undefined;
   #isClosed = false;
 
   constructor(settings: ThreadPoolSettings, events: PoolEvents, clock: Clock, pace = new Pace()) {
@@ -159,6 +162,13 @@ export class ThreadPool implements Pool {
 
   stop(task: Task, reason: StopReason): void {
     for (const thread of this.#live) if (thread.stop(task, reason)) return;
+  }
+
+  view(): PoolView {
+    const threads = [...this.#live, ...this.#ending].map((thread) => thread.view());
+    if (!this.#retry || !this.#failure) return { threads };
+    const retryMs = Math.max(0, this.#retryAt - this.#clock.monotonic());
+    return { threads, failure: { error: this.#failure, retryMs } };
   }
 
   async close(): Promise<void> {
@@ -307,6 +317,7 @@ export class ThreadPool implements Pool {
 
   #started(thread: Thread, [failure]: readonly LoadFailure[]): void {
     if (!failure) {
+      this.#failure = undefined;
       this.#events.available();
       return;
     }
@@ -321,6 +332,7 @@ export class ThreadPool implements Pool {
   #backOff(): void {
     if (this.#isClosed || this.#retry) return;
     this.#retryDelayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
+    this.#retryAt = this.#clock.monotonic() + this.#retryDelayMs;
     this.#retry = this.#clock.setTimer(() => {
       this.#retry = undefined;
       this.fill();
@@ -329,6 +341,7 @@ export class ThreadPool implements Pool {
 
   #reportFailure(error: MillraceError): void {
     if (this.#isClosed) return;
+    this.#failure = error;
     const message = `${error.message}. No job is lost or counted; the next try is in ${this.#retryDelayMs} ms`;
     this.#events.warning(new MillraceError(error.code, message, { cause: error.cause ?? error }));
   }

@@ -11,7 +11,7 @@ import { asError, MillraceError } from '../errors.js';
 import { decodeError, encodeError, fromErrorData } from '../job/error-data.js';
 import { START_TIMEOUT_MS } from './chunk.js';
 import { ChunkLine } from './chunk-line.js';
-import type { PoolEvents, StopReason, Task } from './contract.js';
+import type { PoolEvents, StopReason, Task, ThreadView } from './contract.js';
 import {
   CHUNKS_PER_THREAD,
   PORT,
@@ -112,6 +112,12 @@ export class Thread {
   /** Whether it takes a chunk, to run at once or behind the one that it has. */
   get isReady(): boolean {
     return this.#state === 'ready' && !this.#isTainted && !this.#line.isFull;
+  }
+
+  view(): ThreadView {
+    const id = this.#piscina.threads[0]?.threadId;
+    const state = this.#state === 'gone' ? 'ending' : this.#state;
+    return { state, tasks: this.#line.tasks, ...(id !== undefined && { id }) };
   }
 
   /** Whether it ever got as far as taking a chunk. */

@@ -12,6 +12,15 @@ export class Limits {
     return (this.#running.get(key) ?? 0) < (this.#max.get(key) ?? Infinity);
   }
 
+  running(key: string): number {
+    return this.#running.get(key) ?? 0;
+  }
+
+  /** Infinity where there is no limit. */
+  max(key: string): number {
+    return this.#max.get(key) ?? Infinity;
+  }
+
   start(key: string): void {
     this.#running.set(key, (this.#running.get(key) ?? 0) + 1);
   }

@@ -41,6 +41,23 @@ interface Line extends QueueSettings {
 /** A line's next job; `unread`: it has yet to be read from the journal. */
 type Head = { readonly entry: ReadyEntry; readonly lane: Lane } | 'unread' | undefined;
 
+/** How many run, and how many may. */
+export interface Usage {
+  readonly running: number;
+  /** Infinity where there is no limit. */
+  readonly limit: number;
+}
+
+/** What holds back, or does not, the jobs of one type in a queue. */
+export interface LaneUsage {
+  readonly queue: Usage;
+  readonly type: Usage;
+  /** Of all types together that work on libuv's pool, where it is one of them. */
+  readonly native: Usage | undefined;
+  /** It could not be read, and waits to be tried again. */
+  readonly isResting: boolean;
+}
+
 /** A job that was chosen, and where it came from. */
 export interface Choice extends ReadyEntry, LaneInfo {
   /** Where a rate limit counts it. */
@@ -212,6 +229,26 @@ export class Backlog {
     return false;
   }
 
+  /** What the limits of a job's queue and type, where it is in a known one, are at. */
+  usage({ queue, name }: { readonly queue: string; readonly name: string }): LaneUsage {
+    const isNative = this.#options.nativeTypes.has(name);
+    return {
+      queue: usageOf(this.#queueLimits, queue),
+      type: usageOf(this.#typeLimits, name),
+      native: isNative ? usageOf(this.#nativeLimit, NATIVE) : undefined,
+      isResting: this.#lane({ queue, name })?.retry !== undefined,
+    };
+  }
+
+  /** The job types of a queue that no limit of their own holds back. */
+  openTypes(queue: string): string[] {
+    this.#options.rates?.look();
+    const lanes = this.#lines.get(queue)?.lanes ?? new Map<string, Lane>();
+    return [...lanes.values()]
+      .filter((lane) => !lane.retry && this.#allows(lane.name))
+      .map(({ name }) => name);
+  }
+
   /** The job that was chosen does not run any more. */
   end({ name, queue, permit }: Choice): void {
     permit?.begin();
@@ -372,3 +409,8 @@ export class Backlog {
     }, RETRY_MS);
   }
 }
+
+const usageOf = (limits: Limits, key: string): Usage => ({
+  running: limits.running(key),
+  limit: limits.max(key),
+});

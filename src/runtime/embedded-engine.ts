@@ -8,6 +8,7 @@ import { checkFilter, type JobCriteria, type JobFilter } from '../job-filter.js'
 import type { CancelOptions, JobLogLine, JobSnapshot } from '../job-handle.js';
 import { asError, MillraceError } from '../errors.js';
 import type { AnyFlow } from '../flow.js';
+import type { Explanation } from '../explanation.js';
 import { decodeNotes, type JobNotes } from '../job/notes.js';
 import { isPayloadLost } from '../job/payload-file.js';
 import { hasEnded, isEnd, type Job, type JobCounts, type JobState } from '../job/record.js';
@@ -30,6 +31,7 @@ import { Drain } from './drain.js';
 import { enqueueStream, type StreamOptions } from './enqueue-stream.js';
 import { Entrance } from './entrance.js';
 import { Executor, type NewClaim } from './executor.js';
+import { Explainer } from './explain.js';
 import { Expirer } from './expirer.js';
 import { FailureHooks } from './failure-hooks.js';
 import { FollowUps } from './follow-ups.js';
@@ -105,6 +107,7 @@ export class EmbeddedEngine implements JobAccess {
   readonly #search: JobSearch;
   readonly #control: Control;
   readonly #outage: Outage;
+  readonly #explainer: Explainer;
   readonly #drain: Drain;
   /** Absent where no rate is limited. */
   readonly #rates: RateLimits | undefined;
@@ -324,6 +327,16 @@ export class EmbeddedEngine implements JobAccess {
       giveUp: (error) => this.executor.giveUp(error),
       onWarning,
     });
+    this.#explainer = new Explainer({
+      ...parts,
+      backlog: this.#backlog,
+      executor: this.executor,
+      holds: this.#holds,
+      outage: this.#outage,
+      pauses: this.pauses,
+      rates,
+      isClosing: () => this.#closing !== undefined,
+    });
     journal.onCorrupt = onWarning;
     journal.onFailure = (error) => this.#outage.begin(error);
   }
@@ -456,6 +469,11 @@ export class EmbeddedEngine implements JobAccess {
     if (!status.hasNotes) return {};
     const [record] = await this.#parts.journal.records([notesKey(spec.id)]);
     return record === undefined || record instanceof MillraceError ? (record ?? {}) : decodeNotes(record);
+  }
+
+  /** Also while the engine closes, as long as the journal can be read. */
+  explain(id: string): Promise<Explanation> {
+    return this.#explainer.explain(id);
   }
 
   async counts(queue?: string): Promise<JobCounts> {

@@ -1,4 +1,5 @@
 /** A job that was enqueued, as its caller holds it: everything is asked of the engine, by the job's id. */
+import type { Explanation } from '../explanation.js';
 import type { CancelOptions, JobHandle, JobSnapshot } from '../job-handle.js';
 import { MillraceError } from '../errors.js';
 import type { JobState } from '../job/record.js';
@@ -9,6 +10,7 @@ export interface JobAccess {
   progress(id: string): AsyncIterable<unknown>;
   cancel(id: string, options?: CancelOptions): Promise<JobState>;
   snapshot(id: string): Promise<JobSnapshot | undefined>;
+  explain(id: string): Promise<Explanation>;
 }
 
 export class Handle implements JobHandle {
@@ -41,6 +43,10 @@ export class Handle implements JobHandle {
     const snapshot = await this.#jobs.snapshot(this.id);
     if (snapshot) return snapshot;
     throw jobNotFound(this.id);
+  }
+
+  explain(): Promise<Explanation> {
+    return this.#jobs.explain(this.id);
   }
 }
 

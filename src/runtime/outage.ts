@@ -32,6 +32,8 @@ export class Outage {
   #error: MillraceError | undefined;
   #failures = 0;
   #delayMs = FIRST_RETRY_MS;
+  /** By monotonic time. */
+  #beganAt = 0;
   #endedAt = -Infinity;
   #suspended: Promise<void> | undefined;
   #isStopped = false;
@@ -47,6 +49,11 @@ export class Outage {
     return this.#error;
   }
 
+  /** How long it has been on. */
+  get forMs(): number {
+    return this.#error ? this.#links.clock.monotonic() - this.#beganAt : 0;
+  }
+
   /** A write has failed. */
   begin(error: MillraceError): void {
     const { clock, suspend, giveUp, onWarning } = this.#links;
@@ -54,6 +61,7 @@ export class Outage {
     this.#suspended = suspend();
     if (this.#error) return;
     this.#error = error;
+    this.#beganAt = clock.monotonic();
     if (clock.monotonic() - this.#endedAt > RELAPSE_MS) this.#delayMs = FIRST_RETRY_MS;
     onWarning(error);
     if (this.#isStopped) giveUp(error);
@@ -77,7 +85,6 @@ export class Outage {
   /** Never rejects. */
   async #heal(error: MillraceError): Promise<void> {
     const { clock, resume, onWarning } = this.#links;
-    const beganAt = clock.monotonic();
     let told = error.message;
     for (;;) {
       await this.#suspended;
@@ -93,7 +100,7 @@ export class Outage {
     this.#error = undefined;
     this.#endedAt = clock.monotonic();
     resume();
-    const seconds = Math.round((clock.monotonic() - beganAt) / 100) / 10;
+    const seconds = Math.round((clock.monotonic() - this.#beganAt) / 100) / 10;
     const message = `The journal is written again, after ${seconds} s in which it could not be; what was kept meanwhile goes into it`;
     onWarning(new MillraceError('MILLRACE_JOURNAL_REOPENED', message));
   }

@@ -45,6 +45,11 @@ export class Pauses {
     return this.#has(ALL) || this.#has(queue);
   }
 
+  /** Which pauses hold a queue back: that of all queues, and its own. */
+  holding(queue: string): { readonly all: boolean; readonly own: boolean } {
+    return { all: this.#has(ALL), own: this.#has(queue) };
+  }
+
   /** Whether the queue was paused, or, without a name, all of them were. */
   isPaused(queue?: string): boolean {
     return this.#committed.has(this.#check(queue));

@@ -18,6 +18,14 @@ export interface Permit {
   begin(): void;
 }
 
+/** A limit that allows no start for a while. */
+export interface RateWait {
+  readonly by: 'queue' | 'type';
+  /** Of the queue or the type. */
+  readonly name: string;
+  readonly delayMs: number;
+}
+
 /** A job's queue and type. */
 interface Limited {
   readonly queue: string;
@@ -87,6 +95,19 @@ export class RateLimits {
   /** How long until a job may start, as far as rate limits go. */
   delayMs({ queue, name }: Limited): number {
     return Math.max(this.#delayMs(ofQueue(queue)), this.#delayMs(ofType(name)));
+  }
+
+  /** What holds a job back at this moment, and for how long. */
+  waits({ queue, name }: Limited): RateWait[] {
+    const limits = [
+      { by: 'queue', name: queue, key: ofQueue(queue) },
+      { by: 'type', name, key: ofType(name) },
+    ] as const;
+    const now = this.#links.clock.monotonic();
+    return limits.flatMap(({ by, name: limited, key }) => {
+      const delayMs = this.#windows.get(key)?.delayMs(now) ?? 0;
+      return delayMs > 0 ? [{ by, name: limited, delayMs }] : [];
+    });
   }
 
   /** One starts. @returns nothing where it is not limited. */

@@ -6,7 +6,16 @@ import type { Clock, Timer } from '../../src/clock.js';
 import { encode } from '../../src/job/codec.js';
 import { encodeError } from '../../src/job/error-data.js';
 import { errorAnswer, lostOutcome, outcomeOf, type Answer } from '../../src/pool/answer.js';
-import type { Need, Pool, PoolEvents, Ride, Seat, StopReason, Task } from '../../src/pool/contract.js';
+import type {
+  Need,
+  Pool,
+  PoolEvents,
+  PoolView,
+  Ride,
+  Seat,
+  StopReason,
+  Task,
+} from '../../src/pool/contract.js';
 import { workOf, type Runs, type Verdict } from './runs.js';
 
 /** Room in a thread: for the job that runs, or for the one behind it. */
@@ -87,6 +96,14 @@ export class SimulatedThreads implements Pool {
     place.timer?.cancel();
     place.timer = this.#clock.setTimer(() => this.#terminate(place), task.graceMs);
     this.#events.stopping(task);
+  }
+
+  view(): PoolView {
+    const threads = this.#threads.map(({ places }) => ({
+      state: places.some(({ isEnding }) => isEnding) ? ('ending' as const) : ('ready' as const),
+      tasks: places.flatMap(({ task }) => task ?? []),
+    }));
+    return { threads };
   }
 
   /** Nothing runs by then: the engine has settled all. */

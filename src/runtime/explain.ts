@@ -1,0 +1,182 @@
+/**
+ * Why a job is not running: asks every part that has a say in that what it knows of the job at this moment. It changes
+ * nothing, holds nothing, and costs nothing while nobody asks.
+ */
+import type { Clock } from '../clock.js';
+import { MillraceError } from '../errors.js';
+import type { Explanation, OpenParent, Reason } from '../explanation.js';
+import { decodeError } from '../job/error-data.js';
+import { hasEnded, type Job, type JobStatus } from '../job/record.js';
+import { jobNotFound } from './handle.js';
+import { Hindrances, type HindrancesLinks } from './hindrances.js';
+import type { Executor } from './executor.js';
+import type { Holds } from './holds.js';
+import type { Outage } from './outage.js';
+import type { Pauses } from './pauses.js';
+import { ranked, summaryOf } from './summary.js';
+
+export interface ExplainerLinks extends HindrancesLinks {
+  readonly clock: Clock;
+  readonly executor: Executor;
+  readonly holds: Holds;
+  readonly outage: Outage;
+  readonly pauses: Pauses;
+  readonly isClosing: () => boolean;
+}
+
+interface Found {
+  readonly job: Job;
+  /** Where this process runs it: whether it was told to stop. */
+  readonly running: { readonly stopping: boolean } | undefined;
+}
+
+/** So many parents are told of, and so many are read at once to find them. */
+const MAX_PARENTS = 5;
+const PARENTS_PAGE = 50;
+
+export class Explainer {
+  readonly #links: ExplainerLinks;
+  readonly #hindrances: Hindrances;
+
+  constructor(links: ExplainerLinks) {
+    this.#links = links;
+    this.#hindrances = new Hindrances(links);
+  }
+
+  /** @throws MillraceError where there is no such job, or it cannot be read. */
+  async explain(id: string): Promise<Explanation> {
+    const found = await this.#find(id);
+    const { name, queue } = found.job.spec;
+    const explained = { id, name, queue, state: found.job.status.state };
+    const reasons = await this.#reasonsOf(found);
+    const all = ranked(reasons.length > 0 ? reasons : [{ reason: 'aboutToStart' }]);
+    return { ...explained, summary: summaryOf(explained, all), reasons: all };
+  }
+
+  async #find(id: string): Promise<Found> {
+    const { executor, journal } = this.#links;
+    const before = executor.running(id);
+    if (before) return { job: before.job, running: before };
+    const read = await journal.job(id);
+    // Its claim writes no status, so it may run although what was read does not say so.
+    const running = executor.running(id);
+    if (running) return { job: running.job, running };
+    if (read instanceof MillraceError) throw read;
+    if (!read) throw jobNotFound(id);
+    return { job: read, running: undefined };
+  }
+
+  async #reasonsOf({ job, running }: Found): Promise<Reason[]> {
+    if (hasEnded(job.status)) return [endOf(job.status)];
+    const outer = this.#outer();
+    if (running) return [this.#running(job, running.stopping), ...outer];
+    const { state } = job.status;
+    const inner = state === 'available' ? await this.#available(job) : await this.#notYet(job);
+    return [...outer, ...inner];
+  }
+
+  /** What is so for all jobs. */
+  #outer(): Reason[] {
+    const { isClosing, outage } = this.#links;
+    const reasons: Reason[] = [];
+    if (isClosing()) reasons.push({ reason: 'engineClosing' });
+    if (outage.error)
+      reasons.push({ reason: 'journalFailed', error: outage.error.message, forMs: outage.forMs });
+    return reasons;
+  }
+
+  /** What lasts until somebody does something about it. */
+  #lasting({ spec: { name, queue } }: Job): Reason[] {
+    const { pauses, settings } = this.#links;
+    const reasons: Reason[] = [];
+    if (!settings.queues.has(queue)) reasons.push({ reason: 'queueUnknown', queue });
+    if (!settings.types.has(name)) reasons.push({ reason: 'handlerUnknown', name });
+    const { all, own } = pauses.holding(queue);
+    if (all) reasons.push({ reason: 'enginePaused' });
+    if (own) reasons.push({ reason: 'queuePaused', queue });
+    return reasons;
+  }
+
+  #running({ spec, status }: Job, stopping: boolean): Reason {
+    const { clock, pools } = this.#links;
+    const { attempt, startedAt = clock.now() } = status;
+    const thread = pools.thread.view().threads.find(({ tasks }) => tasks.some(({ id }) => id === spec.id));
+    return {
+      reason: 'running',
+      attempt,
+      startedAt,
+      // The clock may have been set back since.
+      forMs: Math.max(0, clock.now() - startedAt),
+      ...(thread?.id !== undefined && { thread: thread.id }),
+      stopping,
+      threadEnding: thread?.state === 'ending',
+    };
+  }
+
+  async #available(job: Job): Promise<Reason[]> {
+    const { executor, holds, outage, pools, settings } = this.#links;
+    const { spec } = job;
+    // It was chosen: nothing holds it back any more, and it is being claimed.
+    if (executor.has(spec.id)) return [];
+    const reasons = this.#lasting(job);
+    if (holds.has(spec.id)) reasons.push({ reason: 'held' });
+    const type = settings.types.get(spec.name);
+    // Without a queue or a handler it is in no line.
+    if (!type || !settings.queues.has(spec.queue)) return reasons;
+    if (pools[type.kind].isLingering(spec.id)) reasons.push({ reason: 'handlerLingering' });
+    reasons.push(...this.#hindrances.limits(spec));
+    if (type.kind === 'thread') reasons.push(...this.#hindrances.threads(spec));
+    // What would have to be read is of no interest, and may not be readable.
+    if (!outage.error) reasons.push(...(await this.#hindrances.before(spec)));
+    return reasons;
+  }
+
+  async #notYet(job: Job): Promise<Reason[]> {
+    const own = job.status.state === 'waiting' ? await this.#parents(job) : this.#due(job);
+    return [...own, ...this.#lasting(job)];
+  }
+
+  #due({ status: { state, attempt, runAt: dueAt, snoozes = 0, errors } }: Job): Reason[] {
+    const now = this.#links.clock.now();
+    if (dueAt === undefined || dueAt <= now) return [];
+    const inMs = dueAt - now;
+    if (state !== 'retryable') return [{ reason: 'scheduled', dueAt, inMs, snoozed: snoozes > 0 }];
+    return [{ reason: 'retrying', dueAt, inMs, attempt, error: lastMessage(errors) ?? '' }];
+  }
+
+  async #parents({ spec: { parents = {}, sequence } }: Job): Promise<Reason[]> {
+    const { journal, outage } = this.#links;
+    if (outage.error) return [];
+    const count = (await journal.parentCounts([sequence])).get(sequence);
+    if (count === undefined) return [];
+    const open: OpenParent[] = [];
+    const entries = Object.entries(parents);
+    for (let from = 0; from < entries.length && open.length < MAX_PARENTS; from += PARENTS_PAGE) {
+      const page = entries.slice(from, from + PARENTS_PAGE);
+      const reads = await journal.jobs(page.map(([, id]) => id));
+      for (const [i, [key, id]] of page.entries()) {
+        const read = reads[i];
+        // One that is no longer kept, or cannot be read, holds up nobody for long.
+        if (!read || read instanceof MillraceError || hasEnded(read.status)) continue;
+        open.push({ key, id, name: read.spec.name, state: this.#stateOf(read) });
+      }
+    }
+    return [{ reason: 'waitingForParents', count, parents: open.slice(0, MAX_PARENTS) }];
+  }
+
+  /** A claim writes no status. */
+  #stateOf({ spec, status }: Job): Job['status']['state'] {
+    return this.#links.executor.running(spec.id)?.job.status.state ?? status.state;
+  }
+}
+
+function endOf(status: JobStatus & { state: Extract<Reason, { reason: 'ended' }>['state'] }): Reason {
+  const { state, finishedAt, errors } = status;
+  const error = state === 'failed' ? lastMessage(errors) : undefined;
+  return { reason: 'ended', state, finishedAt, ...(error !== undefined && { error }) };
+}
+
+function lastMessage(errors: JobStatus['errors']): string | undefined {
+  const last = errors?.at(-1);
+  return last && decodeError(last.error).message;
+}

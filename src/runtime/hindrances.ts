@@ -1,0 +1,136 @@
+/** What keeps an available job, or jobs of its type and queue, from being claimed at this moment. Reads, and changes nothing. */
+import type { Clock } from '../clock.js';
+import type { BusyJob, Reason } from '../explanation.js';
+import type { JobSpec } from '../job/record.js';
+import type { Journal } from '../journal/journal.js';
+import { readyKey } from '../journal/keys.js';
+import type { Settings } from '../options.js';
+import type { Pool, ThreadView } from '../pool/contract.js';
+import type { Backlog } from './backlog.js';
+import type { Executor } from './executor.js';
+import type { Pauses } from './pauses.js';
+import type { RateLimits } from './rate-limits.js';
+
+export interface HindrancesLinks {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly settings: Pick<Settings, 'queues' | 'types' | 'selection'>;
+  readonly pools: Readonly<Record<'thread' | 'inline', Pool>>;
+  readonly backlog: Backlog;
+  readonly executor: Pick<Executor, 'running'>;
+  readonly pauses: Pick<Pauses, 'holds'>;
+  readonly rates: RateLimits | undefined;
+}
+
+/** So many jobs before another one are counted. */
+const MAX_COUNTED = 10_000;
+const PAGE = 500;
+/** So many busy threads are told of. */
+const MAX_TOLD = 10;
+
+export class Hindrances {
+  readonly #links: HindrancesLinks;
+
+  constructor(links: HindrancesLinks) {
+    this.#links = links;
+  }
+
+  /** The limits of its queue and type. (The one of its concurrency key would be one more.) */
+  limits(spec: JobSpec): Reason[] {
+    const { backlog, clock, rates } = this.#links;
+    const { name, queue } = spec;
+    const { queue: ofQueue, type: ofType, native, isResting } = backlog.usage(spec);
+    const now = clock.now();
+    const reasons: Reason[] = (rates?.waits(spec) ?? []).map(({ by, name: limited, delayMs }) => {
+      const inMs = Math.ceil(delayMs);
+      return { reason: 'rateLimited', by, name: limited, untilAt: now + inMs, inMs };
+    });
+    if (ofQueue.running >= ofQueue.limit) reasons.push({ reason: 'queueBusy', queue, ...ofQueue });
+    if (ofType.running >= ofType.limit) reasons.push({ reason: 'typeBusy', name, ...ofType });
+    if (native && native.running >= native.limit) reasons.push({ reason: 'nativeBusy', ...native });
+    if (isResting) reasons.push({ reason: 'readFailed' });
+    return reasons;
+  }
+
+  /** For a job that runs in a thread: why it gets none. */
+  threads({ name, queue }: JobSpec): Reason[] {
+    const pool = this.#links.pools.thread;
+    // One for itself: whether it could share one is not for long.
+    if (pool.hasRoom({ name, isLimited: true, mayQueue: false, mayShare: false })) return [];
+    const { threads, failure } = pool.view();
+    const ready = threads.filter(({ state }) => state === 'ready');
+    const starting = threads.filter(({ state }) => state === 'starting').length;
+    const reasons: Reason[] = [];
+    if (ready.length === 0 && failure) {
+      const { error, retryMs } = failure;
+      reasons.push({ reason: 'threadsUnavailable', error: error.message, inMs: Math.ceil(retryMs) });
+    } else if (ready.length === 0 && starting > 0) reasons.push({ reason: 'threadsStarting', starting });
+    else reasons.push(...this.#busy(threads));
+    const queues = reasons.length > 0 ? this.#heavierQueues(queue) : [];
+    if (queues.length > 0) reasons.push({ reason: 'heavierQueues', queues });
+    return reasons;
+  }
+
+  /** Which jobs of its queue come before it, as far as no limit holds those back. */
+  async before(spec: JobSpec): Promise<Reason[]> {
+    const { queue } = spec;
+    const sameType = await this.#countBefore(spec, MAX_COUNTED + 1);
+    let jobs = sameType;
+    for (const name of this.#links.backlog.openTypes(queue)) {
+      if (jobs > MAX_COUNTED) break;
+      if (name !== spec.name) jobs += await this.#countBefore({ ...spec, name }, MAX_COUNTED + 1 - jobs);
+    }
+    if (jobs === 0) return [];
+    const counted = { jobs: Math.min(jobs, MAX_COUNTED), sameType: Math.min(sameType, MAX_COUNTED) };
+    return [{ reason: 'behind', ...counted, more: jobs > MAX_COUNTED }];
+  }
+
+  #busy(threads: readonly ThreadView[]): Reason[] {
+    // Those that were ended have been replaced, or will be only when they have gone.
+    const hasReady = threads.some(({ state }) => state === 'ready');
+    const counted = threads.filter(
+      ({ state, tasks }) => tasks.length > 0 && (!hasReady || state === 'ready'),
+    );
+    const jobs = counted.flatMap((thread) => this.#busyJob(thread)).sort((a, b) => b.forMs - a.forMs);
+    const [longest] = jobs;
+    if (!longest) return [];
+    const ending = counted.filter(({ state }) => state === 'ending').length;
+    const told = jobs.slice(0, MAX_TOLD);
+    return [{ reason: 'threadsBusy', threads: jobs.length, forMs: longest.forMs, jobs: told, ending }];
+  }
+
+  #busyJob({ id: thread, tasks: [task] }: ThreadView): BusyJob[] {
+    if (!task) return [];
+    const { clock, executor } = this.#links;
+    const now = clock.now();
+    const startedAt = executor.running(task.id)?.job.status.startedAt ?? now;
+    const { id, name } = task;
+    // The clock may have been set back since.
+    const forMs = Math.max(0, now - startedAt);
+    return [{ id, name, forMs, ...(thread !== undefined && { thread }) }];
+  }
+
+  /** Those that are served before it, as long as they have something to run. */
+  #heavierQueues(queue: string): string[] {
+    const { journal, pauses, settings } = this.#links;
+    if (settings.selection !== 'strict') return [];
+    const inOrder = [...settings.queues.values()].sort((a, b) => b.weight - a.weight).map(({ name }) => name);
+    return inOrder
+      .slice(0, inOrder.indexOf(queue))
+      .filter((name) => !pauses.holds(name) && journal.counts(name).available > 0);
+  }
+
+  /** How many jobs of the type that it names are before it, up to a limit. Page by page: others have their turns between. */
+  async #countBefore(spec: JobSpec, limit: number): Promise<number> {
+    const key = readyKey(spec);
+    let count = 0;
+    let after: string | undefined;
+    do {
+      const { entries, next } = await this.#links.journal.ready(spec.queue, spec.name, after, PAGE);
+      const end = entries.findIndex((entry) => entry.key >= key);
+      count += end < 0 ? entries.length : end;
+      after = end < 0 ? next : undefined;
+    } while (after !== undefined && count < limit);
+    return Math.min(count, limit);
+  }
+}
