@@ -68,11 +68,11 @@ export class Explainer {
 
   async #reasonsOf({ job, running }: Found): Promise<Reason[]> {
     if (hasEnded(job.status)) return [endOf(job.status)];
-    const outer = this.#outer();
-    if (running) return [this.#running(job, running.stopping), ...outer];
+    if (running) return [this.#running(job, running.stopping), ...this.#outer()];
     const { state } = job.status;
     const inner = state === 'available' ? await this.#available(job) : await this.#notYet(job);
-    return [...outer, ...inner];
+    // Asked last: what had to be read may have shown that the journal has failed.
+    return [...this.#outer(), ...inner];
   }
 
   /** What is so for all jobs. */
@@ -86,14 +86,16 @@ export class Explainer {
   }
 
   /** What lasts until somebody does something about it. */
-  #lasting({ spec: { name, queue } }: Job): Reason[] {
-    const { pauses, settings } = this.#links;
+  #lasting({ spec: { id, name, queue } }: Job): Reason[] {
+    const { pauses, pools, settings } = this.#links;
+    const type = settings.types.get(name);
     const reasons: Reason[] = [];
     if (!settings.queues.has(queue)) reasons.push({ reason: 'queueUnknown', queue });
-    if (!settings.types.has(name)) reasons.push({ reason: 'handlerUnknown', name });
+    if (!type) reasons.push({ reason: 'handlerUnknown', name });
     const { all, own } = pauses.holding(queue);
     if (all) reasons.push({ reason: 'enginePaused' });
     if (own) reasons.push({ reason: 'queuePaused', queue });
+    if (type && pools[type.kind].isLingering(id)) reasons.push({ reason: 'handlerLingering' });
     return reasons;
   }
 
@@ -114,7 +116,7 @@ export class Explainer {
   }
 
   async #available(job: Job): Promise<Reason[]> {
-    const { executor, holds, outage, pools, settings } = this.#links;
+    const { executor, holds, settings } = this.#links;
     const { spec } = job;
     // It was chosen: nothing holds it back any more, and it is being claimed.
     if (executor.has(spec.id)) return [];
@@ -123,16 +125,14 @@ export class Explainer {
     const type = settings.types.get(spec.name);
     // Without a queue or a handler it is in no line.
     if (!type || !settings.queues.has(spec.queue)) return reasons;
-    if (pools[type.kind].isLingering(spec.id)) reasons.push({ reason: 'handlerLingering' });
     reasons.push(...this.#hindrances.limits(spec));
     if (type.kind === 'thread') reasons.push(...this.#hindrances.threads(spec));
-    // What would have to be read is of no interest, and may not be readable.
-    if (!outage.error) reasons.push(...(await this.#hindrances.before(spec)));
+    reasons.push(...(await this.#read(() => this.#hindrances.before(spec))));
     return reasons;
   }
 
   async #notYet(job: Job): Promise<Reason[]> {
-    const own = job.status.state === 'waiting' ? await this.#parents(job) : this.#due(job);
+    const own = job.status.state === 'waiting' ? await this.#read(() => this.#parents(job)) : this.#due(job);
     return [...own, ...this.#lasting(job)];
   }
 
@@ -145,8 +145,7 @@ export class Explainer {
   }
 
   async #parents({ spec: { parents = {}, sequence } }: Job): Promise<Reason[]> {
-    const { journal, outage } = this.#links;
-    if (outage.error) return [];
+    const { journal } = this.#links;
     const count = (await journal.parentCounts([sequence])).get(sequence);
     if (count === undefined) return [];
     const open: OpenParent[] = [];
@@ -162,6 +161,17 @@ export class Explainer {
       }
     }
     return [{ reason: 'waitingForParents', count, parents: open.slice(0, MAX_PARENTS) }];
+  }
+
+  /** Nothing while the journal is out, or gone: that is reason enough, and may be why it cannot be read. */
+  async #read(reasons: () => Promise<Reason[]>): Promise<Reason[]> {
+    if (this.#outer().length > 0) return [];
+    try {
+      return await reasons();
+    } catch (thrown) {
+      if (this.#outer().length > 0) return [];
+      throw thrown;
+    }
   }
 
   /** A claim writes no status. */

@@ -46,15 +46,13 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
   held: { clause: () => 'it is being changed at this moment' },
   handlerLingering: { clause: () => 'the handler of an earlier attempt has not gone yet' },
   queueBusy: {
-    clause: ({ queue, running, limit }) =>
-      `${running} of at most ${limit} jobs of queue ${queue} are running`,
+    clause: ({ queue, running, limit }) => `queue ${queue} runs ${running} of ${limit} jobs at once`,
   },
   typeBusy: {
-    clause: ({ name, running, limit }) => `${running} of at most ${limit} ${name} jobs are running`,
+    clause: ({ name, running, limit }) => `job type ${name} runs ${running} of ${limit} at once`,
   },
   nativeBusy: {
-    clause: ({ running, limit }) =>
-      `${running} of at most ${limit} jobs that work on libuv's pool are running`,
+    clause: ({ running, limit }) => `libuv's pool has ${running} of ${limit} native jobs at once`,
   },
   rateLimited: {
     clause: ({ by, name, untilAt, inMs }) =>
@@ -136,12 +134,13 @@ function clauseOfThreads({ threads, forMs, jobs, ending }: ReasonOf<'threadsBusy
 
 /** @param of How many there are in all. */
 function listed(some: readonly string[], of = some.length): string {
-  if (of > some.length) return `${some.join(', ')} and ${of - some.length} more`;
+  if (of > some.length) return `${some.join(', ')} and ${grouped(of - some.length)} more`;
   return [some.slice(0, -1).join(', '), ...some.slice(-1)].filter((part) => part !== '').join(' and ');
 }
 
-const counted = (count: number, noun: string): string =>
-  `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
+const grouped = (count: number): string => count.toLocaleString('en-US');
+
+const counted = (count: number, noun: string): string => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 const MAX_MESSAGE = 120;
 
