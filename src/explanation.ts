@@ -46,11 +46,15 @@ export type Reason =
       readonly finishedAt: number | undefined;
       /** Of one that failed: the message of what it failed with. */
       readonly error?: string;
+      /** Of one that was cancelled: what was said of that. */
+      readonly cancelReason?: string;
     }
   /** The engine is closing: nothing starts before the next `open()`. */
   | { readonly reason: 'engineClosing' }
   /** The journal cannot be written at the moment. It is tried again, and until then nothing starts. */
   | { readonly reason: 'journalFailed'; readonly error: string; readonly forMs: number }
+  /** Its deadline has come: no attempt starts any more, and it is about to fail. */
+  | { readonly reason: 'deadlinePassed'; readonly deadlineAt: number }
   /** Jobs of its flow come first. */
   | {
       readonly reason: 'waitingForParents';

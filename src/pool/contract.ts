@@ -100,7 +100,7 @@ export interface Ride {
 
 /** A thread as it is at one moment. */
 export interface ThreadView {
-  /** As Node numbers threads; absent where there is none yet, or none any more. */
+  /** As Node numbers threads; absent where there is none yet. */
   readonly id?: number;
   /** `ending`: it was ended, or is about to be, and has not gone yet. */
   readonly state: 'starting' | 'ready' | 'ending';

@@ -115,7 +115,7 @@ export class Thread {
   }
 
   view(): ThreadView {
-    const id = this.#piscina.threads[0]?.threadId;
+    const id = this.#id;
     const state = this.#state === 'gone' ? 'ending' : this.#state;
     return { state, tasks: this.#line.tasks, ...(id !== undefined && { id }) };
   }

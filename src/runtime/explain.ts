@@ -6,7 +6,15 @@ import type { Clock } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import type { Explanation, OpenParent, Reason } from '../explanation.js';
 import { decodeError } from '../job/error-data.js';
-import { hasEnded, type Job, type JobStatus } from '../job/record.js';
+import {
+  deadlineOf,
+  hasEnded,
+  isOverdue,
+  lastErrorOf,
+  type EndedState,
+  type Job,
+  type JobStatus,
+} from '../job/record.js';
 import { jobNotFound } from './handle.js';
 import { Hindrances, type HindrancesLinks } from './hindrances.js';
 import type { Executor } from './executor.js';
@@ -86,10 +94,14 @@ export class Explainer {
   }
 
   /** What lasts until somebody does something about it. */
-  #lasting({ spec: { id, name, queue } }: Job): Reason[] {
-    const { pauses, pools, settings } = this.#links;
+  #lasting(job: Job): Reason[] {
+    const { clock, pauses, pools, settings } = this.#links;
+    const { id, name, queue } = job.spec;
     const type = settings.types.get(name);
+    const deadlineAt = deadlineOf(job);
     const reasons: Reason[] = [];
+    if (deadlineAt !== undefined && isOverdue(job, clock.now()))
+      reasons.push({ reason: 'deadlinePassed', deadlineAt });
     if (!settings.queues.has(queue)) reasons.push({ reason: 'queueUnknown', queue });
     if (!type) reasons.push({ reason: 'handlerUnknown', name });
     const { all, own } = pauses.holding(queue);
@@ -136,12 +148,13 @@ export class Explainer {
     return [...own, ...this.#lasting(job)];
   }
 
-  #due({ status: { state, attempt, runAt: dueAt, snoozes = 0, errors } }: Job): Reason[] {
+  #due({ status }: Job): Reason[] {
+    const { state, attempt, runAt: dueAt, snoozes = 0 } = status;
     const now = this.#links.clock.now();
     if (dueAt === undefined || dueAt <= now) return [];
     const inMs = dueAt - now;
     if (state !== 'retryable') return [{ reason: 'scheduled', dueAt, inMs, snoozed: snoozes > 0 }];
-    return [{ reason: 'retrying', dueAt, inMs, attempt, error: lastMessage(errors) ?? '' }];
+    return [{ reason: 'retrying', dueAt, inMs, attempt, error: lastMessage(status) ?? '' }];
   }
 
   async #parents({ spec: { parents = {}, sequence } }: Job): Promise<Reason[]> {
@@ -180,13 +193,19 @@ export class Explainer {
   }
 }
 
-function endOf(status: JobStatus & { state: Extract<Reason, { reason: 'ended' }>['state'] }): Reason {
-  const { state, finishedAt, errors } = status;
-  const error = state === 'failed' ? lastMessage(errors) : undefined;
-  return { reason: 'ended', state, finishedAt, ...(error !== undefined && { error }) };
+function endOf(status: JobStatus & { state: EndedState }): Reason {
+  const { state, finishedAt, cancelReason } = status;
+  const error = state === 'failed' ? lastMessage(status) : undefined;
+  return {
+    reason: 'ended',
+    state,
+    finishedAt,
+    ...(error !== undefined && { error }),
+    ...(cancelReason !== undefined && { cancelReason }),
+  };
 }
 
-function lastMessage(errors: JobStatus['errors']): string | undefined {
-  const last = errors?.at(-1);
-  return last && decodeError(last.error).message;
+function lastMessage(status: JobStatus): string | undefined {
+  const last = lastErrorOf(status);
+  return last && decodeError(last).message;
 }

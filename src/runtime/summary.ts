@@ -25,6 +25,11 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
   journalFailed: {
     clause: ({ error, forMs }) => `the journal has not been writable for ${inWords(forMs)} (${brief(error)})`,
   },
+  deadlinePassed: {
+    clause: ({ deadlineAt }) => `its deadline of ${instant(deadlineAt)} has come`,
+    lead: ({ deadlineAt }, { state }) =>
+      `is ${state}, and about to fail: its deadline of ${instant(deadlineAt)} has come`,
+  },
   waitingForParents: {
     clause: (reason) => `it ${leadOfParents(reason)}`,
     lead: leadOfParents,
@@ -110,10 +115,11 @@ function leadOfRunning({ attempt, forMs, thread, stopping, threadEnding }: Reaso
   return stopping ? `${told}, and was told to stop and has not gone yet` : told;
 }
 
-function leadOfEnded({ state, finishedAt, error }: ReasonOf<'ended'>): string {
+function leadOfEnded({ state, finishedAt, error, cancelReason }: ReasonOf<'ended'>): string {
   const verb = state === 'cancelled' ? 'was cancelled' : state;
   const when = finishedAt === undefined ? '' : ` at ${instant(finishedAt)}`;
-  return `${verb}${when}${error === undefined ? '' : ` (${brief(error)})`}`;
+  const why = error ?? cancelReason;
+  return `${verb}${when}${why === undefined ? '' : ` (${brief(why)})`}`;
 }
 
 function leadOfParents({ count, parents }: ReasonOf<'waitingForParents'>): string {

@@ -122,9 +122,28 @@ test('jobs that are due later, were put off, or are tried again', async () => {
     { reason: 'ended', state: 'failed', finishedAt: expect.any(Number), error: 'no use' },
   ]);
   const cancelled = await mill.enqueue('work', undefined, { delay: '1h' });
-  await cancelled.cancel();
+  await cancelled.cancel({ reason: 'a duplicate' });
   expect((await cancelled.explain()).reasons).toEqual([
-    { reason: 'ended', state: 'cancelled', finishedAt: clock.now() },
+    { reason: 'ended', state: 'cancelled', finishedAt: clock.now(), cancelReason: 'a duplicate' },
+  ]);
+});
+
+test('a job whose deadline has come, before it fails for that', async () => {
+  const { options, closing } = await bench();
+  const clock = new FakeClock();
+  const mill = closing(await Millrace.open({ ...options, clock, jobs: { work: inlineJob(() => {}) } }));
+  const job = await mill.enqueue('work', undefined, { delay: '2h', deadline: NOW + MINUTE });
+  expect(await kindsOf(job)).toEqual(['scheduled']);
+  // No timer has noticed yet.
+  clock.jump(MINUTE);
+  expect((await job.explain()).reasons).toEqual([
+    { reason: 'deadlinePassed', deadlineAt: NOW + MINUTE },
+    expect.objectContaining({ reason: 'scheduled' }),
+  ]);
+  await clock.advance(MINUTE);
+  await expect(job.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_FAILED' });
+  expect((await job.explain()).reasons).toMatchObject([
+    { reason: 'ended', error: expect.stringMatching(/deadline/) },
   ]);
 });
 

@@ -44,6 +44,19 @@ const sentences: readonly (readonly [Explained, readonly Reason[], string])[] = 
   ],
   [state('cancelled'), [{ reason: 'ended', state: 'cancelled', finishedAt: undefined }], 'was cancelled'],
   [
+    state('cancelled'),
+    [{ reason: 'ended', state: 'cancelled', finishedAt: NOW, cancelReason: 'a duplicate' }],
+    'was cancelled at 2023-11-14T22:13:20.000Z (a duplicate)',
+  ],
+  [
+    state('retryable'),
+    [
+      { reason: 'deadlinePassed', deadlineAt: NOW },
+      { ...retrying, error: 'no luck' },
+    ],
+    'is retryable, and about to fail: its deadline of 2023-11-14T22:13:20.000Z has come; its next attempt is not due before 2023-11-14T22:13:23.000Z',
+  ],
+  [
     job,
     [{ reason: 'engineClosing' }],
     'is available, and waits because the engine is closing, and starts nothing more',
@@ -202,6 +215,7 @@ const KINDS: Record<Reason['reason'], true> = {
   ended: true,
   engineClosing: true,
   journalFailed: true,
+  deadlinePassed: true,
   waitingForParents: true,
   scheduled: true,
   retrying: true,
