@@ -24,7 +24,7 @@ export interface HindrancesLinks {
 
 /** So many jobs before another one are counted. */
 const MAX_COUNTED = 10_000;
-const PAGE = 500;
+const PAGE = 200;
 /** So many busy threads are told of. */
 const MAX_TOLD = 10;
 

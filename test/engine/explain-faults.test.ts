@@ -55,15 +55,17 @@ test('an outage of the journal, for what waits and what runs', async () => {
   await engine.result(waiting.id);
 });
 
-test('jobs that work on libuv’s pool', async () => {
-  const store = openMemoryStore(new MemoryDisk());
+test('jobs that work on libuv’s pool; and to ask why writes nothing', async () => {
+  const store = new StoreSpy(openMemoryStore(new MemoryDisk()));
   const { engine, starts, release } = await openInline(store, { places: 100, isNative: true });
   const handles = await engine.enqueueMany(Array.from({ length: 100 }, () => ({ name: 'work' })));
   await starts.reached(1);
   const { running } = await engine.counts();
   const limit = starts.all.length;
   expect([running, limit < 100]).toEqual([limit, true]);
+  const writes = store.writes.length;
   const { reasons } = await engine.explain(handles.at(-1)?.id ?? '');
+  expect(store.writes).toHaveLength(writes);
   expect(reasons).toEqual([
     { reason: 'nativeBusy', running: limit, limit },
     { reason: 'behind', jobs: 99 - limit, sameType: 99 - limit, more: false },

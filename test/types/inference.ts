@@ -5,10 +5,13 @@ import { expectTypeOf } from 'vitest';
 import { defineJobs, inlineJob, Millrace, threadJob } from '../../src/index.js';
 import type {
   BackupReport,
+  Explanation,
   JobEngine,
   JobHandle,
   JobPayload,
   JobResult,
+  OpenParent,
+  Reason,
   Schedule,
   ScheduleSnapshot,
 } from '../../src/index.js';
@@ -91,6 +94,15 @@ export const jobs = defineJobs({
   }),
   contextOnly: inlineJob((_nothing: undefined, job) => job.id),
 });
+
+export async function reasonsOf({ reasons }: Explanation): Promise<void> {
+  for (const one of reasons) {
+    if (one.reason === 'rateLimited') expectTypeOf(one.untilAt).toEqualTypeOf<number>();
+    if (one.reason === 'waitingForParents') expectTypeOf(one.parents).toEqualTypeOf<readonly OpenParent[]>();
+    // Any kind of reason may be told in data.
+    expectTypeOf(one).toExtend<Reason>();
+  }
+}
 
 export const open = () =>
   Millrace.open({ directory: 'jobs', jobs, queues: { default: { weight: 2 }, mail: { concurrency: 3 } } });
