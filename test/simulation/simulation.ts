@@ -41,7 +41,7 @@ export async function runHistory(
   return { facts, violations: findViolations(evidence), crashes, powerCuts, failedWrites };
 }
 
-function settingsOf({ durability, selection, declared }: Tuning): Settings {
+export function settingsOf({ durability, selection, declared }: Tuning): Settings {
   const schedules = declaredSchedules(declared);
   return checkOptions({ directory: 'simulated', jobs, queues, durability, selection, schedules });
 }
