@@ -87,6 +87,10 @@ export type Reason =
   | { readonly reason: 'held' }
   /** The outcome of an earlier attempt is decided, but its inline handler goes on: there is never a second one beside it. */
   | { readonly reason: 'handlerLingering' }
+  /** It was at work both times that its process crashed last, and runs when nothing else does. See `maxCrashes`. */
+  | { readonly reason: 'runsAlone' }
+  /** Another job runs alone for that, or is about to: nothing else starts meanwhile. */
+  | { readonly reason: 'suspectFirst'; readonly id: string }
   /** As many of its queue are running as its `concurrency` allows; handlers count that go on after their attempts. */
   | { readonly reason: 'queueBusy'; readonly queue: string; readonly running: number; readonly limit: number }
   /** As many of its type are running as its `concurrency` allows; handlers count that go on after their attempts. */

@@ -334,6 +334,7 @@ export class EmbeddedEngine implements JobAccess {
       holds: this.#holds,
       outage: this.#outage,
       pauses: this.pauses,
+      suspects: this.#suspects,
       rates,
       isClosing: () => this.#closing !== undefined,
     });

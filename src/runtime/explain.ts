@@ -21,6 +21,7 @@ import type { Executor } from './executor.js';
 import type { Holds } from './holds.js';
 import type { Outage } from './outage.js';
 import type { Pauses } from './pauses.js';
+import type { Suspects } from './suspects.js';
 import { ranked, summaryOf } from './summary.js';
 
 export interface ExplainerLinks extends HindrancesLinks {
@@ -29,6 +30,7 @@ export interface ExplainerLinks extends HindrancesLinks {
   readonly holds: Holds;
   readonly outage: Outage;
   readonly pauses: Pauses;
+  readonly suspects: Pick<Suspects, 'holder' | 'isSuspect'>;
   readonly isClosing: () => boolean;
 }
 
@@ -128,7 +130,7 @@ export class Explainer {
   }
 
   async #available(job: Job): Promise<Reason[]> {
-    const { executor, holds, settings } = this.#links;
+    const { executor, holds, settings, suspects } = this.#links;
     const { spec } = job;
     // It was chosen: nothing holds it back any more, and it is being claimed.
     if (executor.has(spec.id)) return [];
@@ -137,6 +139,9 @@ export class Explainer {
     const type = settings.types.get(spec.name);
     // Without a queue or a handler it is in no line.
     if (!type || !settings.queues.has(spec.queue)) return reasons;
+    if (suspects.isSuspect(spec.id)) reasons.push({ reason: 'runsAlone' });
+    const { holder } = suspects;
+    if (holder !== undefined && holder !== spec.id) reasons.push({ reason: 'suspectFirst', id: holder });
     reasons.push(...this.#hindrances.limits(spec));
     if (type.kind === 'thread') reasons.push(...this.#hindrances.threads(spec));
     reasons.push(...(await this.#read(() => this.#hindrances.before(spec))));

@@ -50,6 +50,12 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
   queuePaused: { clause: ({ queue }) => `queue ${queue} is paused` },
   held: { clause: () => 'it is being changed at this moment' },
   handlerLingering: { clause: () => 'the handler of an earlier attempt has not gone yet' },
+  runsAlone: {
+    clause: () => 'it runs alone, when nothing else does, for its process crashed twice while it ran',
+  },
+  suspectFirst: {
+    clause: ({ id }) => `job ${id} runs alone first, for its process crashed twice while that ran`,
+  },
   queueBusy: {
     clause: ({ queue, running, limit }) => `queue ${queue} runs ${running} of ${limit} jobs at once`,
   },

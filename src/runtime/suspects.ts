@@ -73,6 +73,16 @@ export class Suspects {
     if (this.#next === spec.id && !isSuspect(status)) this.pass();
   }
 
+  /** Who holds up all others, for it runs alone or is about to. */
+  get holder(): string | undefined {
+    const { executor } = this.#links;
+    return this.#alone !== undefined && executor.has(this.#alone) ? this.#alone : this.#next;
+  }
+
+  isSuspect(id: string): boolean {
+    return this.#ids.has(id);
+  }
+
   turn(): Turn {
     const { executor } = this.#links;
     if (this.#alone !== undefined && executor.has(this.#alone)) return 'none';

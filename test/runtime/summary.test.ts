@@ -131,6 +131,11 @@ const sentences: readonly (readonly [Explained, readonly Reason[], string])[] = 
   ],
   [
     job,
+    [{ reason: 'runsAlone' }, { reason: 'suspectFirst', id: '7' }],
+    'is available, and waits because it runs alone, when nothing else does, for its process crashed twice while it ran; job 7 runs alone first, for its process crashed twice while that ran',
+  ],
+  [
+    job,
     [
       { reason: 'queueBusy', queue: 'low', running: 2, limit: 2 },
       { reason: 'typeBusy', name: 'sendInvoice', running: 1, limit: 1 },
@@ -225,6 +230,8 @@ const KINDS: Record<Reason['reason'], true> = {
   queuePaused: true,
   held: true,
   handlerLingering: true,
+  runsAlone: true,
+  suspectFirst: true,
   queueBusy: true,
   typeBusy: true,
   nativeBusy: true,
