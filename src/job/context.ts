@@ -58,6 +58,13 @@ export interface JobContext {
    */
   checkpoint(value: unknown): Promise<void>;
   /**
+   * What the jobs that this one waited for came to: the results of those that completed, by the keys that their flow has
+   * for them. `{}` where it waited for none.
+   * @throws MillraceError `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_JOURNAL_READ_FAILED`, `MILLRACE_ATTEMPT_OVER`
+   * @throws the signal's reason, where the attempt was timed out or cancelled.
+   */
+  parentResults(): Promise<Record<string, unknown>>;
+  /**
    * Enqueues a job together with this one's completion, in the same write: an attempt that comes to anything else
    * leaves none behind, and a retry does not double it. Resolves once it is checked. Up to 10,000 per attempt; a queue
    * takes them although it is full. `delay` counts from the call.

@@ -50,7 +50,12 @@ export type JobRequest =
       readonly options: Uint8Array | undefined;
     }
   /** Resolves once it is durable. */
-  | { readonly kind: 'checkpoint'; readonly value: Uint8Array };
+  | { readonly kind: 'checkpoint'; readonly value: Uint8Array }
+  /** @returns {@link ParentResults}. */
+  | { readonly kind: 'parentResults' };
+
+/** The results of a job's parents that have completed, encoded, by the keys that their flow has for them. */
+export type ParentResults = Readonly<Record<string, Uint8Array>>;
 
 /** What a pool tells the runtime. */
 export interface PoolEvents {

@@ -3,7 +3,7 @@ import { show } from '../errors.js';
 import { decode, encode } from '../job/codec.js';
 import type { JobContext, JobLog } from '../job/context.js';
 import { SnoozeError } from '../job/snooze.js';
-import type { JobRequest, LogLine, Task } from './contract.js';
+import type { JobRequest, LogLine, ParentResults, Task } from './contract.js';
 
 export interface ContextLinks {
   /** Made when it is first asked for. */
@@ -49,6 +49,11 @@ export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: Conte
     async checkpoint(value) {
       await links.request({ kind: 'checkpoint', value: encode(value, 'checkpoint') });
     },
+    async parentResults() {
+      // Safe: the engine replies to each kind of request with its type.
+      const results = (await links.request({ kind: 'parentResults' })) as ParentResults;
+      return Object.fromEntries(Object.entries(results).map(([key, bytes]) => [key, decode(bytes)]));
+    },
     async enqueue(name: unknown, payload?: unknown, options?: unknown) {
       const id = await links.request({
         kind: 'enqueue',
@@ -56,7 +61,7 @@ export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: Conte
         payload: encode(payload),
         options: options === undefined ? undefined : encode(options, 'options', 'MILLRACE_OPTION_INVALID'),
       });
-      // Safe: the engine replies to each kind of request with its type.
+      // Safe: as above.
       return { id: id as string };
     },
     throwIfAborted,

@@ -64,6 +64,7 @@ export class ThreadRequests {
 /** What crosses takes its whole buffer along, which encoded values share with others; and the engine keeps it. */
 function compact(request: JobRequest): JobRequest {
   if (request.kind === 'checkpoint') return { ...request, value: ownBytes(request.value) };
+  if (request.kind === 'parentResults') return request;
   const { payload, options } = request;
   return { ...request, payload: ownBytes(payload), options: options && ownBytes(options) };
 }

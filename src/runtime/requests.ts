@@ -1,9 +1,9 @@
 /** Answers what handlers ask for while their attempts run. */
-import type { MillraceError } from '../errors.js';
+import { MillraceError } from '../errors.js';
 import { keeping } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
-import { attemptOver, stopError, type JobRequest, type Task } from '../pool/contract.js';
+import { attemptOver, stopError, type JobRequest, type ParentResults, type Task } from '../pool/contract.js';
 import type { Attempt } from './attempt.js';
 import type { Executor } from './executor.js';
 import type { FollowUps } from './follow-ups.js';
@@ -15,6 +15,9 @@ export interface RequestsLinks {
   /** Why nothing can be written now. */
   readonly outage: () => MillraceError | undefined;
 }
+
+/** How many parents are read at once. */
+const PAGE = 200;
 
 export class Requests {
   readonly #links: RequestsLinks;
@@ -35,9 +38,27 @@ export class Requests {
         return followUps.take(attempt, request);
       case 'checkpoint':
         return this.#checkpoint(attempt, request.value);
+      case 'parentResults':
+        return this.#parentResults(attempt);
       default:
         return request satisfies never;
     }
+  }
+
+  async #parentResults({ job }: Attempt): Promise<ParentResults> {
+    const parents = Object.entries(job?.spec.parents ?? {});
+    const results: [key: string, result: Uint8Array][] = [];
+    for (let from = 0; from < parents.length; from += PAGE) {
+      const some = parents.slice(from, from + PAGE);
+      const reads = await this.#links.journal.jobs(some.map(([, id]) => id));
+      for (const [i, [key]] of some.entries()) {
+        const read = reads[i];
+        if (read instanceof MillraceError) throw read;
+        // A copy: what is sent to a thread takes all along that its bytes are a part of.
+        if (read?.status.result) results.push([key, new Uint8Array(read.status.result)]);
+      }
+    }
+    return Object.fromEntries(results);
   }
 
   /** The first one of a job writes its status, too, which says from then on that there is one. */

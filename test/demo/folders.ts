@@ -48,6 +48,7 @@ export const noContext: JobContext = {
   },
   throwIfAborted() {},
   resumeFrom: undefined,
+  parentResults: () => Promise.resolve({}),
   checkpoint: async () => {},
   enqueue: async () => ({ id: 'none' }),
 };

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { defineJobs, inlineJob, Millrace, UnrecoverableError } from '../../src/index.js';
 import { bench } from '../fixtures/engine.js';
 import { Recorder } from '../fixtures/recorder.js';
-import { scriptedThread } from '../fixtures/scripted-jobs.js';
+import { scriptedInline, scriptedThread } from '../fixtures/scripted-jobs.js';
 
 const order = new Recorder<string>();
 const jobs = defineJobs({
@@ -18,6 +18,7 @@ const jobs = defineJobs({
   }),
   tick: inlineJob(() => 'tock'),
   thread: scriptedThread({ maxAttempts: 2, backoff: { type: 'exponential', delay: 1 } }),
+  inline: scriptedInline(),
 });
 
 async function open(more: object = {}) {
@@ -100,6 +101,39 @@ test('a child with a time of its own waits for that, too', async () => {
   });
   await mill.drain();
   expect(await child.snapshot()).toMatchObject({ state: 'scheduled', runAt: expect.any(Number) });
+});
+
+test.each(['thread', 'inline'] as const)('a %s job reads what its parents came to', async (name) => {
+  const { mill } = await open();
+  const value = { list: [1, 2n], bytes: new Uint8Array([7, 8]) };
+  const { end, alone } = await mill.enqueueFlow({
+    a: { name: 'note', payload: 'three' },
+    b: { name: 'thread', payload: { do: 'return', value } },
+    wrong: { name: 'fail', payload: 'wrong' },
+    end: {
+      name,
+      payload: { do: 'parentResults' },
+      parents: ['a', 'b', 'wrong'],
+      onParentFailure: 'ignore',
+    },
+    alone: { name, payload: { do: 'parentResults' } },
+  });
+  expect(await end.result()).toEqual({ a: 5, b: value });
+  expect(await alone.result()).toEqual({});
+});
+
+test('two hundred and fifty results, after a restart', async () => {
+  const { mill, options, closing } = await open();
+  const keys = Array.from({ length: 250 }, (_, i) => `leaf-${i}`);
+  const { end } = await mill.enqueueFlow({
+    ...Object.fromEntries(keys.map((key) => [key, { name: 'note' as const, payload: key }])),
+    later: { name: 'note', payload: 'later', options: { delay: 500 } },
+    end: { name: 'thread', payload: { do: 'parentResults' }, parents: [...keys, 'later'] },
+  });
+  await mill.close();
+  const again = closing(await Millrace.open(options));
+  const results = Object.fromEntries([...keys, 'later'].map((key) => [key, key.length]));
+  expect(await again.handle('thread', end.id).result()).toEqual(results);
 });
 
 test('drain() waits for all of a flow', async () => {

@@ -19,6 +19,7 @@ export class FlowBench {
   readonly begun: string[] = [];
   readonly warnings: MillraceError[] = [];
   readonly #disk = new MemoryDisk();
+  #kill: Kill | undefined;
   #store: KillableStore | undefined;
   #engine: EmbeddedEngine | undefined;
 
@@ -36,6 +37,7 @@ export class FlowBench {
   async start(kill?: Kill): Promise<void> {
     const store = new KillableStore(openMemoryStore(this.#disk), kill);
     this.#store = store;
+    this.#kill = kill;
     const announcer = new Announcer(recordingLogger());
     announcer.emitter.on('warning', (warning) => this.warnings.push(warning));
     const handler = ({ act, label }: { act: Act; label: string }): string => {
@@ -70,6 +72,11 @@ export class FlowBench {
   async run(flow: AnyFlow, id: string): Promise<void> {
     this.engine.enqueueFlow(flow, id).catch(() => {});
     await this.store.quiet();
+  }
+
+  /** A process that was to die, and has not, might do so while it closes. */
+  async end(): Promise<void> {
+    if (!this.#kill) await this.engine.close(0);
   }
 
   async states(ids: readonly string[]): Promise<(JobState | undefined)[]> {

@@ -38,7 +38,7 @@ async function check(bench: FlowBench): Promise<void> {
   expect(begun('both')).toBeGreaterThan(Math.max(begun('left'), begun('wrong')));
   expect(begun('last')).toBeGreaterThan(begun('both'));
   expect(bench.warnings).toEqual([]);
-  await bench.engine.close(0);
+  await bench.end();
 }
 
 test('without a kill', async () => {

@@ -50,7 +50,7 @@ test('a flow comes to what its jobs come to, whatever happens to its processes',
         expect(await bench.states(ids)).toEqual(Object.values(expected));
         const { waiting, available, running } = await bench.engine.counts();
         expect({ waiting, available, running }).toEqual({ waiting: 0, available: 0, running: 0 });
-        await bench.engine.close(0);
+        await bench.end();
       },
     ),
     { numRuns: 150 },

@@ -40,6 +40,7 @@ export function makeJob(onProgress: (job: FakeJob) => void = () => {}): FakeJob 
       throw new Error('None of these handlers puts anything off');
     },
     resumeFrom: undefined,
+    parentResults: () => Promise.resolve({}),
     checkpoint: async () => {},
     enqueue: async () => ({ id: 'none' }),
     progress(value) {

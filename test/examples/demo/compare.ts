@@ -116,6 +116,7 @@ function plainContext(id: string, signal: AbortSignal): JobContext {
     },
     throwIfAborted: () => signal.throwIfAborted(),
     resumeFrom: undefined,
+    parentResults: () => Promise.resolve({}),
     checkpoint: async () => {},
     enqueue: async () => ({ id: 'none' }),
   };
