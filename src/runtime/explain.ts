@@ -28,7 +28,7 @@ export interface ExplainerLinks extends HindrancesLinks {
   readonly clock: Clock;
   readonly executor: Executor;
   readonly holds: Holds;
-  readonly outage: Outage;
+  readonly outage: () => Outage;
   readonly pauses: Pauses;
   readonly suspects: Pick<Suspects, 'holder' | 'isSuspect'>;
   readonly isClosing: () => boolean;
@@ -87,7 +87,8 @@ export class Explainer {
 
   /** What is so for all jobs. */
   #outer(): Reason[] {
-    const { isClosing, outage } = this.#links;
+    const { isClosing } = this.#links;
+    const outage = this.#links.outage();
     const reasons: Reason[] = [];
     if (isClosing()) reasons.push({ reason: 'engineClosing' });
     if (outage.error)
