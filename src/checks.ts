@@ -35,6 +35,12 @@ export function checkUniqueKey(key: unknown, option: string): string {
   throw invalidOption(option, TEXT_RULE, key);
 }
 
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkConcurrencyKey(key: unknown, option: string): string {
+  if (typeof key === 'string' && isText(key)) return key;
+  throw invalidOption(option, TEXT_RULE, key);
+}
+
 /** What is said of a cancel. @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkReason(reason: unknown, option = 'reason'): string {
   const isShort = typeof reason === 'string' && reason !== '' && reason.length <= MAX_REASON_LENGTH;

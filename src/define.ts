@@ -67,6 +67,11 @@ export interface JobTypeOptions<Queue extends string = string> {
   rateLimit?: RateLimit;
   /** How many of the last lines of `job.log` are kept of each job, for `logs()`; integer from 0 to 1,000. Default 50. */
   logLines?: number;
+  /**
+   * How many of this type may run at once that have the same `concurrencyKey`; integer ≥ 1. Those of a key that is at its
+   * limit wait, and hold up no others. Default: no limit; keys take turns all the same.
+   */
+  concurrencyPerKey?: number;
   /** How long its jobs are kept once they have ended. Default a day; those that failed a week. */
   retention?: Retention;
   /** Which version of its payloads this code knows; integer ≥ 1, to be raised where stored ones would not do. Default 1. */
@@ -112,6 +117,14 @@ export interface JobOverrides<Queue extends string = string> {
   expiresIn?: Duration;
   /** Default: the engine's. */
   durability?: Durability;
+  /**
+   * Whose job it is, such as a tenant's: a string of 1 to 512 characters. In a queue, the jobs of a type that have the
+   * same key are a line of their own, and the lines take turns: however many jobs one of them has, another's first waits
+   * for no more than what runs already and one turn of each other line. So do all jobs without a key, as one line, and
+   * each type that has jobs with keys, in turn with the others of the queue. `priority` orders the jobs of a line.
+   * `concurrencyPerKey` of the job type says how many of a key run at once. Default: none.
+   */
+  concurrencyKey?: string;
 }
 
 /** The shape of a handler module: a default export that takes the payload and the job's context. */

@@ -40,6 +40,8 @@ export interface JobSnapshot {
   readonly snoozes: number;
   readonly enqueuedAt: number;
   readonly uniqueKey?: string;
+  /** The key that it was enqueued with. */
+  readonly concurrencyKey?: string;
   /** The schedule that enqueued it, and the tick that it is for. */
   readonly schedule?: string;
   readonly scheduledFor?: number;

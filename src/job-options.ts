@@ -4,6 +4,7 @@
  */
 import {
   checkConcurrency,
+  checkConcurrencyKey,
   checkDurability,
   checkFunction,
   checkId,
@@ -82,6 +83,8 @@ export interface JobTypeSettings extends PayloadRules {
   readonly concurrency: number;
   /** Absent where there is no limit. */
   readonly rateLimit?: RatePolicy;
+  /** Infinity where there is no limit. */
+  readonly concurrencyPerKey: number;
   readonly retention: RetentionPolicy;
   readonly maxResultBytes: number;
   /** How many are kept of each job. */
@@ -102,6 +105,7 @@ const TYPE_FIELDS = namesOf<JobTypeOptions & SchemaOption>({
   grace: true,
   concurrency: true,
   rateLimit: true,
+  concurrencyPerKey: true,
   retention: true,
   schema: true,
   version: true,
@@ -155,6 +159,7 @@ export function checkJobType(
     ...(options.rateLimit !== undefined && {
       rateLimit: ratePolicy(options.rateLimit, `jobs.${name}.rateLimit`),
     }),
+    concurrencyPerKey: checkConcurrency(options.concurrencyPerKey, `jobs.${name}.concurrencyPerKey`),
     retention: retentionPolicy(retention, `jobs.${name}.retention`),
     ...checkPayloadRules(options, `jobs.${name}`),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),
@@ -190,6 +195,7 @@ const OVERRIDE_FIELDS = namesOf<JobOverrides>({
   timeout: true,
   expiresIn: true,
   durability: true,
+  concurrencyKey: true,
 });
 const ENQUEUE_FIELDS = [
   ...OVERRIDE_FIELDS,
@@ -249,7 +255,7 @@ export function checkOverrides(
 
 /** @param prefix What stands before an option's name in a refusal. */
 function ownOf(
-  { queue, priority, maxAttempts, timeout, expiresIn, durability }: JobOverrides,
+  { queue, priority, maxAttempts, timeout, expiresIn, durability, concurrencyKey }: JobOverrides,
   queues: ReadonlyMap<string, unknown>,
   prefix: string,
 ): JobOwn {
@@ -260,6 +266,8 @@ function ownOf(
   if (timeout !== undefined) own.timeoutMs = positiveMs(timeout, `${prefix}timeout`);
   if (expiresIn !== undefined) own.expiresInMs = positiveMs(expiresIn, `${prefix}expiresIn`);
   if (durability !== undefined) own.durability = checkDurability(durability, `${prefix}durability`);
+  if (concurrencyKey !== undefined)
+    own.concurrencyKey = checkConcurrencyKey(concurrencyKey, `${prefix}concurrencyKey`);
   return own;
 }
 

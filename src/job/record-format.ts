@@ -27,6 +27,7 @@ const RARE_SPEC = namesOf<RareSpec>({
   payloadFile: true,
   uniqueKey: true,
   uniqueWhile: true,
+  concurrencyKey: true,
   schedule: true,
   scheduledFor: true,
   flow: true,

@@ -49,6 +49,8 @@ export interface JobSpec {
   /** Only one job of its type holds the key at a time; see uniqueness.ts. */
   readonly uniqueKey?: string;
   readonly uniqueWhile?: UniqueWhile;
+  /** Which jobs of its type it takes turns with others for, such as a tenant's. */
+  readonly concurrencyKey?: string;
   /** The schedule whose tick, or `runNow()`, enqueued it, and the instant that it was for. */
   readonly schedule?: string;
   readonly scheduledFor?: number;
@@ -82,6 +84,7 @@ export type JobOwn = Partial<
     | 'deadlineAt'
     | 'uniqueKey'
     | 'uniqueWhile'
+    | 'concurrencyKey'
   >
 > & {
   /** Its deadline is so long after the enqueue. */

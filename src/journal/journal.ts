@@ -20,6 +20,7 @@ import {
   endedKey,
   endedLaneSpan,
   finishedAtOf,
+  keyedSpan,
   laneOf,
   laneSpan,
   membersSpan,
@@ -39,6 +40,7 @@ import {
   statusKey,
   SUSPECTS_SPAN,
   SWEEPS_SPAN,
+  typeOf,
   WAITING_SPAN,
   type Span,
 } from './keys.js';
@@ -81,6 +83,12 @@ export interface EndedPage {
   readonly rosters: readonly EndedRoster[];
   /** The key to go on behind; absent where the page reached the end. */
   readonly next?: string;
+}
+
+export interface LanePage {
+  readonly lanes: readonly string[];
+  /** Behind the last of them there is nothing. */
+  readonly isLast: boolean;
 }
 
 export interface RosterPage {
@@ -307,23 +315,40 @@ export class Journal {
     }
   }
 
-  /** Available jobs of one type in a queue, in the order of claiming, behind the key `after`. */
-  ready(queue: string, name: string, after: string | undefined, limit: number): Promise<IndexPage> {
-    return this.#page(laneSpan(queue, name), after, limit);
+  /** Available jobs of one lane of a queue, in the order of claiming, behind the key `after`. */
+  ready(queue: string, lane: string, after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(laneSpan(queue, lane), after, limit);
+  }
+
+  /** Available jobs of a type in a queue that have concurrency keys, one key's behind another's, behind the key `after`. */
+  readyOfKeys(queue: string, name: string, after: string | undefined, limit: number): Promise<IndexPage> {
+    return this.#page(keyedSpan(queue, name), after, limit);
   }
 
   /** The job types that have available jobs in a queue. */
-  async lanes(queue: string): Promise<string[]> {
+  async readyTypes(queue: string): Promise<string[]> {
     this.#assertOpen();
-    const lanes: string[] = [];
+    const names = new Set<string>();
     const span = readySpan(queue);
     for (let from = span.from; ;) {
       const [first] = await this.#store.page({ from, to: span.to, limit: 1 });
-      if (!first) return lanes;
+      if (!first) return [...names];
       const lane = laneOf(first.key);
-      lanes.push(lane);
-      from = laneSpan(queue, lane).to;
+      const name = typeOf(lane);
+      names.add(name);
+      from = (lane === name ? laneSpan : keyedSpan)(queue, name).to;
     }
+  }
+
+  /**
+   * The lanes that the first keys of a part of the available jobs lie in.
+   * @param limit How many keys are read.
+   */
+  async readyLanes({ from, to }: Span, limit: number): Promise<LanePage> {
+    this.#assertOpen();
+    const page = await this.#store.page({ from, to, limit });
+    const lanes = [...new Set(page.map(({ key }) => laneOf(key)))];
+    return { lanes, isLast: page.length < limit };
   }
 
   /** Jobs that wait for others, in the order of their enqueue, behind the key `after`. */

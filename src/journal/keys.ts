@@ -33,9 +33,11 @@
  *
  * A roster is a list of ids: jobs that move together have one key, not one each. Which of them are still where it says
  * is in their statuses. A queue's available jobs lie in lanes, one per job type, so that a type that cannot run now
- * holds up no other. (A concurrency key, such as a tenant, would be a part of the lane's name.) So do those that ended
- * in a state, for each type is kept for a time of its own. A job that is retried stays on the roster of the end that it had:
- * whoever reads one looks into the job's status whether it has ended so, and as often as the roster says.
+ * holds up no other; and those that have a concurrency key, such as a tenant, in one lane per type and key, `type~key`,
+ * where the key's hash stands for one that has other characters than names have. Such lanes come and go, so none of
+ * them has a low-water mark. Jobs that ended in a state lie in lanes of their types, too, for each type is kept for a
+ * time of its own. A job that is retried stays on the roster of the end that it had: whoever reads one looks into the
+ * job's status whether it has ended so, and as often as the roster says.
  */
 import { createHash } from 'node:crypto';
 import { MillraceError } from '../errors.js';
@@ -90,10 +92,24 @@ export const dueKey = (runAt: number, sequence: number): string => `t!${number(r
 export const deadlineKey = (deadlineAt: number, sequence: number): string =>
   `x!${number(deadlineAt)}${number(sequence)}`;
 
+/** Behind a type's name, which cannot hold it. */
+const KEYED = '~';
+/** A concurrency key that can be part of a key as it is. */
+const PLAIN = /^[\w.:/-]{1,64}$/;
+
+/** The lane of a job in its queue. */
+export function laneNameOf({ name, concurrencyKey }: Pick<JobSpec, 'name' | 'concurrencyKey'>): string {
+  if (concurrencyKey === undefined) return name;
+  const key = PLAIN.test(concurrencyKey) ? concurrencyKey : `${KEYED}${hashOf(concurrencyKey)}`;
+  return `${name}${KEYED}${key}`;
+}
+
 /** A higher priority sorts first, so it is stored as its distance from the highest. */
-export function readyKey(spec: Pick<JobSpec, 'queue' | 'name' | 'priority' | 'sequence'>): string {
+export function readyKey(
+  spec: Pick<JobSpec, 'queue' | 'name' | 'priority' | 'sequence' | 'concurrencyKey'>,
+): string {
   const rank = (MAX_PRIORITY - spec.priority).toString(16).padStart(PRIORITY_WIDTH, '0');
-  return `r!${spec.queue}!${spec.name}!${rank}${number(spec.sequence)}`;
+  return `r!${spec.queue}!${laneNameOf(spec)}!${rank}${number(spec.sequence)}`;
 }
 
 const orderStart = (key: string): number => key.lastIndexOf('!') + 1;
@@ -126,14 +142,27 @@ export const SPECS_SPAN = span('j');
 export const STATUSES_SPAN = span('s');
 /** All available jobs of a queue. */
 export const readySpan = (queue: string): Span => span(`r!${queue}`);
-/** The available jobs of one type in a queue. */
-export const laneSpan = (queue: string, name: string): Span => span(`r!${queue}!${name}`);
+/** The available jobs of one lane of a queue. */
+export const laneSpan = (queue: string, lane: string): Span => span(`r!${queue}!${lane}`);
+/** The available jobs of one type in a queue that have a concurrency key. */
+export function keyedSpan(queue: string, name: string): Span {
+  const from = `r!${queue}!${name}${KEYED}`;
+  return { from, to: `${from.slice(0, -1)}\x7f` };
+}
 /** All jobs that ended in a state. */
 export const endedSpan = (state: EndedState): Span => span(`f!${state}`);
 /** The jobs of one type that ended in a state. */
 export const endedLaneSpan = (state: EndedState, name: string): Span => span(`f!${state}!${name}`);
-/** The job type of a key that lies in a lane. */
+/** The lane of a key that lies in one. */
 export const laneOf = (key: string): string => key.split('!')[2] ?? '';
+/** The lane of a ready key, where that is one of a concurrency key. */
+export const keyedLaneOf = (key: string): string | undefined =>
+  key.includes(KEYED) ? laneOf(key) : undefined;
+/** The job type that a lane is of. */
+export function typeOf(lane: string): string {
+  const at = lane.indexOf(KEYED);
+  return at < 0 ? lane : lane.slice(0, at);
+}
 /** The jobs that wait for one. */
 export const childrenSpan = (parentId: string): Span => span(`e!${hashOf(parentId)}`);
 /** The jobs of a flow that have not ended. */

@@ -13,6 +13,7 @@ import {
   ALL_READY_SPAN,
   claimOf,
   DUE_SPAN,
+  keyedSpan,
   laneOf,
   laneSpan,
   orderOf,
@@ -23,6 +24,7 @@ import {
   RUNNING_SPAN,
   SPEC_SPAN,
   statusKey,
+  typeOf,
   WAITING_SPAN,
   type Span,
 } from './keys.js';
@@ -98,9 +100,14 @@ async function* readyPlaces(
   queue: string,
   running: ReadonlyMap<string, string>,
 ): AsyncGenerator<Place> {
-  const lanes = await firsts(view, readySpan(queue), laneOf, (lane) => laneSpan(queue, lane));
+  // However many keys a type's jobs have, they are read one lane behind the other.
+  const spanAt = (key: string): Span => {
+    const lane = laneOf(key);
+    return lane === typeOf(lane) ? laneSpan(queue, lane) : keyedSpan(queue, typeOf(lane));
+  };
+  const starts = await firsts(view, readySpan(queue), (key) => key, spanAt);
   const sources = [
-    ...lanes.map((lane) => placesOf(view, laneSpan(queue, lane))),
+    ...starts.map((key) => withoutRunning(placesOf(view, spanAt(key)), running)),
     placesOfRunning(queue, running),
   ];
   const heads: { place: Place; source: AsyncGenerator<Place> }[] = [];
@@ -108,14 +115,11 @@ async function* readyPlaces(
     const { value } = await source.next();
     if (value) heads.push({ place: value, source });
   }
-  let last: string | undefined;
   while (heads.length > 0) {
     heads.sort((a, b) => (orderOf(a.place.key) < orderOf(b.place.key) ? -1 : 1));
     // Safe: there is one.
     const [head] = heads as [(typeof heads)[number]];
-    // After a power cut a job that runs may have its old place, too.
-    if (head.place.key !== last) yield head.place;
-    last = head.place.key;
+    yield head.place;
     const { value } = await head.source.next();
     if (value) head.place = value;
     else heads.shift();
@@ -131,6 +135,14 @@ async function* placesOfRunning(
   );
   places.sort((a, b) => (orderOf(a.key) < orderOf(b.key) ? -1 : 1));
   for (const place of places) yield place;
+}
+
+/** After a power cut a job that runs may have its old place, too. */
+async function* withoutRunning(
+  places: AsyncIterable<Place>,
+  running: ReadonlyMap<string, string>,
+): AsyncGenerator<Place, undefined> {
+  for await (const place of places) if (running.get(place.id) !== place.key) yield place;
 }
 
 /** The sound entries of an index. */

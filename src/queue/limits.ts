@@ -1,10 +1,11 @@
-/** How many jobs run at once per queue and per job type, against what is allowed. */
+/** How many jobs run at once per queue, per job type and per concurrency key, against what is allowed. */
 export class Limits {
-  readonly #max: ReadonlyMap<string, number>;
+  readonly #max: Pick<ReadonlyMap<string, number>, 'get'>;
+  /** Without those of which none runs, for there is no end of keys. */
   readonly #running = new Map<string, number>();
 
   /** @param max Infinity, or absent, where there is no limit. */
-  constructor(max: ReadonlyMap<string, number>) {
+  constructor(max: Pick<ReadonlyMap<string, number>, 'get'>) {
     this.#max = max;
   }
 
@@ -26,6 +27,8 @@ export class Limits {
   }
 
   end(key: string): void {
-    this.#running.set(key, (this.#running.get(key) ?? 0) - 1);
+    const left = (this.#running.get(key) ?? 0) - 1;
+    if (left > 0) this.#running.set(key, left);
+    else this.#running.delete(key);
   }
 }

@@ -28,7 +28,7 @@ interface Reading {
 }
 
 export class Window {
-  readonly #size: number;
+  #size: number;
   readonly #entries = new EntryList();
   /** All entries up to this key are in the window; `undefined` means: all there are. */
   #end: string | undefined = '';
@@ -38,8 +38,16 @@ export class Window {
   /** A bound for the keys that have been removed: nothing lives below it once the window is empty. */
   #lastRemoved = '';
 
-  constructor(size = WINDOW_SIZE) {
+  /** @param isExhausted Whether nothing waits, as somebody knows who has read it. */
+  constructor(size = WINDOW_SIZE, isExhausted = false) {
     this.#size = size;
+    if (isExhausted) this.#end = undefined;
+  }
+
+  /** How many entries it holds from now on. */
+  resize(size: number): void {
+    this.#size = size;
+    this.#trim();
   }
 
   get length(): number {
@@ -60,6 +68,11 @@ export class Window {
   /** Nothing waits: neither here nor in the journal. */
   get isExhausted(): boolean {
     return this.#end === undefined && this.#entries.length === 0;
+  }
+
+  /** Something was taken that the journal has not let go yet: who reads it again may see that. */
+  get hasTaken(): boolean {
+    return this.#taken.size > 0;
   }
 
   /** The first entry for which `accepts` says yes. */

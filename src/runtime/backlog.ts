@@ -3,17 +3,23 @@
  * each with a window in memory that is refilled from the journal: so a type that cannot run now (no thread is
  * free, its limit is reached) neither holds up the others nor fills their place. Jobs of types that the code does
  * not know stay in the journal.
+ *
+ * Jobs without a concurrency key come in one order of priority and enqueue, whatever their types. They are one line; the
+ * jobs of a type that have keys are another, in which the keys take turns (keyed-lanes.ts); and so do the lines of a
+ * queue, so that none waits for another's end, however old or urgent that one's jobs are.
  */
 import type { Clock, Timer } from '../clock.js';
-import { asError, MillraceError } from '../errors.js';
+import type { MillraceError } from '../errors.js';
 import type { Job, JobSpec } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
-import { laneSpan, orderOf, placeOf, readyKey } from '../journal/keys.js';
+import { keyedLaneOf, laneNameOf, laneSpan, orderOf, readyKey, typeOf } from '../journal/keys.js';
 import type { QueueSettings } from '../options.js';
 import { Limits } from '../queue/limits.js';
 import { selector, type Selection, type Selector } from '../queue/selector.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
 import { Window, WINDOW_SIZE } from '../queue/window.js';
+import { KeyedLanes, type KeyedLane } from './keyed-lanes.js';
+import { cached, LaneReads, type ReadLane } from './lane-reads.js';
 import type { Permit, RateLimits } from './rate-limits.js';
 
 /** The jobs of one type in a queue. */
@@ -24,22 +30,38 @@ export interface LaneInfo {
   readonly isLimited: boolean;
 }
 
-interface Lane extends LaneInfo {
-  window: Window;
+interface Lane extends LaneInfo, ReadLane {
   /** Jobs taken since the low-water mark was last raised, which is done once per window. */
   taken: number;
-  /** Set while what could not be read waits to be tried again. */
-  retry?: Timer | undefined;
+  /** Those that have a concurrency key. */
+  readonly keyed: Keyed;
+}
+
+/** The jobs of a type in a queue that have concurrency keys. */
+interface Keyed {
+  readonly info: LaneInfo;
+  readonly lanes: KeyedLanes;
+  /** When they had their last turn among the lines of the queue. */
+  turn: number;
 }
 
 interface Line extends QueueSettings {
   readonly lanes: ReadonlyMap<string, Lane>;
+  /** When those without concurrency keys had their last turn. */
+  turn: number;
   /** What {@link Backlog.next} found to be its next job. */
   head: Head;
 }
 
 /** A line's next job; `unread`: it has yet to be read from the journal. */
-type Head = { readonly entry: ReadyEntry; readonly lane: Lane } | 'unread' | undefined;
+type Head = Found | 'unread' | undefined;
+
+interface Found {
+  readonly entry: ReadyEntry;
+  readonly lane: Lane;
+  /** Where it has a concurrency key. */
+  readonly keyed?: KeyedLane;
+}
 
 /** How many run, and how many may. */
 export interface Usage {
@@ -62,6 +84,8 @@ export interface LaneUsage {
 export interface Choice extends ReadyEntry, LaneInfo {
   /** Where a rate limit counts it. */
   readonly permit: Permit | undefined;
+  /** The journal's name of its lane, where it has a concurrency key. */
+  readonly keyed: string | undefined;
 }
 
 export interface BacklogOptions {
@@ -71,6 +95,8 @@ export interface BacklogOptions {
   readonly selection: Selection;
   /** The job types that the code knows, and how many of each may run at once. */
   readonly typeConcurrency: ReadonlyMap<string, number>;
+  /** And how many of each whose concurrency key is the same; absent where there is no limit. */
+  readonly keyConcurrency?: ReadonlyMap<string, number> | undefined;
   /** Job types that share a limit of their own, because they work on libuv's pool. */
   readonly nativeTypes: ReadonlySet<string>;
   readonly nativeConcurrency: number;
@@ -85,12 +111,6 @@ export interface BacklogOptions {
   readonly onWarning: (error: MillraceError) => void;
 }
 
-/** A job with a greater payload is read again when it is claimed, so that windows stay small. */
-const MAX_CACHED_PAYLOAD_BYTES = 4_096;
-/** How many jobs are read at once: enough to be quick, few enough not to be felt on the event loop. */
-const FETCH_SIZE = 200;
-/** Before what could not be read is tried again. */
-const RETRY_MS = 1_000;
 /** The one key of the limit that native job types share. */
 const NATIVE = 'native';
 
@@ -101,25 +121,28 @@ export class Backlog {
   readonly #queueLimits: Limits;
   readonly #typeLimits: Limits;
   readonly #nativeLimit: Limits;
-  readonly #refills = new Set<Promise<void>>();
+  readonly #keyLimits: Limits;
+  readonly #reads: LaneReads;
   readonly #windowSize: number;
+  /** How many turns lines have had. */
+  #turns = 0;
   /** Set while jobs wait for a rate limit. */
   #rateTimer: Timer | undefined;
-  #isStopped = false;
 
   constructor(options: BacklogOptions) {
     this.#options = options;
     this.#windowSize = options.windowSize ?? WINDOW_SIZE;
+    this.#reads = new LaneReads(options);
+    const { keyConcurrency } = options;
+    this.#keyLimits = new Limits({ get: (lane) => keyConcurrency?.get(typeOf(lane)) });
     const names = [...options.typeConcurrency.keys()];
     for (const settings of options.queues) {
       const queue = settings.name;
-      const lanes = names.map((name): Lane => {
-        const isLimited = this.#isLimited(name, settings);
-        return { queue, name, isLimited, window: new Window(this.#windowSize), taken: 0 };
-      });
+      const lanes = names.map((name) => this.#laneOf(name, settings));
       this.#lines.set(queue, {
         ...settings,
         lanes: new Map(lanes.map((lane) => [lane.name, lane])),
+        turn: 0,
         head: undefined,
       });
     }
@@ -135,32 +158,35 @@ export class Backlog {
    * counting in its limits.
    */
   async load(): Promise<void> {
-    this.#isStopped = false;
+    this.#reads.start();
     for (const { lanes } of this.#lines.values()) {
       for (const lane of lanes.values()) {
         lane.window = new Window(this.#windowSize);
         lane.taken = 0;
-        lane.retry = undefined;
-        this.#wantMore(lane);
+        lane.rest.timer = undefined;
+        this.#reads.wantMore(lane);
+        lane.keyed.lanes.load();
       }
     }
-    await Promise.all(this.#refills);
+    await this.#reads.whenIdle();
   }
 
   /** Reads no more pages, and waits for those that are being read. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#reads.stop();
     this.#rateTimer?.cancel();
-    for (const { lanes } of this.#lines.values()) for (const lane of lanes.values()) lane.retry?.cancel();
-    await Promise.all(this.#refills);
+    for (const { lanes } of this.#lines.values()) for (const { rest } of lanes.values()) rest.timer?.cancel();
+    await this.#reads.whenIdle();
   }
 
   /** A committed, available job. */
   add(job: Job, key = readyKey(job.spec)): void {
     const { spec } = job;
-    const { id, name, payload } = spec;
-    const isSmall = payload.byteLength <= MAX_CACHED_PAYLOAD_BYTES;
-    this.#lane(spec)?.window.add({ key, id, name, job: isSmall ? job : undefined });
+    const { id, name } = spec;
+    const lane = this.#lane(spec);
+    const entry: ReadyEntry = { key, id, name, job: cached(job) };
+    if (spec.concurrencyKey === undefined) lane?.window.add(entry);
+    else lane?.keyed.lanes.add(laneNameOf(spec), entry);
   }
 
   /**
@@ -172,12 +198,16 @@ export class Backlog {
     const lane = this.#lane(job.spec);
     this.#options.rates?.look();
     if (!lane || !this.#isOpen(queue) || !this.#allows(name)) return undefined;
+    const keyed = job.spec.concurrencyKey === undefined ? undefined : laneNameOf(job.spec);
+    if (keyed !== undefined && !this.#keyLimits.allows(keyed)) return undefined;
     for (const { name: other, lanes } of this.#lines.values()) {
       if (this.#options.isPaused(other)) continue;
-      for (const { window } of lanes.values()) if (!window.isExhausted) return undefined;
+      for (const { window, keyed: others } of lanes.values())
+        if (!window.isExhausted || !others.lanes.isExhausted) return undefined;
     }
-    const { isLimited } = lane;
-    return { key: readyKey(job.spec), id, name, job, queue, isLimited, permit: this.#start(lane) };
+    const { isLimited } = keyed === undefined ? lane : lane.keyed.info;
+    const permit = this.#start(lane, keyed);
+    return { key: readyKey(job.spec), id, name, job, queue, isLimited, keyed, permit };
   }
 
   /**
@@ -202,17 +232,20 @@ export class Backlog {
       this.#awaitRates();
       return undefined;
     }
-    const { entry, lane } = line.head;
+    const { entry, lane, keyed } = line.head;
     if (!mayStart(entry)) return undefined;
-    lane.window.take(entry.key);
+    if (keyed) lane.keyed.lanes.serve(keyed, entry);
+    else lane.window.take(entry.key);
+    (keyed ? lane.keyed : line).turn = ++this.#turns;
     return {
       key: entry.key,
       id: entry.id,
       name: entry.name,
       job: entry.job,
       queue: lane.queue,
-      isLimited: lane.isLimited,
-      permit: this.#start(lane),
+      isLimited: keyed ? lane.keyed.info.isLimited : lane.isLimited,
+      keyed: keyed?.lane,
+      permit: this.#start(lane, keyed?.lane),
     };
   }
 
@@ -222,8 +255,12 @@ export class Backlog {
     for (const line of this.#lines.values()) {
       if (!this.#isOpen(line.name)) continue;
       for (const lane of line.lanes.values()) {
-        if (lane.retry || !this.#allows(lane.name) || !isStuck(lane)) continue;
-        if (lane.window.first(accepts)) return true;
+        if (lane.rest.timer || !this.#allows(lane.name)) continue;
+        if (isStuck(lane) && lane.window.first(accepts)) return true;
+        const { info, lanes } = lane.keyed;
+        if (lanes.isIdle || !isStuck(info)) continue;
+        const head = lanes.head(accepts);
+        if (head && head !== 'unread') return true;
       }
     }
     return false;
@@ -250,28 +287,43 @@ export class Backlog {
   }
 
   /** The job that was chosen does not run any more. */
-  end({ name, queue, permit }: Choice): void {
+  end({ name, queue, keyed, permit }: Choice): void {
     permit?.begin();
     this.#queueLimits.end(queue);
     this.#typeLimits.end(name);
+    if (keyed !== undefined && this.#limitsKeys(name)) {
+      this.#keyLimits.end(keyed);
+      // A key is the same in all queues.
+      for (const { lanes } of this.#lines.values()) lanes.get(name)?.keyed.lanes.release(keyed);
+    }
     if (this.#options.nativeTypes.has(name)) this.#nativeLimit.end(NATIVE);
   }
 
   /** Hides a job that somebody else than a claim takes away. */
   take(spec: JobSpec): void {
-    this.#lane(spec)?.window.take(readyKey(spec));
+    const lane = this.#lane(spec);
+    if (spec.concurrencyKey === undefined) lane?.window.take(readyKey(spec));
+    else lane?.keyed.lanes.take(laneNameOf(spec), readyKey(spec));
   }
 
   /** A job that was taken stays where it is after all. */
   keep({ spec }: Job): void {
     const { id, name } = spec;
-    this.#lane(spec)?.window.giveBack({ key: readyKey(spec), id, name, job: undefined });
+    const lane = this.#lane(spec);
+    const entry: ReadyEntry = { key: readyKey(spec), id, name, job: undefined };
+    if (spec.concurrencyKey === undefined) lane?.window.giveBack(entry);
+    else lane?.keyed.lanes.giveBack(laneNameOf(spec), entry);
   }
 
   /** The journal no longer holds the entry. */
   settle(job: { readonly queue: string; readonly name: string }, key: string): void {
     const lane = this.#lane(job);
     if (!lane) return;
+    const keyed = keyedLaneOf(key);
+    if (keyed !== undefined) {
+      lane.keyed.lanes.settle(keyed, key);
+      return;
+    }
     lane.window.settle(key);
     if (++lane.taken < this.#windowSize) return;
     lane.taken = 0;
@@ -279,11 +331,12 @@ export class Backlog {
   }
 
   /** The entry stays in the journal after all: a job that was chosen and could not be read. */
-  giveBack({ queue, key, id, name, job }: Choice): void {
+  giveBack({ queue, key, id, name, job, keyed }: Choice): void {
     const lane = this.#lane({ queue, name });
     if (!lane) return;
-    lane.window.giveBack({ key, id, name, job });
-    this.#retryLater(lane);
+    if (keyed === undefined) lane.window.giveBack({ key, id, name, job });
+    else lane.keyed.lanes.giveBack(keyed, { key, id, name, job });
+    this.#reads.retryLater(lane.rest);
     this.#options.onRefill();
   }
 
@@ -297,9 +350,38 @@ export class Backlog {
     return this.#queueLimits.allows(queue) && !isPaused(queue) && (!rates || rates.allowsQueue(queue));
   }
 
-  #start({ name, queue }: LaneInfo): Permit | undefined {
+  #laneOf(name: string, settings: QueueSettings): Lane {
+    const { journal, onRefill } = this.#options;
+    const queue = settings.name;
+    const isLimited = this.#isLimited(name, settings);
+    const rest = {};
+    const allows = (lane: string): boolean => this.#keyLimits.allows(lane);
+    const [reads, windowSize] = [this.#reads, this.#windowSize];
+    return {
+      queue,
+      name,
+      lane: name,
+      isLimited,
+      window: new Window(windowSize),
+      page: windowSize,
+      rest,
+      taken: 0,
+      keyed: {
+        info: { queue, name, isLimited: isLimited || this.#limitsKeys(name) },
+        lanes: new KeyedLanes({ journal, reads, queue, name, rest, windowSize, allows, onRefill }),
+        turn: 0,
+      },
+    };
+  }
+
+  #limitsKeys(name: string): boolean {
+    return (this.#options.keyConcurrency?.get(name) ?? Infinity) < Infinity;
+  }
+
+  #start({ name, queue }: LaneInfo, keyed: string | undefined): Permit | undefined {
     this.#queueLimits.start(queue);
     this.#typeLimits.start(name);
+    if (keyed !== undefined && this.#limitsKeys(name)) this.#keyLimits.start(keyed);
     if (this.#options.nativeTypes.has(name)) this.#nativeLimit.start(NATIVE);
     return this.#options.rates?.take({ name, queue });
   }
@@ -310,13 +392,37 @@ export class Backlog {
     return this.#typeLimits.allows(name);
   }
 
-  /** The first job of a queue among those whose type has room. */
+  /** The job of the line whose turn it is, among those whose type has room. */
   #headOf(line: Line, hasRoom: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): Head {
-    let head: Exclude<Head, 'unread'>;
+    const plain = this.#plainHeadOf(line, hasRoom, accepts);
+    let head = plain === 'unread' ? undefined : plain;
+    let turn = head ? line.turn : Infinity;
+    let isUnread = plain === 'unread';
+    for (const lane of line.lanes.values()) {
+      const { keyed } = lane;
+      if (keyed.lanes.isIdle || keyed.turn >= turn || !this.#allows(lane.name) || !hasRoom(keyed.info))
+        continue;
+      const found = keyed.lanes.head(accepts);
+      if (found === 'unread') isUnread = true;
+      else if (found) {
+        head = { entry: found.entry, lane, keyed: found.lane };
+        turn = keyed.turn;
+      }
+    }
+    return head ?? (isUnread ? 'unread' : undefined);
+  }
+
+  /** The first job of a queue without a concurrency key. */
+  #plainHeadOf(
+    line: Line,
+    hasRoom: (lane: LaneInfo) => boolean,
+    accepts: (entry: ReadyEntry) => boolean,
+  ): Head {
+    let head: Found | undefined;
     let isUnread = false;
     for (const lane of line.lanes.values()) {
-      if (lane.retry || !this.#allows(lane.name) || !hasRoom(lane)) continue;
-      this.#wantMore(lane);
+      if (lane.rest.timer || !this.#allows(lane.name) || !hasRoom(lane)) continue;
+      this.#reads.wantMore(lane);
       isUnread ||= lane.window.isUnread;
       const entry = lane.window.first(accepts);
       if (entry && (!head || orderOf(entry.key) < orderOf(head.entry.key))) head = { entry, lane };
@@ -338,75 +444,18 @@ export class Backlog {
     const { rates, isPaused, clock, onRefill } = this.#options;
     this.#rateTimer?.cancel();
     this.#rateTimer = undefined;
-    if (!rates || this.#isStopped) return;
+    if (!rates || this.#reads.isStopped) return;
     let soonestMs = Infinity;
     for (const { name: queue, lanes } of this.#lines.values()) {
       if (isPaused(queue)) continue;
       for (const lane of lanes.values()) {
-        const delayMs = lane.window.isExhausted ? 0 : rates.delayMs(lane);
+        const isExhausted = lane.window.isExhausted && lane.keyed.lanes.isExhausted;
+        const delayMs = isExhausted ? 0 : rates.delayMs(lane);
         if (delayMs > 0) soonestMs = Math.min(soonestMs, delayMs);
       }
     }
     // Rounded up, so that it is not looked again before the time.
     if (soonestMs < Infinity) this.#rateTimer = clock.setTimer(onRefill, Math.ceil(soonestMs));
-  }
-
-  #wantMore(lane: Lane): void {
-    if (this.#isStopped || lane.retry || lane.window.wants === undefined) return;
-    const refill = this.#refill(lane).finally(() => this.#refills.delete(refill));
-    this.#refills.add(refill);
-  }
-
-  async #refill(lane: Lane): Promise<void> {
-    const { journal, onRefill } = this.#options;
-    const after = lane.window.wants;
-    if (after === undefined) return;
-    let entries: ReadyEntry[] = [];
-    lane.window.beginPage();
-    try {
-      const from = after === '' ? undefined : after;
-      const page = await journal.ready(lane.queue, lane.name, from, this.#windowSize);
-      entries = page.entries.map(({ key, text: id }) => ({ key, id, name: lane.name, job: undefined }));
-      lane.window.endPage({ ...page, entries });
-    } catch (thrown) {
-      lane.window.endPage(undefined);
-      if (this.#isStopped) return;
-      const cause = asError(thrown);
-      const message = `The waiting ${lane.name} jobs of queue ${lane.queue} could not be read, and are tried again: ${cause.message}`;
-      this.#options.onWarning(new MillraceError('MILLRACE_JOURNAL_READ_FAILED', message, { cause }));
-      this.#retryLater(lane);
-    }
-    // Also where it failed: the lane rests, and others that had to wait for its first entry go on.
-    onRefill();
-    await this.#fetchJobs(entries);
-  }
-
-  /** Reads the jobs themselves before they are needed: a claim that has to read them takes longer. */
-  async #fetchJobs(entries: readonly ReadyEntry[]): Promise<void> {
-    for (let from = 0; from < entries.length && !this.#isStopped; from += FETCH_SIZE) {
-      const some = entries.slice(from, from + FETCH_SIZE);
-      try {
-        const jobs = await this.#options.journal.jobs(some.map(({ id }) => id));
-        for (const [i, entry] of some.entries()) {
-          const job = jobs[i];
-          // What does not fit here is for the claim to deal with, as is what could not be read.
-          if (!job || job instanceof MillraceError || placeOf(job) !== entry.key) continue;
-          if (job.spec.payload.byteLength <= MAX_CACHED_PAYLOAD_BYTES) entry.job = job;
-        }
-      } catch {
-        return; // The claims read again, and report what keeps them from it.
-      }
-    }
-  }
-
-  /** A lane that could not be read rests, so that trying again neither stops nor spins. */
-  #retryLater(lane: Lane): void {
-    const { clock, onRefill } = this.#options;
-    if (this.#isStopped) return;
-    lane.retry ??= clock.setTimer(() => {
-      lane.retry = undefined;
-      onRefill();
-    }, RETRY_MS);
   }
 }
 

@@ -74,6 +74,7 @@ function bury(change: Transaction, choice: Choice, error: MillraceError, now: nu
   };
   const before = { spec, status: { state: 'available', attempt: 0 } } as const;
   const status = gaveUp(before.status, encodeError(error), now);
-  change.move(spec, before.status, status).withSync();
+  // The key that it has in its lane, if any, is lost: its place is not.
+  change.move(spec, before.status, status, key).withSync();
   return { kind: 'damaged', before, job: { spec, status }, error };
 }

@@ -118,6 +118,7 @@ function composeRunning(own: EngineParts, host: Host, parts: () => Parts) {
     queues: settings.queues.values(),
     selection: settings.selection,
     typeConcurrency: new Map(types.map(({ name, concurrency }) => [name, concurrency])),
+    keyConcurrency: new Map(types.map(({ name, concurrencyPerKey }) => [name, concurrencyPerKey])),
     nativeTypes: own.nativeTypes,
     nativeConcurrency: Math.max(1, LIBUV_POOL_SIZE - 1),
     isPaused: (queue) => parts().pauses.holds(queue),

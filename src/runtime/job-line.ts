@@ -3,7 +3,14 @@
  * and other programs can read; anything else is the codec's bytes in base64, in a field whose name ends in `Base64`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { checkId, checkName, checkReason, checkUniqueKey, LAST_INSTANT } from '../checks.js';
+import {
+  checkConcurrencyKey,
+  checkId,
+  checkName,
+  checkReason,
+  checkUniqueKey,
+  LAST_INSTANT,
+} from '../checks.js';
 import { asError, invalidOption, MillraceError } from '../errors.js';
 import { decode, encode, isRich } from '../job/codec.js';
 import { isErrorData } from '../job/error-data.js';
@@ -50,6 +57,7 @@ export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields
   const {
     deadlineAt,
     payloadVersion,
+    concurrencyKey,
     schedule,
     scheduledFor,
     uniqueKey,
@@ -73,6 +81,7 @@ export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields
     timeoutMs,
     deadlineAt,
     payloadVersion,
+    concurrencyKey,
     schedule,
     scheduledFor,
     uniqueKey,
@@ -140,6 +149,7 @@ export function jobOf(line: Fields, sequence: number): Job {
   const {
     deadlineAt,
     payloadVersion,
+    concurrencyKey,
     schedule,
     scheduledFor,
     uniqueKey,
@@ -164,6 +174,8 @@ export function jobOf(line: Fields, sequence: number): Job {
   if (timeoutMs !== undefined) spec.timeoutMs = integer(timeoutMs, 'timeoutMs', 1);
   if (deadlineAt !== undefined) spec.deadlineAt = integer(deadlineAt, 'deadlineAt', 0, LAST_INSTANT);
   if (payloadVersion !== undefined) spec.payloadVersion = integer(payloadVersion, 'payloadVersion', 1);
+  if (concurrencyKey !== undefined)
+    spec.concurrencyKey = checkConcurrencyKey(concurrencyKey, 'concurrencyKey');
   if (schedule !== undefined) spec.schedule = checkName(schedule, 'schedule');
   if ((schedule === undefined) !== (scheduledFor === undefined))
     throw invalidOption('scheduledFor', 'present where `schedule` is, and only there', scheduledFor);

@@ -106,11 +106,11 @@ export class JobSearch {
   ): AsyncGenerator<Found[]> {
     const { journal } = this.#links;
     for (const queue of queues ?? journal.queues()) {
-      for (const name of names ?? (await journal.lanes(queue)))
-        yield* this.#placed(
-          (after) => journal.ready(queue, name, after, PAGE),
-          (key) => rankOf(key).sequence < began,
-        );
+      for (const name of names ?? (await journal.readyTypes(queue))) {
+        const isOld = (key: string): boolean => rankOf(key).sequence < began;
+        yield* this.#placed((after) => journal.ready(queue, name, after, PAGE), isOld);
+        yield* this.#placed((after) => journal.readyOfKeys(queue, name, after, PAGE), isOld);
+      }
     }
   }
 

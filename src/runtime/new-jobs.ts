@@ -108,6 +108,7 @@ export class NewJobs {
     if (type.version > 1) spec.payloadVersion = type.version;
     if (own.uniqueKey !== undefined) spec.uniqueKey = own.uniqueKey;
     if (own.uniqueWhile !== undefined) spec.uniqueWhile = own.uniqueWhile;
+    if (own.concurrencyKey !== undefined) spec.concurrencyKey = own.concurrencyKey;
     return spec;
   }
 }

@@ -25,6 +25,7 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean, notes?: Job
     snoozes: status.snoozes ?? 0,
     enqueuedAt: spec.enqueuedAt,
     ...(spec.uniqueKey !== undefined && { uniqueKey: spec.uniqueKey }),
+    ...(spec.concurrencyKey !== undefined && { concurrencyKey: spec.concurrencyKey }),
     ...(spec.schedule !== undefined && { schedule: spec.schedule }),
     ...(spec.scheduledFor !== undefined && { scheduledFor: spec.scheduledFor }),
     ...(spec.parents && { parents: { ...spec.parents } }),

@@ -105,10 +105,10 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
     const names = ['mail', 'a', 'mail', 'ab', 'a.b', 'a-'];
     const jobs = await enqueue(journal, ...names.map((name, i) => specOf(i + 1, { name })));
     await enqueue(journal, specOf(9, { name: 'other', queue: 'low' }));
-    expect((await journal.lanes('default')).sort()).toStrictEqual(['a', 'a-', 'a.b', 'ab', 'mail']);
+    expect((await journal.readyTypes('default')).sort()).toStrictEqual(['a', 'a-', 'a.b', 'ab', 'mail']);
     for (const job of jobs.slice(0, 2)) await claim(journal, job);
-    expect((await journal.lanes('default')).sort()).toStrictEqual(['a-', 'a.b', 'ab', 'mail']);
-    expect(await journal.lanes('nobody')).toStrictEqual([]);
+    expect((await journal.readyTypes('default')).sort()).toStrictEqual(['a-', 'a.b', 'ab', 'mail']);
+    expect(await journal.readyTypes('nobody')).toStrictEqual([]);
     const page = await journal.ready('default', 'a', undefined, 10);
     expect(page).toStrictEqual({ entries: [] });
   });

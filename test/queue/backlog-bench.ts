@@ -7,7 +7,7 @@ import { Journal } from '../../src/journal/journal.js';
 import { readyKey } from '../../src/journal/keys.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import type { Selection } from '../../src/queue/selector.js';
-import { Backlog } from '../../src/runtime/backlog.js';
+import { Backlog, type Choice } from '../../src/runtime/backlog.js';
 import { memoryDisk, type Disk } from '../fixtures/disks.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
@@ -24,6 +24,9 @@ export interface BenchOptions {
   readonly selection?: Selection;
   readonly types?: Readonly<Record<string, number>>;
   readonly queues?: Readonly<Record<string, number>>;
+  /** How many jobs of each type with the same key may run at once. */
+  readonly keys?: Readonly<Record<string, number>>;
+  readonly windowSize?: number;
 }
 
 export class BacklogBench {
@@ -50,6 +53,8 @@ export class BacklogBench {
       queues: Object.entries(queues).map(([name, concurrency]) => ({ name, concurrency, weight: 1 })),
       selection: options.selection ?? 'weighted',
       typeConcurrency: new Map(Object.entries(types)),
+      keyConcurrency: new Map(Object.entries(options.keys ?? {})),
+      windowSize: options.windowSize,
       onRefill: () => this.refills.push(true),
       onWarning: this.warnings.push,
     });
@@ -71,6 +76,16 @@ export class BacklogBench {
     await this.journal.close();
   }
 
+  /** In one commit, however many they are. */
+  async enqueueMany(fields: readonly Partial<JobSpec>[]): Promise<Job[]> {
+    const jobs = fields.map((own): Job => jobOf(this.journal.nextSequence(), own));
+    const change = new Transaction();
+    for (const { spec, status } of jobs) change.enqueue(spec, status);
+    await this.journal.commit(change);
+    for (const job of jobs) this.backlog.add(job);
+    return jobs;
+  }
+
   async enqueue(count: number, fields: Partial<JobSpec> = {}): Promise<Job[]> {
     const specs = Array.from({ length: count }, () => specOf(this.journal.nextSequence(), fields));
     return Promise.all(
@@ -88,14 +103,18 @@ export class BacklogBench {
     const ids: string[] = [];
     for (let pick = this.backlog.next(always, always); pick; pick = this.backlog.next(always, always)) {
       ids.push(pick.id);
-      const [job] = await this.journal.jobs([pick.id]);
-      const { spec, status } = job && 'spec' in job ? job : jobOf(0);
-      const running = claimed(status, this.journal.nextSequence(), NOW);
-      await this.journal.commit(new Transaction().move(spec, status, running));
-      this.backlog.settle(pick, pick.key);
+      await this.commitClaim(pick);
       if (ids.length === count) break;
     }
     return ids;
+  }
+
+  async commitClaim(pick: Choice): Promise<void> {
+    const [job] = await this.journal.jobs([pick.id]);
+    const { spec, status } = job && 'spec' in job ? job : jobOf(0);
+    const running = claimed(status, this.journal.nextSequence(), NOW);
+    await this.journal.commit(new Transaction().move(spec, status, running));
+    this.backlog.settle(pick, pick.key);
   }
 
   /** Cancels a job that is available, as the engine does. */
