@@ -50,6 +50,8 @@ export class KeyedLanes {
   readonly #blocked = new Set<string>();
   /** All other lanes that have something in the journal are here. */
   #isComplete = false;
+  /** No lane can make room, until something becomes of one. */
+  #isFull = false;
   /** Where the scan goes on. */
   #cursor: string;
   /** Since it began this round, nothing has been left in the journal that it does not come by. */
@@ -87,6 +89,7 @@ export class KeyedLanes {
     this.#blocked.clear();
     this.#isScanning = false;
     this.#isComplete = false;
+    this.#isFull = false;
     this.#cursor = this.#span.from;
     this.#isClean = true;
     this.#scan();
@@ -122,6 +125,7 @@ export class KeyedLanes {
     const known = this.#lanes.get(lane);
     if (!known) return;
     known.window.settle(key);
+    this.#isFull = false;
     if (!this.#turns.has(known)) this.#leave(known);
     if (!this.#isComplete) this.#scan();
   }
@@ -173,6 +177,7 @@ export class KeyedLanes {
   serve(lane: KeyedLane, { key }: ReadyEntry): void {
     lane.window.take(key);
     lane.hadTurn = true;
+    this.#isFull = false;
     this.#turns.served(lane);
   }
 
@@ -215,6 +220,7 @@ export class KeyedLanes {
 
   /** It has no turn until something comes to it. */
   #leave(lane: KeyedLane): void {
+    this.#isFull = false;
     this.#turns.leave(lane);
     if (lane.window.isExhausted && !lane.window.hasTaken) this.#drop(lane);
   }
@@ -239,6 +245,7 @@ export class KeyedLanes {
 
   /** Something is in the journal whose lane is not here. */
   #leaveSome(): void {
+    this.#isFull &&= !this.#isComplete;
     this.#isComplete = false;
     this.#isClean = false;
   }
@@ -246,6 +253,7 @@ export class KeyedLanes {
   /** Whether there is a place for another lane, or one can be made. */
   #hasRoom(): boolean {
     if (this.#lanes.size < this.#maxLanes) return true;
+    if (this.#isFull) return false;
     for (const lane of this.#lanes.values()) {
       if (lane.window.hasTaken) continue;
       if (lane.window.isExhausted) this.#drop(lane);
@@ -258,6 +266,7 @@ export class KeyedLanes {
       }
       if (this.#lanes.size < this.#maxLanes) return true;
     }
+    this.#isFull = true;
     return false;
   }
 

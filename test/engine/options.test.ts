@@ -70,6 +70,10 @@ const atOpen: [given: object, says: string[], code?: string][] = [
   [{ queues: { default: { onFull: 'wait' } } }, ['`queues.default.onFull`', '`maxSize`', '"wait"']],
   [{ jobs: { work: inlineJob(() => 1, { concurrency: 0 }) } }, ['`jobs.work.concurrency`', '≥ 1', '0']],
   [
+    { jobs: { work: inlineJob(() => 1, { concurrencyPerKey: 1.5 }) } },
+    ['`jobs.work.concurrencyPerKey`', '≥ 1', '1.5'],
+  ],
+  [
     { jobs: { work: inlineJob(() => 1, { backoff: { type: 'quadratic' as never } }) } },
     ['`jobs.work.backoff.type`', "'exponential', 'linear' or 'fixed'", '"quadratic"'],
   ],
@@ -190,6 +194,10 @@ const atEnqueue: [given: unknown, says: string[], code?: string][] = [
   [{ deadline: 8.64e15 + 1 }, ['`deadline`', 'valid Date']],
   [{ deadline: 5, expiresIn: '1h' }, ['`expiresIn`', 'absent', '`deadline`', '"1h"']],
   [{ durability: 'memory' }, ['`durability`', '"memory"']],
+  [{ concurrencyKey: '' }, ['`concurrencyKey`', '1 to 512', '""']],
+  [{ concurrencyKey: 'x'.repeat(513) }, ['`concurrencyKey`', '512']],
+  [{ concurrencyKey: '\udc00' }, ['`concurrencyKey`', 'well-formed']],
+  [{ concurrencyKey: 7 }, ['`concurrencyKey`', '7']],
 ];
 
 test.each(atEnqueue)('enqueue() with %o', async (given, says, code = invalid) => {

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { MAX_PRIORITY, MIN_PRIORITY, type JobSpec, type JobStatus } from '../../src/job/record.js';
 import { cancelled, claimed, expired, promoted, settled } from '../../src/job/transitions.js';
-import { dueAtOf, rankOf } from '../../src/journal/keys.js';
+import { dueAtOf, keyedSpan, laneNameOf, rankOf, typeOf } from '../../src/journal/keys.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import type { DiskFactory } from '../fixtures/disks.js';
 import { jobOf, NOW, specOf } from '../fixtures/jobs.js';
@@ -111,6 +111,32 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
     expect(await journal.readyTypes('nobody')).toStrictEqual([]);
     const page = await journal.ready('default', 'a', undefined, 10);
     expect(page).toStrictEqual({ entries: [] });
+  });
+
+  test(`${name}: jobs with concurrency keys have lanes of their own, which tell of their types`, async () => {
+    const { journal } = await openOn(await createDisk());
+    const keys = ['t', 't.1', 'T!', '~', 'ä', 't'];
+    const types = ['a', 'a-', 'ab'];
+    const specs = types.flatMap((name, at) =>
+      keys.map((concurrencyKey, i) => specOf(1 + at * 10 + i, { name, concurrencyKey })),
+    );
+    await enqueue(journal, ...specs, specOf(99, { name: 'a' }));
+    expect((await journal.readyTypes('default')).sort()).toStrictEqual(types);
+    for (const type of types) {
+      const { lanes, isLast } = await journal.readyLanes(keyedSpan('default', type), 100);
+      expect(isLast).toBe(true);
+      const own = specs.filter((spec) => spec.name === type);
+      expect([...lanes].sort()).toStrictEqual([...new Set(own.map(laneNameOf))].sort());
+      expect(lanes).toHaveLength(5);
+      expect(new Set(lanes.map(typeOf))).toStrictEqual(new Set([type]));
+    }
+    const some = await journal.readyLanes(keyedSpan('default', 'a'), 2);
+    expect(some.isLast).toBe(false);
+    const [spec] = specs;
+    const { entries } = await journal.ready('default', spec ? laneNameOf(spec) : '', undefined, 10);
+    expect(entries.map(({ text }) => text)).toStrictEqual(['job-1', 'job-6']);
+    const plain = await journal.ready('default', 'a', undefined, 10);
+    expect(plain.entries.map(({ text }) => text)).toStrictEqual(['job-99']);
   });
 
   test(`${name}: what is due comes first, and what runs comes in the order of claims`, async () => {

@@ -125,6 +125,28 @@ export function walkSuite(name: string, createDisk: DiskFactory): void {
     });
   });
 
+  test(`${name}: a walk meets jobs with concurrency keys once, and those of each key in their order`, async () => {
+    const { journal } = await openOn(await createDisk());
+    const keys = Array.from({ length: 60 }, (_, i) => `tenant ${i % 20}`);
+    const specs = keys.map((concurrencyKey, i) => specOf(i + 1, { concurrencyKey, priority: i % 2 }));
+    const jobs = await enqueue(journal, ...specs, specOf(61), specOf(62, { name: 'mail' }));
+    // One runs, and another that runs has its old place as well.
+    const [first, second] = jobs;
+    if (!first || !second) throw new Error('there are some');
+    await claim(journal, first);
+    await claim(journal, second);
+    await journal.commit(new Transaction().enqueue(second.spec, second.status));
+    const all = await walked(journal);
+    expect(ids(all).toSorted()).toEqual(jobs.map(({ spec }) => spec.id).toSorted());
+    const place = new Map(ids(all).map((id, i) => [id, i]));
+    for (const key of new Set(keys)) {
+      const own = specs.filter(({ concurrencyKey }) => concurrencyKey === key);
+      const waiting = own.filter(({ id }) => id !== first.spec.id && id !== second.spec.id);
+      const expected = waiting.toSorted((a, b) => b.priority - a.priority || a.sequence - b.sequence);
+      expect(waiting.toSorted((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0))).toEqual(expected);
+    }
+  });
+
   test(`${name}: a walk tells of a place whose job is missing`, async () => {
     const { journal } = await openOn(await createDisk());
     await enqueue(journal, specOf(1), specOf(2));
