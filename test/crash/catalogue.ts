@@ -37,7 +37,7 @@ function catalogueOf(retention: Retention | undefined) {
     });
   return defineJobs({
     tiny: thread({ ...kept }),
-    work: thread({ queue: 'low', maxAttempts: 4 }),
+    work: thread({ queue: 'low', maxAttempts: 4, concurrencyPerKey: 1 }),
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
     stuck: thread({ ...kept, timeout: 30, maxAttempts: 2 }),
     greedy: thread({ ...kept, maxAttempts: 2 }),
@@ -69,6 +69,7 @@ export const TERMS: Terms = {
     ]),
     queue: new Map([['narrow', 1]]),
   },
+  limitsPerKey: new Map([['work', 1]]),
   // The engine ends their attempts, or they end their thread.
   endedByForce: new Set<Name>(['stuck', 'greedy', 'call']),
   maxSnoozes: MAX_SNOOZES,

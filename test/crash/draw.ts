@@ -103,6 +103,10 @@ const otherThan = (durability: Durability): Durability => (durability === 'os' ?
 export const durabilityOf = (id: string, durability: Durability): Durability =>
   id.endsWith('3') || id.endsWith('7') ? otherThan(durability) : durability;
 
+/** Some have many jobs. */
+export const drawKey = (random: Random): string =>
+  random.pick(['tenant', 'tenant', 'another', `tenant ${random.integer(1, 400)}`]);
+
 /** @param durability The engine's; some jobs ask for the other. */
 export function drawOptions(random: Random, durability: Durability, name: Name): Options {
   const options: Options = {};
@@ -113,6 +117,7 @@ export function drawOptions(random: Random, durability: Durability, name: Name):
   if (random.chance(0.1)) options.queue = random.pick(['default', 'low', 'narrow']);
   if (random.chance(0.1)) options.maxAttempts = random.integer(1, 4);
   if (random.chance(0.3)) options.durability = otherThan(durability);
+  if (random.chance(0.3)) options.concurrencyKey = drawKey(random);
   return options;
 }
 

@@ -7,6 +7,8 @@ import type { Lives } from './lives.js';
 export interface Terms {
   /** How many handlers may run at once, where that is limited: of a type, and of a queue. */
   readonly limits: Readonly<Record<'name' | 'queue', ReadonlyMap<string, number>>>;
+  /** And of a type with the same concurrency key. */
+  readonly limitsPerKey: ReadonlyMap<string, number>;
   /** Job types whose attempts may end while their handler goes on: what died with its process may have counted. */
   readonly endedByForce: ReadonlySet<string>;
   /** How often a job can be snoozed without an attempt counted. */

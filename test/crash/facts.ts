@@ -146,6 +146,8 @@ export interface Started {
   readonly queue: string;
   readonly attempt: number;
   readonly maxAttempts: number;
+  /** Its concurrency key. */
+  readonly key?: string;
   /** The tick that it was told to be for. */
   readonly scheduledFor?: number;
   readonly pid: number;

@@ -35,6 +35,8 @@ export interface Work {
   readonly facts: string;
   /** Tells this payload from every other. */
   readonly token: string;
+  /** The job's concurrency key. */
+  readonly key?: string | undefined;
   /** One act per attempt; the last one from then on. */
   readonly acts: readonly [Act, ...Act[]];
   /** Makes the journal's log fill up, so that LevelDB begins another and writes tables. */
@@ -44,12 +46,13 @@ export interface Work {
 /** Some 30 ms. */
 const CRUNCH_ROUNDS = 40_000;
 
-export default async function handle({ facts, token, acts }: Work, job: JobContext): Promise<Done> {
+export default async function handle({ facts, token, key, acts }: Work, job: JobContext): Promise<Done> {
   const { id, name, queue, attempt, maxAttempts, scheduledFor } = job;
   const { thread, living } = threads();
   const { pid } = process;
   const own = { id, name, queue, attempt, maxAttempts, ...(scheduledFor !== undefined && { scheduledFor }) };
-  tell(facts, { kind: 'started', ...own, pid, thread, living });
+  const keyed = key !== undefined && { key };
+  tell(facts, { kind: 'started', ...own, ...keyed, pid, thread, living });
   const act = acts[attempt - 1] ?? acts.at(-1) ?? acts[0];
   try {
     await perform(act, job);

@@ -151,6 +151,14 @@ const PLANTED: Planted = {
       return counted(4, factsWith(isEndOf('a'), ...more, left('c', 1), left('d', 1, 12)), jobs);
     },
   },
+  overKeyLimit: {
+    'two jobs of a type run that have the same key': () => {
+      const work = { name: 'work', key: 'a' };
+      const more = [started('c', 1, work), started('d', 1, { ...work, queue: 'low', thread: 12 })];
+      const jobs = [...soundJobs(), finalJob('c', work), finalJob('d', work)];
+      return counted(4, factsWith(isEndOf('a'), ...more, left('c', 1), left('d', 1, 12)), jobs);
+    },
+  },
   miscounted: {
     'an attempt is over the number of attempts': () =>
       evidence(soundFacts().map((fact) => (isStartOf('a')(fact) ? started('a', 4) : fact))),

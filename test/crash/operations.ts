@@ -4,7 +4,7 @@
  */
 import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
-import { drawBallast, drawJob, drawNamed, drawOptions, durabilityOf } from './draw.js';
+import { drawBallast, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
 import type { Done, Ended, Enqueued, Fact, FactOf, Step } from './facts.js';
 import type { Random } from './random.js';
 import type { AskedSchedule } from './rhythm-model.js';
@@ -67,9 +67,11 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('enqueue by id', 12, ['enqueued'], async ({ session, random, report }) => {
     const { name, id } = drawNamed(random);
     const { heavy, durability: usual } = session.place;
+    const options = drawOptions(random, usual, name);
     const work = session.work(id, drawJob(random, name).acts, drawBallast(random, heavy));
     const durability = durabilityOf(id, usual);
-    await session.engine.enqueue(name, work, { ...drawOptions(random, usual, name), durability, id });
+    const payload = { ...work, key: options.concurrencyKey };
+    await session.engine.enqueue(name, payload, { ...options, durability, id });
     report({ kind: 'enqueued', id, name, token: id, durability });
     session.known.push({ id, name });
   }),
@@ -124,7 +126,7 @@ async function enqueue(
   const { name, acts } = drawJob(random, only);
   const { heavy, durability: usual } = session.place;
   const options = drawOptions(random, usual, name);
-  const work = session.work(token, acts, drawBallast(random, heavy));
+  const work = { ...session.work(token, acts, drawBallast(random, heavy)), key: options.concurrencyKey };
   const handle = await session.engine.enqueue(name, work, options);
   const { id } = handle;
   report({ kind: 'enqueued', id, name, token, durability: options.durability ?? usual });
@@ -143,7 +145,8 @@ async function enqueueMany({
     const id = `many-${token}-${i}`;
     const { name, acts } = drawJob(random);
     const options = { ...drawOptions(random, usual, name), id };
-    return { name, id, payload: session.work(id, acts, drawBallast(random, heavy)), options };
+    const work = session.work(id, acts, drawBallast(random, heavy));
+    return { name, id, payload: { ...work, key: options.concurrencyKey }, options };
   });
   report({ kind: 'asked', operation: 'enqueue many', together: items.map(({ id }) => id) });
   await session.engine.enqueueMany(items);
@@ -155,12 +158,13 @@ async function enqueueMany({
 
 /** More jobs of a type than a window holds, so that the rest must be found on disk. */
 async function flood({ session, random, token, report }: Call<Enqueued>): Promise<void> {
+  const isKeyed = random.chance(0.5);
   const items = Array.from({ length: FLOOD }, (_, i) => {
     const { name, acts } = drawJob(random, 'tiny');
     return {
       name,
       payload: session.work(`${token}-${i}`, acts),
-      options: { priority: random.integer(-5, 5) },
+      options: { priority: random.integer(-5, 5), ...(isKeyed && { concurrencyKey: drawKey(random) }) },
     };
   });
   const handles = await session.engine.enqueueMany(items);

@@ -29,6 +29,17 @@ export function ranConcurrently({ facts }: Evidence): Finding[] {
   );
 }
 
+/** Of each type no more jobs run at once that have the same concurrency key than may. */
+export function overKeyLimit({ facts, terms }: Evidence): Finding[] {
+  return atEachStart(facts, (start, running) => {
+    const { id, name, key } = start;
+    if (key === undefined) return [];
+    const others = running.filter((one) => one.name === name && one.key === key && one.id !== id);
+    if (others.length < (terms.limitsPerKey.get(name) ?? Infinity)) return [];
+    return [{ id, message: `started while ${others.length} others of its type had the key ${key}` }];
+  });
+}
+
 /** Limits of types and queues hold. */
 export function overLimit({ facts, terms }: Evidence): Finding[] {
   return atEachStart(facts, (start, running) =>

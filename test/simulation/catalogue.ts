@@ -7,6 +7,8 @@ import type { Terms } from '../crash/evidence.js';
 export interface Work {
   /** Tells this payload from every other. */
   readonly token: string;
+  /** The job's concurrency key. */
+  readonly key?: string;
 }
 
 const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
@@ -34,9 +36,10 @@ const inline = (options: JobTypeOptions) =>
 
 export const jobs = defineJobs({
   work: thread({}),
+  tenant: thread({ concurrencyPerKey: 1 }),
   narrow: thread({ queue: 'low', concurrency: 1, timeout: 10 }),
   // A queue's limit does not count a handler that goes on after its attempt, so inline jobs stay out of `low`.
-  mail: inline({ concurrency: 2 }),
+  mail: inline({ concurrency: 2, concurrencyPerKey: 1 }),
   call: inline({ concurrency: 2, timeout: 10, maxAttempts: 2 }),
 });
 
@@ -62,6 +65,10 @@ export const TERMS: Terms = {
     ]),
     queue: new Map([['low', 2]]),
   },
+  limitsPerKey: new Map([
+    ['tenant', 1],
+    ['mail', 1],
+  ]),
   // An inline handler goes on when its attempt has timed out.
   endedByForce: new Set<Name>(['call']),
   // As by default: no history is so long.

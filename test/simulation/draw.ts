@@ -66,6 +66,19 @@ const anyItem: fc.Arbitrary<Item> = fc.oneof(
 );
 
 type Keyed = Extract<Act, { readonly do: 'enqueueKeyed' }>;
+/** Of a few tenants, one of which has a key that no name could be. */
+const anyTenantsItem: fc.Arbitrary<Item> = fc.record({
+  name: fc.constantFrom('tenant' as const, 'tenant' as const, 'mail' as const, 'work' as const),
+  options: fc.constantFrom<Item['options']>(
+    { concurrencyKey: 'a' },
+    { concurrencyKey: 'a' },
+    { concurrencyKey: 'b' },
+    { concurrencyKey: 'c!' },
+    { concurrencyKey: 'a', priority: 3 },
+    { concurrencyKey: 'b', delay: 5 },
+    { concurrencyKey: 'a', durability: 'os' },
+  ),
+});
 
 const anyN = fc.nat(MAX_N);
 const anyDownMs = fc.constantFrom(0, 0, 0, 40, 1_000, 90_000, 3_600_000);
@@ -126,6 +139,14 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
       items: fc.array(anyItem, { minLength: 2, maxLength: 5, size: 'max' }),
     }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('enqueueMany' as const),
+      items: fc.array(anyTenantsItem, { minLength: 2, maxLength: 7, size: 'max' }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('enqueue' as const), item: anyTenantsItem }) },
   {
     weight: 5,
     arbitrary: fc.record({

@@ -10,7 +10,7 @@ import { isEnd } from '../../src/job/record.js';
 import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
 import { change, NOT_FOUND } from '../crash/change.js';
 import type { Changing, Done, Fact, Halting } from '../crash/facts.js';
-import { queues, type Name } from './catalogue.js';
+import { queues, type Name, type Work } from './catalogue.js';
 import type { Act, Item } from './history.js';
 import { asAsked, described, nameOf, PLANS } from './schedules.js';
 
@@ -61,11 +61,16 @@ export type Asking =
   | 'resumeQueue';
 export type AskingAct = ActOf<Asking>;
 
+const workOf = (token: string, { concurrencyKey: key }: Item['options']): Work => ({
+  token,
+  ...(key !== undefined && { key }),
+});
+
 export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>) => void } = {
   enqueue(call, { item: { name, options }, and }) {
     const token = call.token();
     call.ask('enqueue', undefined, async () => {
-      const handle = await call.engine.enqueue(name, { token }, options);
+      const handle = await call.engine.enqueue(name, workOf(token, options), options);
       const { id } = handle;
       call.tell({ kind: 'enqueued', id, name, token, ...expiring(options) });
       const target = { id, name, handle, engine: call.engine };
@@ -78,7 +83,7 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
     const id = `named-${name}-${n}`;
     call.known.push({ id, name });
     call.ask('enqueue by id', id, async () => {
-      await call.engine.enqueue(name, { token: id }, { ...options, id });
+      await call.engine.enqueue(name, workOf(id, options), { ...options, id });
       call.tell({ kind: 'enqueued', id, name, token: id, ...expiring(options) });
     });
   },
@@ -96,7 +101,7 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
     const token = call.token();
     const jobs = items.map(({ name, options }: Item, i) => {
       const id = `many-${token}-${i}`;
-      return { name, payload: { token: id }, options: { ...options, id } };
+      return { name, payload: workOf(id, options), options: { ...options, id } };
     });
     const together = jobs.map(({ options: { id } }) => id);
     call.known.push(...jobs.map(({ name, options: { id } }) => ({ id, name })));

@@ -337,6 +337,27 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
       }),
     }),
   },
+  'the limit of a key is not kept': {
+    invariant: 'overKeyLimit',
+    wrap: () => ({
+      settings: (own) => ({
+        ...own,
+        types: new Map(
+          [...own.types].map(([name, type]) => [name, { ...type, concurrencyPerKey: Infinity }]),
+        ),
+      }),
+    }),
+  },
+  'the lanes of some keys are not found': {
+    invariant: 'stranded',
+    wrap: () =>
+      journal((own) => ({
+        async readyLanes(span, limit) {
+          const page = await own.readyLanes(span, limit);
+          return { ...page, lanes: page.lanes.slice(0, 1) };
+        },
+      })),
+  },
   ...PLANTED_TICKS,
   ...PLANTED_FLOWS,
   'closing is over before it is': {

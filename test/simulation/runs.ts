@@ -85,6 +85,7 @@ export class Runs {
       queue,
       attempt,
       maxAttempts,
+      ...(payload.key !== undefined && { key: payload.key }),
       ...(scheduledFor !== undefined && { scheduledFor }),
       pid: this.#pid,
       thread,
