@@ -1,5 +1,5 @@
 /** Whose turn it is, by the words of its module. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Turns } from '../../src/queue/turns.js';
 

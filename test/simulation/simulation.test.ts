@@ -30,13 +30,13 @@ test('a history goes the same way each time', async () => {
 
 test('what fails is shrunk to what matters, and can be repeated', async () => {
   const planted = PLANTED['a write that asks for a sync gets none'];
-  const found = await explore({ histories: 200, seed: 3, ...planted });
+  const found = await explore({ histories: 200, seed: 6, ...planted });
   // A job that is acknowledged, and a disk that loses it.
   const acts = found.failure?.history.steps.map(({ act }) => act.do) ?? [];
   expect(acts[0]).toMatch(/^enqueue|^flood|^upsert/);
   expect(acts.filter((act) => act !== 'nothing').length).toBeLessThanOrEqual(3);
   const { path = '' } = found.failure ?? {};
-  const repeated = await explore({ histories: 1, seed: 3, path, ...planted });
+  const repeated = await explore({ histories: 1, seed: 6, path, ...planted });
   expect(repeated.failure?.history).toEqual(found.failure?.history);
 });
 
