@@ -1,16 +1,16 @@
 /**
  * The available jobs of one type in a queue that have a concurrency key: a lane in the journal for each key, and in
  * memory a bounded number of them, which share the room of one window. While all keys with jobs have their lanes here,
- * they take turns here. While there are more, each lane makes room once it had its turn, and a scan of the journal, in a
- * circle, brings the next: so the turns go round however many keys there are. A key that is at its limit is out of all
- * that until one of its jobs has ended.
+ * they take turns here. While there are more, each lane makes room once it had its turn, and the scan (lane-scan.ts)
+ * brings the next: so the turns go round however many keys there are. A key that is at its limit is out of all that until
+ * one of its jobs has ended.
  */
-import { keyedSpan, laneSpan } from '../journal/keys.js';
 import type { Journal } from '../journal/journal.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
 import { Turns } from '../queue/turns.js';
 import { Window } from '../queue/window.js';
 import type { LaneReads, ReadLane, Rest } from './lane-reads.js';
+import { LaneScan } from './lane-scan.js';
 
 export interface KeyedLanesOptions {
   readonly journal: Journal;
@@ -36,8 +36,6 @@ export type KeyedHead = { readonly entry: ReadyEntry; readonly lane: KeyedLane }
 
 /** The least that the window of a lane holds. */
 const MIN_WINDOW = 4;
-/** How many keys of the journal a step of the scan reads. */
-const SCAN_PAGE = 32;
 
 export class KeyedLanes {
   readonly #options: KeyedLanesOptions;
@@ -48,51 +46,41 @@ export class KeyedLanes {
   readonly #turns = new Turns<KeyedLane>();
   /** Lanes of keys that are at their limits, and so have a job that runs; they may have others in the journal. */
   readonly #blocked = new Set<string>();
-  /** All other lanes that have something in the journal are here. */
-  #isComplete = false;
+  readonly #scan: LaneScan;
   /** No lane can make room, until something becomes of one. */
   #isFull = false;
-  /** Where the scan goes on. */
-  #cursor: string;
-  /** Since it began this round, nothing has been left in the journal that it does not come by. */
-  #isClean = false;
-  #isScanning = false;
-  /** Somebody was told to wait for what it finds. */
-  #isAwaited = false;
-  /** Changes with each {@link load}. */
-  #epoch = 0;
 
   constructor(options: KeyedLanesOptions) {
     this.#options = options;
     this.#share = Math.max(MIN_WINDOW, options.windowSize);
     this.#maxLanes = Math.max(1, Math.floor(options.windowSize / MIN_WINDOW));
-    this.#cursor = this.#span.from;
+    this.#scan = new LaneScan({
+      ...options,
+      hasRoom: () => this.#hasRoom(),
+      here: () => [...this.#lanes.keys(), ...this.#blocked],
+      found: (lane) => this.#found(lane),
+    });
   }
 
   /** There are no jobs with keys: neither here nor in the journal. */
   get isIdle(): boolean {
-    return this.#isComplete && this.#lanes.size === 0 && this.#blocked.size === 0;
+    return this.#scan.isComplete && this.#lanes.size === 0 && this.#blocked.size === 0;
   }
 
   /** No job with a key waits. */
   get isExhausted(): boolean {
-    if (!this.#isComplete || this.#blocked.size > 0) return false;
+    if (!this.#scan.isComplete || this.#blocked.size > 0) return false;
     for (const { window } of this.#lanes.values()) if (!window.isExhausted) return false;
     return true;
   }
 
   /** Forgets what waits, and looks for it anew. */
   load(): void {
-    this.#epoch++;
     this.#lanes.clear();
     this.#turns.clear();
     this.#blocked.clear();
-    this.#isScanning = false;
-    this.#isComplete = false;
     this.#isFull = false;
-    this.#cursor = this.#span.from;
-    this.#isClean = true;
-    this.#scan();
+    this.#scan.restart();
   }
 
   /** A committed entry. */
@@ -105,13 +93,13 @@ export class KeyedLanes {
     }
     if (this.#blocked.has(lane)) return;
     // While others wait in the journal for their turn, it does so, too.
-    if (this.#isComplete && this.#hasRoom()) {
+    if (this.#scan.isComplete && this.#hasRoom()) {
       const own = this.#activate(lane);
       own.window.add(entry);
       this.#turns.join(own);
     } else {
       this.#leaveSome();
-      this.#scan();
+      this.#scan.goOn();
     }
   }
 
@@ -127,7 +115,7 @@ export class KeyedLanes {
     known.window.settle(key);
     this.#isFull = false;
     if (!this.#turns.has(known)) this.#leave(known);
-    if (!this.#isComplete) this.#scan();
+    this.#scan.goOn();
   }
 
   /** The entry stays in the journal after all. */
@@ -155,7 +143,7 @@ export class KeyedLanes {
   head(accepts: (entry: ReadyEntry) => boolean): KeyedHead {
     const { reads, rest, allows } = this.#options;
     if (rest.timer) return undefined;
-    if (!this.#isComplete) this.#scan();
+    this.#scan.goOn();
     let isUnread = false;
     for (const lane of this.#turns) {
       const { window } = lane;
@@ -169,8 +157,7 @@ export class KeyedLanes {
       if (entry) return { entry, lane };
       isUnread ||= window.isUnread;
     }
-    this.#isAwaited ||= this.#isScanning;
-    return isUnread || this.#isScanning ? 'unread' : undefined;
+    return this.#scan.isAwaited() || isUnread ? 'unread' : undefined;
   }
 
   /** The entry is chosen, and its lane had its turn. */
@@ -179,10 +166,6 @@ export class KeyedLanes {
     lane.hadTurn = true;
     this.#isFull = false;
     this.#turns.served(lane);
-  }
-
-  get #span(): { readonly from: string; readonly to: string } {
-    return keyedSpan(this.#options.queue, this.#options.name);
   }
 
   #known(lane: string): KeyedLane {
@@ -201,7 +184,7 @@ export class KeyedLanes {
   }
 
   /** @param isKnown Whether it is known that nothing of it is in the journal. */
-  #activate(lane: string, isKnown = this.#isComplete && !this.#blocked.has(lane)): KeyedLane {
+  #activate(lane: string, isKnown = this.#scan.isComplete && !this.#blocked.has(lane)): KeyedLane {
     const { queue, name, rest } = this.#options;
     const own: KeyedLane = {
       queue,
@@ -245,9 +228,8 @@ export class KeyedLanes {
 
   /** Something is in the journal whose lane is not here. */
   #leaveSome(): void {
-    this.#isFull &&= !this.#isComplete;
-    this.#isComplete = false;
-    this.#isClean = false;
+    this.#isFull &&= !this.#scan.isComplete;
+    this.#scan.miss();
   }
 
   /** Whether there is a place for another lane, or one can be made. */
@@ -260,7 +242,7 @@ export class KeyedLanes {
       else if (!this.#options.allows(lane.lane)) {
         this.#blocked.add(lane.lane);
         this.#drop(lane);
-      } else if (!this.#isComplete && lane.hadTurn) {
+      } else if (!this.#scan.isComplete && lane.hadTurn) {
         this.#leaveSome();
         this.#drop(lane);
       }
@@ -270,58 +252,12 @@ export class KeyedLanes {
     return false;
   }
 
-  #scan(): void {
-    const { reads, rest } = this.#options;
-    if (this.#isScanning || this.#isComplete || rest.timer || reads.isStopped || !this.#hasRoom()) return;
-    this.#isScanning = true;
-    const epoch = this.#epoch;
-    const scanning = this.#goRound(epoch)
-      .catch((thrown: unknown) => reads.failed(this.#options, thrown))
-      .then(() => {
-        if (epoch !== this.#epoch) return;
-        this.#isScanning = false;
-        if (this.#isAwaited) this.#options.onRefill();
-        this.#isAwaited = false;
-      });
-    reads.track(scanning);
-  }
-
-  /** As far as there is room for what it finds. */
-  async #goRound(epoch: number): Promise<void> {
-    const { journal, reads, queue } = this.#options;
-    let here = this.#here();
-    while (!this.#isComplete && this.#hasRoom()) {
-      // What is here is not read again: before the first key of a lane there may be very many that are gone.
-      while (here[0] !== undefined && laneSpan(queue, here[0]).from < this.#cursor) here.shift();
-      const [next] = here;
-      const to = next === undefined ? this.#span.to : laneSpan(queue, next).from;
-      const { lanes, isLast } = await journal.readyLanes({ from: this.#cursor, to }, SCAN_PAGE);
-      if (epoch !== this.#epoch || reads.isStopped) return;
-      if (!lanes.every((lane) => this.#found(lane))) return;
-      if (!isLast) continue;
-      if (next !== undefined) this.#cursor = laneSpan(queue, next).to;
-      else {
-        this.#isComplete = this.#isClean;
-        this.#isClean = true;
-        this.#cursor = this.#span.from;
-        here = this.#here();
-      }
-    }
-  }
-
-  /** The lanes that need not be found, in the order of the journal. */
-  #here(): string[] {
-    return [...this.#lanes.keys(), ...this.#blocked].sort();
-  }
-
   /** @returns whether there was room for it. */
   #found(lane: string): boolean {
-    if (!this.#lanes.has(lane) && !this.#blocked.has(lane)) {
-      if (!this.#options.allows(lane)) this.#blocked.add(lane);
-      else if (this.#hasRoom()) this.#bring(lane);
-      else return false;
-    }
-    this.#cursor = laneSpan(this.#options.queue, lane).to;
+    if (this.#lanes.has(lane) || this.#blocked.has(lane)) return true;
+    if (!this.#options.allows(lane)) this.#blocked.add(lane);
+    else if (this.#hasRoom()) this.#bring(lane);
+    else return false;
     return true;
   }
 }
