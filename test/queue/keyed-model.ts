@@ -15,7 +15,7 @@ const next = (bench: Bench): Choice | undefined => bench.backlog.next(always, al
 /** What happens to the jobs of some keys. */
 export type Step =
   | { do: 'enqueue'; key: number; count: number; priority: number }
-  | { do: 'pick' | 'end' | 'cancel' | 'giveBack'; which: number }
+  | { do: 'pick' | 'commit' | 'end' | 'cancel' | 'giveBack'; which: number }
   | { do: 'reload' };
 
 export const anySteps: fc.Arbitrary<Step[]> = fc.array(
@@ -30,7 +30,10 @@ export const anySteps: fc.Arbitrary<Step[]> = fc.array(
       }),
     },
     { weight: 8, arbitrary: fc.record({ do: fc.constant('pick' as const), which: fc.nat() }) },
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('end' as const), which: fc.nat() }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ do: fc.constantFrom('commit' as const, 'end' as const), which: fc.nat() }),
+    },
     {
       weight: 1,
       arbitrary: fc.record({ do: fc.constantFrom('cancel' as const, 'giveBack' as const), which: fc.nat() }),
@@ -45,6 +48,8 @@ export class KeyedModel {
   readonly #options: BenchOptions;
   readonly #waiting = new Map<string, { readonly key: string | undefined; readonly spec: JobSpec }>();
   readonly #running: { readonly key: string | undefined; readonly choice: Choice }[] = [];
+  /** Chosen, and still in the journal. */
+  readonly #uncommitted: Choice[] = [];
   /** How many turns others had while a key had a job that could run. */
   readonly #waited = new Map<string, number>();
   #bench: Bench | undefined;
@@ -64,6 +69,8 @@ export class KeyedModel {
         return this.#enqueue(step.key, step.count, step.priority);
       case 'pick':
         return this.#pick();
+      case 'commit':
+        return this.#commit(step.which);
       case 'end':
         return this.#end(step.which);
       case 'cancel':
@@ -85,6 +92,7 @@ export class KeyedModel {
         await this.#end(0);
       }
     }
+    await this.#commitAll();
     await settled();
     expect(next(this.#own)).toBeUndefined();
     await this.#own.close();
@@ -107,8 +115,9 @@ export class KeyedModel {
     await settled();
     let choice = next(this.#own);
     const open = this.#openKeys();
-    // It may have found that it has to read.
-    for (let i = 0; i < 3 && !choice; i++) {
+    // It may have found that it has to read, or have no room until the journal has let go what was chosen.
+    for (let i = 0; i < 6 && !choice; i++) {
+      if (i === 3) await this.#commitAll();
       await settled();
       choice = next(this.#own);
     }
@@ -123,7 +132,16 @@ export class KeyedModel {
     this.#running.push({ key, choice });
     if (key !== undefined) expect(this.#runningOf(key)).toBeLessThanOrEqual(this.#limit);
     this.#checkTurns(open, key);
-    await this.#own.commitClaim(choice);
+    this.#uncommitted.push(choice);
+  }
+
+  async #commit(which: number): Promise<void> {
+    const [choice] = this.#uncommitted.splice(which % Math.max(1, this.#uncommitted.length), 1);
+    if (choice) await this.#own.commitClaim(choice);
+  }
+
+  async #commitAll(): Promise<void> {
+    while (this.#uncommitted.length > 0) await this.#commit(0);
   }
 
   #checkTurns(open: readonly string[], served: string | undefined): void {
@@ -137,7 +155,10 @@ export class KeyedModel {
 
   async #end(which: number): Promise<void> {
     const [ended] = this.#running.splice(which % Math.max(1, this.#running.length), 1);
-    if (ended) this.#own.backlog.end(ended.choice);
+    if (!ended) return;
+    const at = this.#uncommitted.indexOf(ended.choice);
+    if (at >= 0) await this.#commit(at);
+    this.#own.backlog.end(ended.choice);
   }
 
   async #cancel(which: number): Promise<void> {
@@ -161,6 +182,7 @@ export class KeyedModel {
 
   /** As after an outage of the journal. */
   async #reload(): Promise<void> {
+    await this.#commitAll();
     await this.#own.backlog.stop();
     await this.#own.backlog.load();
     this.#waited.clear();
