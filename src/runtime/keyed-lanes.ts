@@ -1,8 +1,8 @@
 /**
  * The available jobs of one type in a queue that have a concurrency key: a lane in the journal for each key, and in
  * memory a bounded number of them, which share the room of one window. While all keys with jobs have their lanes here,
- * they take turns here. While there are more, each lane makes room once it had its turn, and the scan (lane-scan.ts)
- * brings the next: so the turns go round however many keys there are. A key that is at its limit is out of all that until
+ * they take turns here. While there are more, each lane has one turn, and makes room for those that the scan
+ * (lane-scan.ts) brings next: so the turns go round however many keys there are. A key that is at its limit is out of all that until
  * one of its jobs has ended.
  */
 import type { Journal } from '../journal/journal.js';
@@ -29,6 +29,7 @@ export interface KeyedLanesOptions {
 /** The jobs of one key. */
 export interface KeyedLane extends ReadLane {
   page: number;
+  /** In this round. */
   hadTurn: boolean;
 }
 
@@ -59,6 +60,7 @@ export class KeyedLanes {
       hasRoom: () => this.#hasRoom(),
       here: () => [...this.#lanes.keys(), ...this.#blocked],
       found: (lane) => this.#found(lane),
+      onRound: () => this.#beginRound(),
     });
   }
 
@@ -153,9 +155,10 @@ export class KeyedLanes {
         continue;
       }
       reads.wantMore(lane);
-      const entry = window.first(accepts);
+      const isOver = lane.hadTurn && !this.#scan.isComplete;
+      const entry = isOver ? undefined : window.first(accepts);
       if (entry) return { entry, lane };
-      isUnread ||= window.isUnread;
+      isUnread ||= isOver || window.isUnread;
     }
     return this.#scan.isAwaited() || isUnread ? 'unread' : undefined;
   }
@@ -230,6 +233,15 @@ export class KeyedLanes {
   #leaveSome(): void {
     this.#isFull &&= !this.#scan.isComplete;
     this.#scan.miss();
+  }
+
+  #beginRound(): void {
+    let hasWaited = false;
+    for (const lane of this.#lanes.values()) {
+      hasWaited ||= lane.hadTurn;
+      lane.hadTurn = false;
+    }
+    if (hasWaited) this.#options.onRefill();
   }
 
   /** Whether there is a place for another lane, or one can be made. */

@@ -19,6 +19,8 @@ export interface LaneScanLinks {
   readonly here: () => readonly string[];
   /** @returns whether there was room for it. */
   readonly found: (lane: string) => boolean;
+  /** It has come by all lanes, and begins another round or is complete. */
+  readonly onRound: () => void;
   readonly onRefill: () => void;
 }
 
@@ -92,7 +94,7 @@ export class LaneScan {
   }
 
   async #goRound(epoch: number): Promise<void> {
-    const { journal, reads, queue, hasRoom } = this.#links;
+    const { journal, reads, queue, hasRoom, onRound } = this.#links;
     let here = this.#here();
     while (!this.#isComplete && hasRoom()) {
       // What is known is not read again: before the first key of a lane there may be very many that are gone.
@@ -107,6 +109,7 @@ export class LaneScan {
         this.#isComplete = this.#isClean;
         this.#isClean = true;
         this.#cursor = this.#span.from;
+        onRound();
         here = this.#here();
       }
     }
