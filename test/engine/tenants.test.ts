@@ -228,9 +228,10 @@ test('waiting jobs of tenants are told of, cancelled, exported, imported, verifi
 
 test('jobs with keys of a type that the code does not know are told of, and stay', async () => {
   const { options, closing } = await bench();
-  const { type } = held({ concurrency: 1 });
-  const first = closing(await Millrace.open({ ...options, jobs: { gone: type } }));
-  await first.enqueueMany([...many('gone', 1, 'a', 2), ...many('gone', 1, 'b', 2)]);
+  const gone = scriptedInline({ concurrency: 1, grace: 1 });
+  const first = closing(await Millrace.open({ ...options, jobs: { gone } }));
+  const hang = { do: 'hang' } as const;
+  await first.enqueueMany([...many('gone', hang, 'a', 2), ...many('gone', hang, 'b', 2)]);
   await first.close({ timeout: 0 });
   const second = closing(await Millrace.open({ ...options, jobs: {} }));
   const warnings = new Recorder<MillraceEvents['warning']>();
