@@ -29,6 +29,11 @@ export function ranWhilePaused({ facts }: Evidence): Finding[] {
       case 'killed':
         for (const pause of pauses.values()) if (isTaken(pause, fact.moment)) pause.holds = undefined;
         break;
+      case 'warned':
+        // A disk that errs may lose what it has not synced.
+        if (fact.code === 'MILLRACE_JOURNAL_WRITE_FAILED')
+          for (const pause of pauses.values()) if (pause.holds === 'os') pause.holds = undefined;
+        break;
       case 'began': {
         const by = ['', fact.queue].filter((queue) => pauses.get(queue)?.holds);
         const what = by.map((queue) => (queue === '' ? 'the engine' : `queue ${queue}`)).join(' and ');

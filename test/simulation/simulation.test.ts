@@ -87,3 +87,14 @@ test('a cancel that reached the disk with a write that failed ends a job once, w
   expect(violations).toEqual([]);
   expect(facts.filter((fact) => fact.kind === 'ended' && fact.state === 'cancelled')).toHaveLength(1);
 });
+
+test('a pause that was not synced can go with what a disk that errs loses', async () => {
+  const steps: History['steps'] = [
+    { act: { do: 'enqueue', item: { name: 'work', options: {} } }, until: 'rest' },
+    { act: { do: 'pauseQueue', n: 0 }, until: 'rest' },
+    { act: { do: 'failWrite', failure: 'unsynced', opens: 0 }, until: 'rest' },
+    { act: { do: 'cancel', n: 0 }, until: 'rest' },
+  ];
+  const own = { ...tuning, durability: 'os' } as const;
+  expect((await runHistory({ tuning: own, livesOn: false, steps })).violations).toEqual([]);
+});
