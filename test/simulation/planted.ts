@@ -117,9 +117,20 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   },
   'a write that asks for a sync gets none': {
     invariant: 'lost',
-    wrap: () => ({
-      store: (store) => batching(store, (own) => writing(own, () => own.write(false))),
-    }),
+    wrap: () => {
+      // The first makes the journal one: without its format none of it could be read.
+      let isMade = false;
+      return {
+        store: (store) =>
+          batching(store, (own) =>
+            writing(own, (sync) => {
+              const isFirst = !isMade;
+              isMade = true;
+              return own.write(sync && isFirst);
+            }),
+          ),
+      };
+    },
   },
   'a pause is not journaled': {
     invariant: 'ranWhilePaused',
