@@ -95,6 +95,15 @@ export type Reason =
   | { readonly reason: 'queueBusy'; readonly queue: string; readonly running: number; readonly limit: number }
   /** As many of its type are running as its `concurrency` allows; handlers count that go on after their attempts. */
   | { readonly reason: 'typeBusy'; readonly name: string; readonly running: number; readonly limit: number }
+  /** As many of its type and `concurrencyKey` are running as `concurrencyPerKey` allows, handlers likewise. */
+  | {
+      readonly reason: 'keyBusy';
+      readonly name: string;
+      /** The `concurrencyKey`. */
+      readonly key: string;
+      readonly running: number;
+      readonly limit: number;
+    }
   /** Its type works on libuv's pool, and as many such jobs are running as leave a thread of that to others. */
   | { readonly reason: 'nativeBusy'; readonly running: number; readonly limit: number }
   /** The `rateLimit` of its queue, or of its type, allows no more starts until then. */
@@ -125,7 +134,10 @@ export type Reason =
     }
   /** With `selection: 'strict'`: queues that are served first have jobs for the same threads. */
   | { readonly reason: 'heavierQueues'; readonly queues: readonly string[] }
-  /** Others of its queue come first; those of types that are held back themselves do not count. */
+  /**
+   * Others of its queue come first; those of types that are held back themselves do not count, nor do those that take
+   * turns with it: of a job with a `concurrencyKey` only those of its key do, and of one without those without.
+   */
   | {
       readonly reason: 'behind';
       /** How many, up to 10,000. */

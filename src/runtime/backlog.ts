@@ -74,6 +74,8 @@ export interface Usage {
 export interface LaneUsage {
   readonly queue: Usage;
   readonly type: Usage;
+  /** Of its concurrency key, where that has a limit. */
+  readonly key: Usage | undefined;
   /** Of all types together that work on libuv's pool, where it is one of them. */
   readonly native: Usage | undefined;
   /** It could not be read, and waits to be tried again. */
@@ -267,13 +269,16 @@ export class Backlog {
   }
 
   /** What the limits of a job's queue and type, where it is in a known one, are at. */
-  usage({ queue, name }: { readonly queue: string; readonly name: string }): LaneUsage {
+  usage(spec: Pick<JobSpec, 'queue' | 'name' | 'concurrencyKey'>): LaneUsage {
+    const { queue, name, concurrencyKey } = spec;
+    const isKeyLimited = concurrencyKey !== undefined && this.#limitsKeys(name);
     const isNative = this.#options.nativeTypes.has(name);
     return {
       queue: usageOf(this.#queueLimits, queue),
       type: usageOf(this.#typeLimits, name),
+      key: isKeyLimited ? usageOf(this.#keyLimits, laneNameOf(spec)) : undefined,
       native: isNative ? usageOf(this.#nativeLimit, NATIVE) : undefined,
-      isResting: this.#lane({ queue, name })?.retry !== undefined,
+      isResting: this.#lane({ queue, name })?.rest.timer !== undefined,
     };
   }
 
@@ -282,7 +287,7 @@ export class Backlog {
     this.#options.rates?.look();
     const lanes = this.#lines.get(queue)?.lanes ?? new Map<string, Lane>();
     return [...lanes.values()]
-      .filter((lane) => !lane.retry && this.#allows(lane.name))
+      .filter((lane) => !lane.rest.timer && this.#allows(lane.name))
       .map(({ name }) => name);
   }
 

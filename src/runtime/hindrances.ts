@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import type { BusyJob, Reason } from '../explanation.js';
 import type { JobSpec } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
-import { readyKey } from '../journal/keys.js';
+import { laneNameOf, readyKey } from '../journal/keys.js';
 import type { Settings } from '../options.js';
 import type { Pool, ThreadView } from '../pool/contract.js';
 import type { Backlog } from './backlog.js';
@@ -35,11 +35,11 @@ export class Hindrances {
     this.#links = links;
   }
 
-  /** The limits of its queue and type. (The one of its concurrency key would be one more.) */
+  /** The limits of its queue, type and concurrency key. */
   limits(spec: JobSpec): Reason[] {
     const { backlog, clock, rates } = this.#links;
     const { name, queue } = spec;
-    const { queue: ofQueue, type: ofType, native, isResting } = backlog.usage(spec);
+    const { queue: ofQueue, type: ofType, key: ofKey, native, isResting } = backlog.usage(spec);
     const now = clock.now();
     const reasons: Reason[] = (rates?.waits(spec) ?? []).map(({ by, name: limited, delayMs }) => {
       const inMs = Math.ceil(delayMs);
@@ -47,6 +47,8 @@ export class Hindrances {
     });
     if (ofQueue.running >= ofQueue.limit) reasons.push({ reason: 'queueBusy', queue, ...ofQueue });
     if (ofType.running >= ofType.limit) reasons.push({ reason: 'typeBusy', name, ...ofType });
+    if (ofKey && ofKey.running >= ofKey.limit)
+      reasons.push({ reason: 'keyBusy', name, key: spec.concurrencyKey ?? '', ...ofKey });
     if (native && native.running >= native.limit) reasons.push({ reason: 'nativeBusy', ...native });
     if (isResting) reasons.push({ reason: 'readFailed' });
     return reasons;
@@ -76,7 +78,9 @@ export class Hindrances {
     const { queue } = spec;
     const sameType = await this.#countBefore(spec, MAX_COUNTED + 1);
     let jobs = sameType;
-    for (const name of this.#links.backlog.openTypes(queue)) {
+    // Those of other types take turns with those of its key.
+    const types = spec.concurrencyKey === undefined ? this.#links.backlog.openTypes(queue) : [];
+    for (const name of types) {
       if (jobs > MAX_COUNTED) break;
       if (name !== spec.name) jobs += await this.#countBefore({ ...spec, name }, MAX_COUNTED + 1 - jobs);
     }
@@ -126,7 +130,7 @@ export class Hindrances {
     let count = 0;
     let after: string | undefined;
     do {
-      const { entries, next } = await this.#links.journal.ready(spec.queue, spec.name, after, PAGE);
+      const { entries, next } = await this.#links.journal.ready(spec.queue, laneNameOf(spec), after, PAGE);
       const end = entries.findIndex((entry) => entry.key >= key);
       count += end < 0 ? entries.length : end;
       after = end < 0 ? next : undefined;

@@ -62,6 +62,10 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
   typeBusy: {
     clause: ({ name, running, limit }) => `job type ${name} runs ${running} of ${limit} at once`,
   },
+  keyBusy: {
+    clause: ({ name, key, running, limit }) =>
+      `job type ${name} runs ${running} of ${limit} at once with the key ${brief(key)}`,
+  },
   nativeBusy: {
     clause: ({ running, limit }) => `libuv's pool has ${running} of ${limit} native jobs at once`,
   },

@@ -136,6 +136,13 @@ test('tenants that are at their limits hold up neither others nor jobs without a
   await mill.enqueue('work', 1, { id: 'c-0', concurrencyKey: 'c' });
   await started.reached(4);
   expect(started.all.toSorted()).toEqual(['a-0', 'b-0', 'c-0', 'none-0']);
+  expect(await mill.explain('a-3')).toMatchObject({
+    summary: expect.stringContaining('job type work runs 1 of 1 at once with the key a'),
+    reasons: [
+      { reason: 'keyBusy', name: 'work', key: 'a', running: 1, limit: 1 },
+      { reason: 'behind', jobs: 2, sameType: 2 },
+    ],
+  });
   letGo('a-0');
   await started.reached(5);
   expect(started.all[4]).toBe('a-1');

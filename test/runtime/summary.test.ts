@@ -139,9 +139,10 @@ const sentences: readonly (readonly [Explained, readonly Reason[], string])[] = 
     [
       { reason: 'queueBusy', queue: 'low', running: 2, limit: 2 },
       { reason: 'typeBusy', name: 'sendInvoice', running: 1, limit: 1 },
+      { reason: 'keyBusy', name: 'sendInvoice', key: 'tenant-7', running: 2, limit: 2 },
       { reason: 'nativeBusy', running: 3, limit: 3 },
     ],
-    "is available, and waits because queue low runs 2 of 2 jobs at once; job type sendInvoice runs 1 of 1 at once; libuv's pool has 3 of 3 native jobs at once",
+    "is available, and waits because queue low runs 2 of 2 jobs at once; job type sendInvoice runs 1 of 1 at once; job type sendInvoice runs 2 of 2 at once with the key tenant-7; libuv's pool has 3 of 3 native jobs at once",
   ],
   [
     job,
@@ -234,6 +235,7 @@ const KINDS: Record<Reason['reason'], true> = {
   suspectFirst: true,
   queueBusy: true,
   typeBusy: true,
+  keyBusy: true,
   nativeBusy: true,
   rateLimited: true,
   readFailed: true,
