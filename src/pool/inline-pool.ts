@@ -125,27 +125,32 @@ export class InlinePool implements Pool {
   }
 
   async #run(attempt: Attempt, line: Line): Promise<void> {
-    const { task, abort } = attempt;
-    if (task.timeoutMs !== undefined) this.#timeOutAfter(attempt, task.timeoutMs);
-    const context = jobContext(task, {
-      signal: abort.signal,
-      progress: (value) => this.#isLive(attempt) && this.#events.progress(task, value),
-      log: (logLine) => this.#isLive(attempt) && this.#events.log(task, logLine),
-      request: (request) => this.#request(attempt, request),
-    });
-    const answer = await answerOf(
-      async () => {
-        const { payload, payloadFile } = task;
-        // Only where it has to: else the handler begins at once.
-        return line.handler(decode(payloadFile ? await readPayload(payloadFile) : payload), context);
-      },
-      task,
-      line.maxResultBytes,
-    );
+    const { task } = attempt;
+    const answer = await this.#answer(attempt, line);
     this.#lingering.delete(task.id);
     if (this.#isLive(attempt)) this.#settle(attempt, outcomeOf(answer, task, attempt.stop));
     // p-queue counts this task until its promise has resolved.
     setImmediate(() => this.#events.available());
+  }
+
+  async #answer(attempt: Attempt, { handler, maxResultBytes }: Line): Promise<Answer> {
+    const { task, abort } = attempt;
+    try {
+      // Only where it has to: else the handler begins at once.
+      const payload = task.payloadFile ? await readPayload(task.payloadFile) : task.payload;
+      // It was told to stop meanwhile: then it does not begin, for it would not hear of that any more.
+      if (attempt.stop) return ['stopped'];
+      if (task.timeoutMs !== undefined) this.#timeOutAfter(attempt, task.timeoutMs);
+      const context = jobContext(task, {
+        signal: abort.signal,
+        progress: (value) => this.#isLive(attempt) && this.#events.progress(task, value),
+        log: (logLine) => this.#isLive(attempt) && this.#events.log(task, logLine),
+        request: (request) => this.#request(attempt, request),
+      });
+      return resultAnswer(await handler(decode(payload), context), task.name, maxResultBytes);
+    } catch (thrown) {
+      return errorAnswer(thrown);
+    }
   }
 
   async #request(attempt: Attempt, request: JobRequest): Promise<unknown> {
@@ -185,17 +190,5 @@ export class InlinePool implements Pool {
     const line = this.#lines.get(name);
     if (!line) throw new Error(`There is no inline handler named ${name}: hasRoom() says so`);
     return line;
-  }
-}
-
-async function answerOf(
-  run: () => Promise<unknown>,
-  { name }: Task,
-  maxResultBytes: number | undefined,
-): Promise<Answer> {
-  try {
-    return resultAnswer(await run(), name, maxResultBytes);
-  } catch (thrown) {
-    return errorAnswer(thrown);
   }
 }

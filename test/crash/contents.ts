@@ -3,6 +3,7 @@ import { MillraceError } from '../../src/index.js';
 import { decode } from '../../src/job/codec.js';
 import type { Job, JobCounts, JobState, OnParentFailure } from '../../src/job/record.js';
 import { Journal } from '../../src/journal/journal.js';
+import type { PayloadFiles } from '../../src/journal/payload-files.js';
 import type { Store } from '../../src/journal/store.js';
 import type { Progress } from '../../src/schedule/record.js';
 import { decodeSchedule } from '../../src/schedule/record-format.js';
@@ -55,9 +56,16 @@ export interface Contents {
 
 const PAGE = 1_000;
 
-/** @param maxAttemptsOf What a job type says, by its name. */
-export async function readContents(store: Store, maxAttemptsOf: (name: string) => number): Promise<Contents> {
-  const journal = await Journal.open(store);
+/**
+ * @param maxAttemptsOf What a job type says, by its name.
+ * @param payloadFiles Where large payloads lie, if anywhere.
+ */
+export async function readContents(
+  store: Store,
+  maxAttemptsOf: (name: string) => number,
+  payloadFiles?: PayloadFiles,
+): Promise<Contents> {
+  const journal = await Journal.open(store, undefined, payloadFiles);
   try {
     const jobs = new Map<string, FinalJob>();
     const unreadable: string[] = [];
@@ -65,7 +73,8 @@ export async function readContents(store: Store, maxAttemptsOf: (name: string) =
     for (let i = 0; i < ids.length; i += PAGE) {
       for (const read of await journal.jobs(ids.slice(i, i + PAGE))) {
         if (read instanceof MillraceError) unreadable.push(read.message);
-        else if (read) jobs.set(read.spec.id, finalJob(read, maxAttemptsOf));
+        else if (read)
+          jobs.set(read.spec.id, finalJob(read, await journal.payloadOf(read.spec), maxAttemptsOf));
       }
     }
     const schedules = await readProgress(journal, unreadable);
@@ -96,12 +105,16 @@ async function readProgress(journal: Journal, unreadable: string[]): Promise<Map
   }
 }
 
-function finalJob({ spec, status }: Job, maxAttemptsOf: (name: string) => number): FinalJob {
+function finalJob(
+  { spec, status }: Job,
+  payload: Uint8Array,
+  maxAttemptsOf: (name: string) => number,
+): FinalJob {
   const { id, name, queue, schedule, scheduledFor, enqueuedAt, deadlineAt } = spec;
   const { parents, onParentFailure, uniqueKey } = spec;
   const { state, attempt, crashes, startedAt } = status;
   // Safe: only the workload wrote to this journal.
-  const { token } = decode(spec.payload) as { token: string };
+  const { token } = decode(payload) as { token: string };
   const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
   const errored = (status.errors ?? []).map((error) => error.attempt);
   const job = { id, name, queue, state, attempt, maxAttempts, errored, token };

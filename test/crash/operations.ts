@@ -68,8 +68,8 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
     const { name, id } = drawNamed(random);
     const { heavy, durability: usual } = session.place;
     const options = drawOptions(random, usual, name);
-    const work = session.work(id, drawJob(random, name).acts, drawBallast(random, heavy));
     const durability = durabilityOf(id, usual);
+    const work = session.work(id, drawJob(random, name).acts, drawBallast(random, heavy, durability));
     const payload = { ...work, key: options.concurrencyKey };
     await session.engine.enqueue(name, payload, { ...options, durability, id });
     report({ kind: 'enqueued', id, name, token: id, durability });
@@ -126,7 +126,8 @@ async function enqueue(
   const { name, acts } = drawJob(random, only);
   const { heavy, durability: usual } = session.place;
   const options = drawOptions(random, usual, name);
-  const work = { ...session.work(token, acts, drawBallast(random, heavy)), key: options.concurrencyKey };
+  const ballast = drawBallast(random, heavy, options.durability ?? usual);
+  const work = { ...session.work(token, acts, ballast), key: options.concurrencyKey };
   const handle = await session.engine.enqueue(name, work, options);
   const { id } = handle;
   report({ kind: 'enqueued', id, name, token, durability: options.durability ?? usual });
@@ -145,7 +146,7 @@ async function enqueueMany({
     const id = `many-${token}-${i}`;
     const { name, acts } = drawJob(random);
     const options = { ...drawOptions(random, usual, name), id };
-    const work = session.work(id, acts, drawBallast(random, heavy));
+    const work = session.work(id, acts, drawBallast(random, heavy, options.durability ?? usual));
     return { name, id, payload: { ...work, key: options.concurrencyKey }, options };
   });
   report({ kind: 'asked', operation: 'enqueue many', together: items.map(({ id }) => id) });

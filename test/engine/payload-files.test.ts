@@ -165,6 +165,27 @@ test.each([
   },
 );
 
+test('a timeout counts from the handler, and one that was told to stop before does not begin', async () => {
+  const { options, closing } = await bench();
+  const begun: number[] = [];
+  const quick = inlineJob(
+    (bytes: Uint8Array) => {
+      begun.push(bytes.length);
+      return bytes.length;
+    },
+    { timeout: 1, grace: 1, maxAttempts: 1, maxPayloadBytes: 64 << 20, concurrency: 1 },
+  );
+  const mill = closing(await Millrace.open({ ...options, jobs: { quick } }));
+  const size = 16 << 20;
+  expect(await (await mill.enqueue('quick', large(1, size))).result()).toBe(size);
+  // It is read for some milliseconds before its handler could begin.
+  mill.on('started', ({ id }) => void mill.cancel(id));
+  const cancelled = await mill.enqueue('quick', large(2, size));
+  await expect(cancelled.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_CANCELLED' });
+  await mill.drain();
+  expect(begun).toEqual([size]);
+});
+
 test('repair() fails a job that waits and has lost its payload', async () => {
   const { options, closing } = await bench();
   const before = await Millrace.open({ ...options, jobs });

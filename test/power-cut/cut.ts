@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Durability } from '../../src/index.js';
 import { openLevelStore } from '../../src/journal/level-store.js';
+import { PayloadFiles } from '../../src/journal/payload-files.js';
 import { maxAttemptsOf, TERMS } from '../crash/catalogue.js';
 import { readContents, type Contents } from '../crash/contents.js';
 import { readFacts, tell, type Recorded } from '../crash/facts.js';
@@ -64,7 +65,7 @@ async function put(path: string, bytes: Buffer): Promise<void> {
 /** A journal that cannot be opened is one that cannot be read. */
 async function contentsOf(journal: string): Promise<Contents> {
   try {
-    return await readContents(await openLevelStore(journal), maxAttemptsOf);
+    return await readContents(await openLevelStore(journal), maxAttemptsOf, new PayloadFiles(journal));
   } catch (thrown) {
     const nothing = {
       jobs: new Map(),
