@@ -165,7 +165,14 @@ export type JobType = ThreadJob | InlineJob;
 export type JobCatalogue = Readonly<Record<string, JobType>>;
 
 /** The payload that a handler takes; `undefined` where it takes none. */
-type PayloadOf<H> = H extends (...args: infer A) => unknown ? (A extends [] ? undefined : A[0]) : never;
+type PayloadOf<H> = H extends (...args: infer A) => unknown
+  ? A extends []
+    ? undefined
+    : // A handler that says nothing of the payload that it leaves alone.
+      [A[0]] extends [never]
+      ? undefined
+      : A[0]
+  : never;
 type ResultOf<H> = H extends (...args: never[]) => infer R ? Awaited<R> : never;
 
 /**

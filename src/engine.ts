@@ -182,7 +182,9 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * Runs a job again that is failed or cancelled: it is `available` at once, with its history, without a deadline, and with all
    * attempts that it had at first, while `attempt` goes on counting. It is told as `started`, and not as `enqueued` again; a handle's
    * `result()` is what it comes to next; to its schedule it has ended.
-   * @returns the state that resulted: `available`, or that of a job in any other state, which stays as it is.
+   * One of a flow is `waiting` for its parents again, which can be retried with it: where one of them still has not
+   * completed, it fares as it did.
+   * @returns the state that resulted: `available`, `waiting`, or that of a job in any other state, which stays as it is.
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`,
    *   `MILLRACE_UNIQUE_CONFLICT` (another job holds its unique key by now; of a filter's jobs such a one stays as it is)
    */

@@ -291,10 +291,11 @@ export function checkIterable<Items extends object>(items: Items): Items {
   throw invalidOption('items', 'an iterable of { name, payload, options }', items);
 }
 
+const ITEM_FIELDS = ['name', 'payload', 'options'];
+
 /** @param what What a refusal calls it. @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkItem(item: object, what: string): void {
-  if (typeof item !== 'object' || item === null)
-    throw invalidOption(what, '{ name, payload, options }', item);
+  checkKnown(item, ITEM_FIELDS, what);
 }
 
 function checkDeadline(deadline: number | Date, expiresIn: Duration | undefined): number {

@@ -23,7 +23,9 @@ export function toMs(duration: Duration, option: string): number {
   return Math.round(value);
 }
 
-/** `ms` answers nonsense with undefined, or NaN, but throws an error of its own where there is nothing, or too much. */
+/** What the type says: `ms` itself knows many more words, and takes `'1M'` for a minute. */
+const DURATION = /^\d+(\.\d+)?(ms|s|m|h|d|w)$/;
+
 function parse(text: string): number | undefined {
-  return text === '' || text.length > 100 ? undefined : ms(text as ms.StringValue);
+  return DURATION.test(text) && text.length <= 100 ? ms(text as ms.StringValue) : undefined;
 }

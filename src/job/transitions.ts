@@ -73,10 +73,11 @@ export function cancelled(status: JobStatus, now: number, reason?: string): JobS
 /**
  * A job that had ended is to be run again: with all the attempts that it had at first, and with its history. Its attempts
  * go on being counted from where they were.
+ * @param hasParents Whether it waits for other jobs again, which may be run again, too.
  */
-export function retried(status: JobStatus): JobStatus {
+export function retried(status: JobStatus, hasParents = false): JobStatus {
   expect(status, 'failed', 'cancelled');
-  const again = next(status, 'available');
+  const again = next(status, hasParents ? 'waiting' : 'available');
   delete again.startedAt;
   delete again.finishedAt;
   delete again.cancelRequestedAt;

@@ -150,10 +150,7 @@ export class Transaction {
     this.#putRecord(specKey(spec.id), encodeSpec(spec));
     this.#putRecord(statusKey(spec.id), encodeStatus(status));
     this.#place(spec.id, placeOf({ spec, status }));
-    for (const [key, text] of flowEntries({ spec, status })) {
-      this.#put(key, sealText(key, text));
-      if (key.startsWith(NEWS_SPAN.from)) this.places.push(key);
-    }
+    this.#waitAgain({ spec, status });
     this.#place(spec.id, deadlineKeyOf({ spec, status }));
     if (spec.uniqueKey !== undefined) this.#keepKey(spec, undefined, status);
     if (isEnd(status.state)) this.#end(spec, status.state, status);
@@ -203,6 +200,7 @@ export class Transaction {
     if (spec.uniqueKey !== undefined) this.#keepKey(spec, from, to);
     if (from.state === to.state) return this;
     if (from.state === 'waiting') this.forget(parentCountKey(spec.sequence));
+    if (to.state === 'waiting') this.#waitAgain({ spec, status: to });
     if (spec.flow !== undefined && isEnd(from.state) !== isEnd(to.state)) this.#member(spec, to);
     if (spec.deadlineAt !== undefined) this.#moveDeadline(spec, from, to);
     if (isEnd(to.state)) this.#end(spec, to.state, to);
@@ -327,6 +325,14 @@ export class Transaction {
     for (const [claim, ids] of this.#claims) this.keepClaim(claim, ids);
     for (const { state, name, finishedAt, sequence, retries, ids } of this.#ended)
       this.keepRoster(endedKey(state, name, finishedAt, sequence, retries), ids);
+  }
+
+  /** All that a job of a flow waits for, looked at anew. */
+  #waitAgain(job: Job): void {
+    for (const [key, text] of flowEntries(job)) {
+      this.#put(key, sealText(key, text));
+      if (key.startsWith(NEWS_SPAN.from)) this.places.push(key);
+    }
   }
 
   /** A job of a flow as it is from here on. */

@@ -52,8 +52,10 @@ export class Control {
   /** A job whose unique key another one holds by now is refused; of a filter, it stays as it is. */
   async retry(job: string | JobFilter): Promise<JobState | number> {
     const { idle, keys } = this.#links;
-    const decide: Decide = ({ status }) =>
-      status.state === 'failed' || status.state === 'cancelled' ? retried(status) : undefined;
+    const decide: Decide = ({ spec, status }) =>
+      status.state === 'failed' || status.state === 'cancelled'
+        ? retried(status, spec.parents !== undefined)
+        : undefined;
     const again = (ids: readonly string[], given: Decide) =>
       keys.again(ids, given, (own) => idle.change(ids, { decide: own }));
     if (typeof job !== 'string') {

@@ -210,6 +210,8 @@ function composeIdle(
     onChanged: (job, before) => {
       pruner.left(before);
       host.placed(job);
+      // It was retried, and its parents may have ended long ago.
+      if (job.status.state === 'waiting') parts().releaser.look();
     },
     onRemoved: (job) => {
       pruner.left(job);

@@ -156,7 +156,7 @@ export class Releaser {
       const failure = parents.find((parent) => parent.failure)?.failure;
       const policy = spec.onParentFailure ?? 'fail';
       if (failure && policy === 'fail') return gaveUp(status, encodeError(failure), now);
-      if (failure && policy === 'cancel') return cancelled(status, now);
+      if (failure && policy === 'cancel') return cancelled(status, now, reasonOf(failure));
       if (count <= parents.length) return unblocked(status, spec, now);
       left.set(spec.sequence, count - parents.length);
       return undefined;
@@ -172,6 +172,12 @@ export class Releaser {
     await idle.change(ids, { decide, commit });
   }
 }
+
+const MAX_REASON = 256;
+
+/** As short as that of a caller. */
+const reasonOf = ({ message }: MillraceError): string =>
+  (message.length > MAX_REASON ? `${message.slice(0, MAX_REASON - 1)}…` : message).toWellFormed();
 
 const isWaiting = (read: JobRead): read is Job =>
   read !== undefined && !(read instanceof MillraceError) && read.status.state === 'waiting';

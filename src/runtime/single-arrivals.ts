@@ -63,6 +63,9 @@ interface Decision {
 /** The jobs that there are of newcomers now; or what they need, where they have to wait for it. */
 type Tried = { readonly handles: Handle[] } | { readonly needs: Needs };
 
+/** Why a job that had a unique key was cancelled. */
+const REPLACED = 'replaced by a newer job with its unique key';
+
 export class SingleArrivals {
   readonly #links: SingleArrivalsLinks;
 
@@ -205,7 +208,7 @@ export class SingleArrivals {
       const { running } = await idle.change([...replaced.keys()], {
         // It may have gone on since it was read, and let go of its key by itself.
         decide: (job) =>
-          !hasEnded(job.status) && holdsKey(job, now) ? cancelled(job.status, now) : undefined,
+          !hasEnded(job.status) && holdsKey(job, now) ? cancelled(job.status, now, REPLACED) : undefined,
         commit: async (change) => void (handles = await add(change)),
         allOrNone: true,
       });

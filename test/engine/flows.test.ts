@@ -80,6 +80,28 @@ test('a parent that is tried again keeps its child waiting until it is done', as
   expect(await child.result()).toBe(5);
 });
 
+test('all of a flow that failed is retried at once, and in its order', async () => {
+  const { mill } = await open();
+  const scripts = [{ do: 'throwUnrecoverable' }, { do: 'return', value: 3 }] as const;
+  const { parent, child, off } = await mill.enqueueFlow({
+    parent: { name: 'thread', payload: { do: 'inTurn', scripts } },
+    child: { name: 'inline', payload: { do: 'parentResults' }, parents: ['parent'] },
+    off: { name: 'note', payload: 'off', parents: ['child'], onParentFailure: 'cancel' },
+  });
+  await expect(off.result()).rejects.toMatchObject({
+    code: 'MILLRACE_JOB_CANCELLED',
+    message: expect.stringContaining(child.id),
+  });
+  // Its parent has not completed, so it fares as it did.
+  expect(await mill.retry(child.id)).toBe('waiting');
+  await expect(child.result()).rejects.toMatchObject({ cause: { code: 'MILLRACE_PARENT_FAILED' } });
+  expect(await mill.retry({ state: ['failed', 'cancelled'] })).toBe(3);
+  expect(await off.result()).toBe(3);
+  expect(await child.result()).toEqual({ parent: 3 });
+  expect(await parent.snapshot()).toMatchObject({ state: 'completed', retries: 1 });
+  expect(await mill.counts()).toMatchObject({ completed: 3, waiting: 0 });
+});
+
 test('a child that waits can be cancelled, and its own children hear of that', async () => {
   const { mill } = await open();
   const { child, grandchild, parent } = await mill.enqueueFlow({
