@@ -358,6 +358,7 @@ export class Journal {
 
   /** Jobs that have ended and whose children have not been told yet, behind the key `after`. */
   news(after: string | undefined, limit: number): Promise<IndexPage> {
+    if (after === undefined) this.#marks.look(NEWS_SPAN.from);
     return this.#page(NEWS_SPAN, after, limit);
   }
 

@@ -13,7 +13,7 @@
  * | `w!sequence`                           | waits for its parents; `id`                             |
  * | `v!sequence`                           | for how many of them                                    |
  * | `e!hash!sequence`                      | waits for the job whose id has the hash; `id`           |
- * | `n!sequence hash`                      | has ended, and its children are to be told; `id`        |
+ * | `n!sequence hash n`                    | has ended, and its children are to be told; what of it  |
  * | `g!flow!sequence`                      | a job of the flow that has not ended; `id`              |
  * | `x!deadlineAt sequence`                | not ended, and with a deadline, by that; `id`           |
  * | `a!claim`                              | claimed together, and not all over yet; a roster        |
@@ -75,8 +75,14 @@ export const parentCountKey = (sequence: number): string => `v!${number(sequence
 /** @param sequence The child's. */
 export const childKey = (parentId: string, sequence: number): string =>
   `e!${hashOf(parentId)}!${number(sequence)}`;
-/** @param sequence Where it sorts: the job's own, or a later one. */
-export const newsKey = (id: string, sequence: number): string => `n!${number(sequence)}${hashOf(id)}`;
+/**
+ * @param sequence Where it sorts: the job's own, or a later one.
+ * @param retries How often the job was retried before: each end is news of its own.
+ */
+export const newsKey = (id: string, sequence: number, retries = 0): string =>
+  `n!${number(sequence)}${hashOf(id)}${number(retries)}`;
+/** The sequence of the child of a {@link childKey}. */
+export const childOf = (key: string): number => numberAt(key, key.lastIndexOf('!') + 1);
 export const memberKey = (flow: string, sequence: number): string => `g!${flow}!${number(sequence)}`;
 export const scheduleKey = (name: string): string => `h!${name}`;
 /** @param name Of a rate limit. */
@@ -127,6 +133,17 @@ export function endedKey(
   const key = `f!${state}!${name}!${number(finishedAt)}${number(sequence)}`;
   return retries === 0 ? key : `${key}${number(retries)}`;
 }
+
+/** What the children of a job are told of it. */
+export interface JobNews {
+  readonly id: string;
+  /** Of its end; absent where somebody only asks to look whether it has ended. */
+  readonly end?: { readonly sequence: number; readonly retries: number; readonly isCompleted: boolean };
+}
+
+export const newsText = (news: JobNews): string => JSON.stringify(news);
+/** Safe for texts whose checksum held: {@link newsText} made them. */
+export const newsIn = (text: string): JobNews => JSON.parse(text) as JobNews;
 
 /** Everything under a prefix, as a half-open range. */
 export interface Span {
@@ -263,7 +280,7 @@ export function flowEntries({ spec, status }: Job): [key: string, text: string][
   if (status.state !== 'waiting') return entries;
   const ids = Object.values(parents ?? {});
   for (const parent of ids)
-    entries.push([childKey(parent, sequence), id], [newsKey(parent, sequence), parent]);
+    entries.push([childKey(parent, sequence), id], [newsKey(parent, sequence), newsText({ id: parent })]);
   entries.push([parentCountKey(sequence), String(ids.length)]);
   return entries;
 }

@@ -24,6 +24,7 @@ import {
   memberKey,
   metaKey,
   newsKey,
+  newsText,
   NEWS_SPAN,
   parentCountKey,
   pauseKey,
@@ -175,10 +176,11 @@ export class Transaction {
     return this;
   }
 
-  /** The children of a job are to be told that it has ended. @param sequence See {@link newsKey}. */
-  tellChildren(id: string, sequence: number): this {
-    const key = newsKey(id, sequence);
-    this.#put(key, sealText(key, id));
+  /** The children of a job are to be told that it has ended, or is gone. */
+  tellChildren({ id, sequence }: Pick<JobSpec, 'id' | 'sequence'>, { state, retries = 0 }: JobStatus): this {
+    const key = newsKey(id, sequence, retries);
+    const news = { id, end: { sequence, retries, isCompleted: state === 'completed' } };
+    this.#put(key, sealText(key, newsText(news)));
     this.places.push(key);
     return this;
   }
@@ -266,7 +268,7 @@ export class Transaction {
   /** A job that is not to be kept any longer; a roster that it is on is the caller's to change, or may go on naming it. */
   remove({ spec, status }: Job): this {
     if (status.state === 'waiting') this.forget(parentCountKey(spec.sequence));
-    if (spec.flow !== undefined && !isEnd(status.state)) this.#leaveFlow(spec, spec.flow);
+    if (spec.flow !== undefined && !isEnd(status.state)) this.#leaveFlow(spec, spec.flow, status);
     this.#count(spec.queue, status.state, -1);
     const place = placeOf({ spec, status });
     if (place !== undefined) this.forget(place);
@@ -336,17 +338,17 @@ export class Transaction {
   }
 
   /** A job of a flow as it is from here on. */
-  #member(spec: JobSpec, { state }: JobStatus): void {
+  #member(spec: JobSpec, status: JobStatus): void {
     // Safe: only of these.
     const flow = spec.flow as string;
-    if (isEnd(state)) this.#leaveFlow(spec, flow);
+    if (isEnd(status.state)) this.#leaveFlow(spec, flow, status);
     else this.#put(memberKey(flow, spec.sequence), sealText(memberKey(flow, spec.sequence), spec.id));
   }
 
   /** It does not hold up the others any more. */
-  #leaveFlow({ id, sequence, isParent }: JobSpec, flow: string): void {
-    this.forget(memberKey(flow, sequence));
-    if (isParent) this.tellChildren(id, sequence);
+  #leaveFlow(spec: JobSpec, flow: string, status: JobStatus): void {
+    this.forget(memberKey(flow, spec.sequence));
+    if (spec.isParent) this.tellChildren(spec, status);
   }
 
   #claim(spec: JobSpec, { claim }: JobStatus): void {
@@ -398,7 +400,9 @@ export class Transaction {
     const holds = to !== undefined && holdsKey({ spec, status: to });
     const key = uniqueKeyOf(name, uniqueKey);
     const until = heldUntil(spec);
-    if (holds && !held) {
+    // One that has ended may have left it to another job, and takes it again when it is retried.
+    const isRetried = from !== undefined && to !== undefined && isEnd(from.state) && !isEnd(to.state);
+    if (holds && (!held || isRetried)) {
       this.#put(key, sealKeyEntry(key, { id, sequence, ...(until !== undefined && { until }) }));
       if (until !== undefined) this.#sweep(key, until, sequence);
     }

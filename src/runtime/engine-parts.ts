@@ -283,7 +283,8 @@ function composeArriving(own: EngineParts, host: Host, made: Running & Idle, par
   const intake = new Intake({ clock, settings, newJobs, arrivals, singles, entrance, assertWritable });
   const flows = new Flows({ journal, clock, arrivals, arriving, newJobs, intake, handleOf });
   const onImported = (job: Job, place: string | undefined): void => {
-    if (!hasEnded(job.status)) onAccepted(job, place);
+    if (hasEnded(job.status)) made.pruner.notice(job);
+    else onAccepted(job, place);
     if (job.status.state === 'waiting') parts().releaser.look();
   };
   const imports = { journal, settings, arriving, keys, onImported, onWarning };

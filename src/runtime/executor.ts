@@ -365,13 +365,21 @@ export class Executor {
     return { spec, status: settled(running, outcome, retries.after(outcome, before, type), now, thread) };
   }
 
-  #move(change: Transaction, { attempt, before }: Ending, { spec, status: next }: Job): void {
+  #move(change: Transaction, end: Ending, job: Job): void {
+    this.#moveOnly(change, end, job);
+    this.#leaveClaim(change, end);
+  }
+
+  #leaveClaim(change: Transaction, { before: { status } }: Ending): void {
+    if (this.#attempts.claims.leave(status.claim)) change.endClaim(status.claim);
+  }
+
+  #moveOnly(change: Transaction, { attempt, before }: Ending, { spec, status: next }: Job): void {
     const { status } = before;
     change.move(spec, status, next);
     if (attempt.notes?.isDirty) change.putNotes(spec.id, encodeNotes(attempt.notes));
     // A release that a power cut takes back is made again by recovery.
     if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
-    if (this.#attempts.claims.leave(status.claim)) change.endClaim(status.claim);
   }
 
   /** In a commit of its own, for it may have to wait until it is known which of them are new. */
@@ -379,8 +387,9 @@ export class Executor {
     const { journal, commitFollowUps } = this.#links;
     const outages = this.#outages;
     // An outage that comes and goes meanwhile settles it anew, and this must not reach the journal any more.
-    const change = new Transaction().readIn(journal.generation);
-    this.#move(change, end, job);
+    // Until it is written its job is on its claim's roster, whoever of that ends before: or nobody would find the orphan.
+    const change = new Transaction(() => this.#leaveClaim(change, end)).readIn(journal.generation);
+    this.#moveOnly(change, end, job);
     try {
       await commitFollowUps(end.attempt, change);
     } catch (thrown) {

@@ -6,6 +6,7 @@ import { checkJobName } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { invalidOption, MillraceError, show } from '../errors.js';
 import { decode } from '../job/codec.js';
+import { acceptEncoded } from '../job/payload.js';
 import type { JobOwn, JobSpec } from '../job/record.js';
 import { enqueued } from '../job/transitions.js';
 import type { JobRead, Journal } from '../journal/journal.js';
@@ -92,9 +93,10 @@ export class FollowUps {
     if (all.length >= MAX_FOLLOW_UPS) throw tooMany();
     const followUp = { id, isNamed, type, payload, own };
     all.push(followUp);
-    if (!isNamed) return id;
     try {
-      await this.#checkId(id, name);
+      const accepted = acceptEncoded(type, payload);
+      if (accepted instanceof Promise) await accepted;
+      if (isNamed) await this.#checkId(id, name);
     } catch (thrown) {
       all.splice(all.indexOf(followUp), 1);
       throw thrown;
@@ -107,13 +109,13 @@ export class FollowUps {
    * @throws MillraceError where it is not committed
    */
   async commit({ followUps }: Holder, change: Transaction): Promise<void> {
-    const { arrivals, arriving, onWarning } = this.#links;
+    const { arriving, onWarning } = this.#links;
     if (!followUps) throw new Error('There are no follow-ups to commit');
     const { all } = followUps;
     const ids = all.flatMap(({ id, isNamed }) => (isNamed ? [id] : []));
     if (ids.length === 0) {
       followUps.specs = await this.#specsOf(all);
-      await arrivals.addAll(followUps.specs, { transaction: change });
+      await this.#add(followUps.specs, { transaction: change });
       return;
     }
     const conflicts: MillraceError[] = [];
@@ -122,7 +124,7 @@ export class FollowUps {
       const fresh = all.filter((one) => isFresh(one, existing, conflicts, change));
       followUps.specs = await this.#specsOf(fresh);
       const named = new Set(followUps.specs.filter((_spec, i) => fresh[i]?.isNamed));
-      await arrivals.addAll(followUps.specs, { transaction: change, named });
+      await this.#add(followUps.specs, { transaction: change, named });
     });
     for (const conflict of conflicts) onWarning(conflict);
   }
@@ -135,16 +137,32 @@ export class FollowUps {
     }
   }
 
+  async #add(specs: readonly JobSpec[], how: Parameters<Arrivals['addAll']>[1]): Promise<void> {
+    const { arrivals, newJobs } = this.#links;
+    try {
+      await arrivals.addAll(specs, how);
+    } catch (thrown) {
+      newJobs.discardAfter(thrown, specs);
+      throw thrown;
+    }
+  }
+
   /** They take their places in line when they are committed, and not when they were asked for. */
   async #specsOf(all: readonly FollowUp[]): Promise<JobSpec[]> {
-    const { newJobs, clock } = this.#links;
+    const { newJobs, clock, journal } = this.#links;
     const slices = new Slices(clock);
     const specs: JobSpec[] = [];
-    for (const { type, payload, own, id } of all) {
-      const spec = newJobs.specOf(type, payload, own, id);
-      if (spec.runAt !== undefined && spec.runAt <= spec.enqueuedAt) delete spec.runAt;
-      specs.push(spec);
-      if (slices.isOver) await slices.next();
+    try {
+      for (const { type, payload, own, id } of all) {
+        const spec = newJobs.specOf(type, payload, own, id);
+        if (spec.runAt !== undefined && spec.runAt <= spec.enqueuedAt) delete spec.runAt;
+        const stored = journal.storePayload(spec);
+        specs.push(stored instanceof Promise ? await stored : stored);
+        if (slices.isOver) await slices.next();
+      }
+    } catch (thrown) {
+      newJobs.discard(specs);
+      throw thrown;
     }
     return specs;
   }

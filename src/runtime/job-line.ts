@@ -68,7 +68,10 @@ export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields
     onParentFailure,
   } = spec;
   const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes, failure } = status;
-  const { keyFreed, cancelReason, retries, attemptsBefore, suspicions, crashes } = status;
+  const { cancelReason, retries, attemptsBefore, suspicions, crashes } = status;
+  // That it was claimed is not in the line, and it let go of its key then.
+  const wasClaimed = uniqueWhile === 'queued' && status.claim !== undefined && !isEnd(state);
+  const keyFreed = wasClaimed || status.keyFreed;
   return {
     id,
     name,

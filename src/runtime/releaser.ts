@@ -9,7 +9,7 @@ import { encodeError } from '../job/error-data.js';
 import { hasEnded, type Job, type JobStatus } from '../job/record.js';
 import { cancelled, gaveUp, unblocked } from '../job/transitions.js';
 import type { IndexEntry, JobRead, Journal } from '../journal/journal.js';
-import { NEWS_SPAN, newsKey } from '../journal/keys.js';
+import { childOf, NEWS_SPAN, newsIn, newsKey, type JobNews } from '../journal/keys.js';
 import type { Transaction } from '../journal/transaction.js';
 import { parentFailure } from './parent-failure.js';
 import type { IdleJobs } from './idle-jobs.js';
@@ -121,17 +121,19 @@ export class Releaser {
   /** As many of them as one commit takes, and of the last one perhaps not all children. */
   async #gather(entries: readonly IndexEntry[]): Promise<News[]> {
     const { journal } = this.#links;
-    const reads = await journal.jobs(entries.map(({ text: id }) => id));
+    const all = entries.map(({ text }) => newsIn(text));
+    const reads = await journal.jobs(all.map(({ id }) => id));
     const news: News[] = [];
     let room = BATCH;
     for (const [i, entry] of entries.entries()) {
-      const read = reads[i];
-      // It was made to run again: when it ends, it is news again.
-      const isOld = read !== undefined && !(read instanceof MillraceError) && !hasEnded(read.status);
-      if (isOld) news.push({ entry, failure: undefined, children: [], isLast: true });
+      // Safe: there is one for each.
+      const fate = fateOf(all[i] as JobNews, reads[i]);
+      if (fate === 'open') news.push({ entry, failure: undefined, children: [], isLast: true });
       else {
-        const { entries: children, next } = await journal.children(entry.text, room);
-        news.push({ entry, failure: failureOf(entry.text, read), children, isLast: next === undefined });
+        const { id } = all[i] as JobNews;
+        const { entries: children, next } = await journal.children(id, room);
+        const failure = fate === 'completed' ? undefined : fate;
+        news.push({ entry, failure, children, isLast: next === undefined });
         room -= children.length;
       }
       if (room === 0) break;
@@ -142,17 +144,24 @@ export class Releaser {
   async #tell(news: readonly News[]): Promise<void> {
     const { journal, clock, idle } = this.#links;
     const now = clock.now();
-    const parentsOf = new Map<string, News[]>();
+    // By their sequences: a job that had the id of a child before may have waited for another.
+    const parentsOf = new Map<number, News[]>();
+    const ids = new Set<string>();
     for (const one of news)
-      for (const { text: id } of one.children) parentsOf.set(id, [...(parentsOf.get(id) ?? []), one]);
-    const ids = [...parentsOf.keys()];
-    const jobs = (await journal.jobs(ids)).flatMap((read) => (isWaiting(read) ? read.spec.sequence : []));
+      for (const { key, text: id } of one.children) {
+        ids.add(id);
+        parentsOf.set(childOf(key), [...(parentsOf.get(childOf(key)) ?? []), one]);
+      }
+    const jobs = (await journal.jobs([...ids])).flatMap((read) =>
+      isWaiting(read) ? read.spec.sequence : [],
+    );
     const counts = await journal.parentCounts(jobs);
     const left = new Map<number, number>();
     const decide = ({ spec, status }: Job): JobStatus | undefined => {
       const count = counts.get(spec.sequence);
       if (status.state !== 'waiting' || count === undefined) return undefined;
-      const parents = parentsOf.get(spec.id) ?? [];
+      const parents = parentsOf.get(spec.sequence) ?? [];
+      if (parents.length === 0) return undefined;
       const failure = parents.find((parent) => parent.failure)?.failure;
       const policy = spec.onParentFailure ?? 'fail';
       if (failure && policy === 'fail') return gaveUp(status, encodeError(failure), now);
@@ -169,7 +178,7 @@ export class Releaser {
       for (const [sequence, count] of left) change.keepParentCount(sequence, count);
       return journal.commit(change);
     };
-    await idle.change(ids, { decide, commit });
+    await idle.change([...ids], { decide, commit });
   }
 }
 
@@ -182,7 +191,14 @@ const reasonOf = ({ message }: MillraceError): string =>
 const isWaiting = (read: JobRead): read is Job =>
   read !== undefined && !(read instanceof MillraceError) && read.status.state === 'waiting';
 
-function failureOf(id: string, read: JobRead): MillraceError | undefined {
-  if (read instanceof MillraceError || read === undefined) return parentFailure(id, undefined, read);
-  return read.status.state === 'completed' ? undefined : parentFailure(id, read);
+/** What became of a job: `'open'` where it has not ended, or not so: then there is, or will be, other news of it. */
+function fateOf({ id, end }: JobNews, read: JobRead): 'open' | 'completed' | MillraceError {
+  const job = read instanceof MillraceError ? undefined : read;
+  // Another job may have its id by now.
+  const isIt = job !== undefined && (end === undefined || job.spec.sequence === end.sequence);
+  if (isIt && !hasEnded(job.status)) return 'open';
+  if (isIt && end && (job.status.retries ?? 0) !== end.retries) return 'open';
+  const isCompleted = isIt ? job.status.state === 'completed' : end?.isCompleted === true;
+  if (isCompleted) return 'completed';
+  return parentFailure(id, isIt ? job : undefined, read instanceof MillraceError ? read : undefined);
 }

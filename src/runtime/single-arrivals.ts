@@ -100,7 +100,7 @@ export class SingleArrivals {
     try {
       for (;;) {
         const decision = await this.#decide(newcomers, claimed);
-        const needs = entrance?.needsOf([...decision.fresh]);
+        const needs = entrance?.needsOf(additional(decision));
         if (needs && !taken?.covers(needs)) {
           taken?.cancel();
           taken = entrance?.tryEnter(needs);
@@ -271,4 +271,14 @@ function sameJob(
   if (existing.spec.name === name) return true;
   const message = `Expected the id ${show(id)} to be new or a job of ${name}, but it is a job of ${existing.spec.name}`;
   throw new MillraceError('MILLRACE_ID_CONFLICT', message);
+}
+
+/** The new jobs that take no place of another in their queue. */
+function additional({ fresh, replaced }: Decision): JobSpec[] {
+  const added = new Set(fresh);
+  for (const { holder, by } of replaced.values()) {
+    const frees = holder.status.state !== 'running' && holder.spec.queue === by.spec.queue;
+    if (frees) added.delete(by.spec);
+  }
+  return [...added];
 }

@@ -203,7 +203,8 @@ test('every enqueue gets what the model says', async () => {
         for (const id of bench.held) await bench.letGo(id);
       }
       expect(bench.entries).toEqual([]);
-      expect(bench.warnings).toEqual([]);
+      // Whoever is killed twice while it runs is taken for a suspect.
+      expect(bench.warnings.filter(({ code }) => code !== 'MILLRACE_JOB_SUSPECT')).toEqual([]);
       await bench.stop();
     }),
     { numRuns: 60 },
