@@ -24,6 +24,13 @@ export interface Step {
   readonly step: number;
 }
 
+/** What a handler keeps as its checkpoint. */
+export interface Mark {
+  readonly id: string;
+  /** Rises with each of a job. */
+  readonly step: number;
+}
+
 export type Fact =
   // What the harness did.
   | { readonly kind: 'spawned'; readonly cycle: number; readonly role: 'workload' | 'audit' }
@@ -60,8 +67,10 @@ export type Fact =
   | { readonly kind: 'errored'; readonly id: string; readonly attempt: number }
   | { readonly kind: 'warned'; readonly code: string; readonly message: string }
   | { readonly kind: 'counted'; readonly queue?: string; readonly counts: JobCounts }
-  // What handlers did.
+  // What handlers did, and were told.
   | Started
+  | FollowedUp
+  | { readonly kind: 'checkpointed'; readonly id: string; readonly mark: Mark }
   | Left;
 
 /** A schedule is to be changed, or to enqueue a job now. */
@@ -150,11 +159,23 @@ export interface Started {
   readonly key?: string;
   /** The tick that it was told to be for. */
   readonly scheduledFor?: number;
+  /** What it was given of an earlier attempt. */
+  readonly resumeFrom?: Mark;
   readonly pid: number;
   /** The system's id of its thread. */
   readonly thread: number;
   /** All threads that its process had then. */
   readonly living: readonly number[];
+}
+
+/** A handler was told that a job will be enqueued once its own has completed. */
+export interface FollowedUp {
+  readonly kind: 'followedUp';
+  /** Of the handler's job. */
+  readonly id: string;
+  readonly followUp: string;
+  /** The handler chose the id, so that others may have made that job. */
+  readonly isNamed?: true;
 }
 
 /** A handler came to its end, whatever that was. */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { INVARIANTS, findViolations } from './invariants.js';
 import type { Evidence } from './evidence.js';
-import type { Fact } from './facts.js';
+import type { Fact, Mark } from './facts.js';
 import {
   completed,
   ended,
@@ -255,6 +255,36 @@ const PLANTED: Planted = {
       return evidence(facts, jobs, { counters: new Map([['default', counts]]) });
     },
   },
+  followUpsLost: {
+    'what a handler enqueued is not there': () =>
+      evidence(factsWith(isStartOf('a'), { kind: 'followedUp', id: 'a', followUp: 'c' })),
+  },
+  followUpsDoubled: {
+    'what a handler enqueued that was interrupted is there': () =>
+      counted(3, factsWith(isStartOf('b'), { kind: 'followedUp', id: 'b', followUp: 'c' }), [
+        ...soundJobs(),
+        finalJob('c'),
+      ]),
+  },
+  followUpsLeaked: {
+    'what a handler enqueued whose job failed is there': () => {
+      const facts = factsWith(isStartOf('a'), { kind: 'followedUp', id: 'a', followUp: 'c' });
+      const counts = { ...completed(2), failed: 1 };
+      const failed = facts
+        .filter((fact) => !isEndOf('a')(fact))
+        .map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
+      const a = finalJob('a', { state: 'failed', errored: [1] });
+      return evidence(failed, [a, finalJob('b'), finalJob('c')], {
+        counters: new Map([['default', counts]]),
+      });
+    },
+  },
+  checkpointLost: {
+    'a handler gets none of what was kept': () =>
+      evidence(factsWith(isStartOf('b'), { kind: 'checkpointed', id: 'b', mark: { id: 'b', step: 1 } })),
+    'a handler gets what was kept before': () => evidence(resumedFrom({ id: 'b', step: 1 })),
+    'a handler gets what another job has kept': () => evidence(resumedFrom({ id: 'a', step: 2 })),
+  },
   ghosts: {
     'a handler runs for a job that is not in the journal': () =>
       evidence(factsWith(isEndOf('a'), started('c', 1), left('c', 1))),
@@ -319,6 +349,14 @@ const PLANTED: Planted = {
       evidence([...soundFacts(), { kind: 'broke', message: 'it ended with 1' }]),
   },
 };
+
+/** A run whose job `b` is interrupted at its second step, and resumes from there. */
+const resumedFrom = (mark: Mark): Fact[] =>
+  factsWith(
+    isStartOf('b'),
+    { kind: 'checkpointed', id: 'b', mark: { id: 'b', step: 1 } },
+    { kind: 'checkpointed', id: 'b', mark: { id: 'b', step: 2 } },
+  ).map((fact) => (fact.kind === 'started' && fact.pid === 2 ? { ...fact, resumeFrom: mark } : fact));
 
 /** Evidence whose job `a` completed as that attempt; nobody was told. */
 function withLast({ attempt, errored = [] }: { attempt: number; errored?: number[] }): Evidence {
@@ -417,6 +455,14 @@ test('an attempt may follow one whose thread or process has gone, and it may rep
     result: { id: 'c', token: 'c', attempt: 2 },
   });
   expect(findViolations(counted(3, facts, [...soundJobs(), c]))).toEqual([]);
+});
+
+test('what the last handler of a job has enqueued is there, and what was kept is resumed from', () => {
+  const facts = resumedFrom({ id: 'b', step: 2 }).flatMap((fact): Fact[] => {
+    const followUp = fact.kind === 'started' && fact.pid === 2 ? 'c' : 'd';
+    return isStartOf('b')(fact) ? [fact, { kind: 'followedUp', id: 'b', followUp }] : [fact];
+  });
+  expect(findViolations(counted(3, facts, [...soundJobs(), finalJob('c')]))).toEqual([]);
 });
 
 test('a job that was snoozed comes back with the same attempt, and one that was too often with the next', () => {

@@ -1,7 +1,9 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
 import { blamed } from './blame.js';
+import { checkpointLost } from './checkpoints.js';
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { flowBroken, flowStuck } from './flows.js';
+import { followUpsDoubled, followUpsLeaked, followUpsLost } from './follow-ups.js';
 import { uniqueKeysDoubled, uniqueKeysLeaked } from './keys.js';
 import { plainId, tellLives } from './lives.js';
 import { ranWhilePaused } from './pauses.js';
@@ -40,6 +42,10 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'startedLate', check: startedLate },
   { name: 'flowStuck', check: flowStuck },
   { name: 'flowBroken', check: flowBroken },
+  { name: 'followUpsLost', check: followUpsLost },
+  { name: 'followUpsDoubled', check: followUpsDoubled },
+  { name: 'followUpsLeaked', check: followUpsLeaked },
+  { name: 'checkpointLost', check: checkpointLost },
   { name: 'ghosts', check: ghosts },
   { name: 'ticksLost', check: ticksLost },
   { name: 'ticksDoubled', check: ticksDoubled },

@@ -39,8 +39,9 @@ export const unreadable = ({ contents }: Evidence): Finding[] =>
 
 /** Operations are refused, and operators warned, only where there is a reason. */
 export function troubled({ facts, terms: { tolerated } }: Evidence): Finding[] {
+  const cancelled = cancelledIn(facts);
   const refusals = factsOf(facts, 'refused').filter(
-    (refused) => !isExpected(refused) && !tolerated.has(refused.code),
+    (refused) => !isExpected(refused) && !isOfCancelled(refused, cancelled) && !tolerated.has(refused.code),
   );
   const warnings = factsOf(facts, 'warned').filter(({ code }) => !tolerated.has(code));
   return [
@@ -58,6 +59,13 @@ const isExpected = ({ code, id }: FactOf<'refused'>): boolean =>
   code === 'MILLRACE_SCHEDULE_NOT_FOUND' ||
   code === 'MILLRACE_UNIQUE_CONFLICT' ||
   (code === 'MILLRACE_JOB_NOT_FOUND' && id !== undefined);
+
+/** A handler is refused what it asks for as soon as somebody has asked to cancel its job. */
+const isOfCancelled = ({ code, id = '' }: FactOf<'refused'>, cancelled: ReadonlySet<string>): boolean =>
+  code === 'MILLRACE_JOB_CANCELLED' && cancelled.has(id);
+
+const cancelledIn = (facts: Evidence['facts']): ReadonlySet<string> =>
+  new Set(factsOf(facts, 'asked').flatMap(({ operation, id }) => (operation === 'cancel' && id ? id : [])));
 
 /** No process ends, or hangs, by itself. */
 export const broke = ({ facts }: Evidence): Finding[] =>

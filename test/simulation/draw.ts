@@ -184,6 +184,20 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('followUp' as const), n: anyN, item: anyItem }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('followUp' as const),
+      n: anyN,
+      item: anyItem,
+      named: fc.nat(2),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('checkpoint' as const), n: anyN }) },
+  {
     weight: 8,
     arbitrary: fc.record({
       do: fc.constant('advance' as const),

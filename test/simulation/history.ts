@@ -54,6 +54,10 @@ export type Act =
   | { readonly do: 'find'; readonly n: number }
   /** A handler comes to its end. */
   | { readonly do: 'end'; readonly n: number; readonly how: End }
+  /** A running handler enqueues a job; with an id that is used again and again, where one is given. */
+  | { readonly do: 'followUp'; readonly n: number; readonly item: Item; readonly named?: number }
+  /** A running handler keeps how far it has come. */
+  | { readonly do: 'checkpoint'; readonly n: number }
   /** The schedule of a name is described, as one of `PLANS` (schedules.ts). */
   | { readonly do: 'upsert'; readonly n: number; readonly plan: number }
   | { readonly do: 'pause' | 'resume' | 'remove' | 'runNow'; readonly n: number }

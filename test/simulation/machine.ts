@@ -4,6 +4,7 @@ import type { Settings } from '../../src/options.js';
 import type { Fact, Recorded } from '../crash/facts.js';
 import { SimulatedClock } from './clock.js';
 import { SimulatedDisk } from './disk.js';
+import { askFromWithin, type FromWithinAct } from './from-within.js';
 import type { Act, Step, Tuning, Until } from './history.js';
 import { OPERATIONS, type AskingAct, type Call, type Target } from './operations.js';
 import { Process, type Wraps } from './process.js';
@@ -163,6 +164,10 @@ export class Machine {
       case 'end':
         this.process.runs.end(act.n, act.how);
         return;
+      case 'followUp':
+      case 'checkpoint':
+        this.#askFromWithin(act);
+        return;
       case 'advance':
         return this.advance(act.ms);
       case 'setClock':
@@ -222,6 +227,13 @@ export class Machine {
     // Safe: the operation of an act's name takes that act; the type of the table says so, name by name.
     const perform = OPERATIONS[act.do] as (call: Call, act: AskingAct) => void;
     perform(call, act);
+  }
+
+  /** A handler asks something of the engine that runs it. */
+  #askFromWithin(act: FromWithinAct): void {
+    const { runs } = this.process;
+    const number = ++this.#tokens;
+    void runs.ask(act.n, act.do, (running) => askFromWithin(running, act, number, this.#known));
   }
 
   /** @returns whether there was anything. */

@@ -10,6 +10,7 @@ import type { JobRead } from '../../src/journal/journal.js';
 import { lostOutcome } from '../../src/pool/answer.js';
 import type { Settled } from '../../src/pool/contract.js';
 import { PLANTED_FLOWS } from './planted-flows.js';
+import { PLANTED_REQUESTS } from './planted-requests.js';
 import { PLANTED_TICKS } from './planted-ticks.js';
 import { writing } from '../fixtures/writing.js';
 import {
@@ -371,6 +372,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   },
   ...PLANTED_TICKS,
   ...PLANTED_FLOWS,
+  ...PLANTED_REQUESTS,
   'closing is over before it is': {
     invariant: 'broke',
     wrap: () =>

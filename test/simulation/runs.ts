@@ -1,7 +1,7 @@
 /** The handlers that run in a simulated process, and how a history ends them. */
-import { RetryAfterError, UnrecoverableError } from '../../src/index.js';
+import { MillraceError, RetryAfterError, UnrecoverableError, type JobContext } from '../../src/index.js';
 import { decode } from '../../src/job/codec.js';
-import type { Done, Fact } from '../crash/facts.js';
+import type { Done, Fact, Mark } from '../crash/facts.js';
 import type { Work } from './catalogue.js';
 
 /** How a handler ends; one that dies takes its thread with it. */
@@ -9,8 +9,8 @@ export type End = 'return' | 'throw' | 'snooze' | 'giveUp' | 'die';
 
 const SNOOZE_MS = 30;
 
-/** What a handler knows of its attempt. */
-export interface Running {
+/** What a handler knows of its attempt, and can ask for. */
+export interface Running extends Pick<JobContext, 'resumeFrom' | 'enqueue' | 'checkpoint'> {
   readonly id: string;
   readonly name: string;
   readonly queue: string;
@@ -72,6 +72,23 @@ export class Runs {
   }
 
   /**
+   * One of the handlers that run asks its engine for something.
+   * @param perform What it resolves with is told, where the handler is still there to hear it; what it rejects with,
+   *   where it was not told to stop.
+   */
+  async ask(n: number, operation: string, perform: (running: Running) => Promise<Fact>): Promise<void> {
+    const run = this.#runs[n % this.#runs.length];
+    if (!run) return;
+    const { running } = run;
+    const fact = await perform(running).catch((thrown: unknown): Fact | undefined => {
+      if (isStopped(running)) return undefined;
+      if (!(thrown instanceof MillraceError)) return { kind: 'broke', message: String(thrown) };
+      return { kind: 'refused', operation, id: running.id, code: thrown.code };
+    });
+    if (fact && this.#runs.includes(run)) this.#tell(fact);
+  }
+
+  /**
    * A handler starts.
    * @param onEnd Called once, when it has gone.
    */
@@ -87,6 +104,8 @@ export class Runs {
       maxAttempts,
       ...(payload.key !== undefined && { key: payload.key }),
       ...(scheduledFor !== undefined && { scheduledFor }),
+      // Safe: that is what histories have handlers keep.
+      ...(running.resumeFrom !== undefined && { resumeFrom: running.resumeFrom as Mark }),
       pid: this.#pid,
       thread,
       living,
@@ -97,7 +116,7 @@ export class Runs {
         this.#runs.splice(this.#runs.indexOf(run), 1);
         const verdict = verdictOf(end, { id, token: payload.token, attempt });
         const isAborted = running.signal?.aborted === true;
-        const isSnoozed = end === 'snooze' && !isAborted && running.isStopped?.() !== true;
+        const isSnoozed = end === 'snooze' && !isStopped(running);
         const snoozed = isSnoozed && { snoozedMs: SNOOZE_MS };
         this.#tell({ kind: 'left', id, attempt, thread, isHeard: !isAborted, ...snoozed });
         onEnd(verdict);
@@ -107,6 +126,9 @@ export class Runs {
     return run;
   }
 }
+
+const isStopped = ({ signal, isStopped }: Running): boolean =>
+  signal?.aborted === true || isStopped?.() === true;
 
 function verdictOf(end: End, value: Done): Verdict {
   switch (end) {

@@ -134,7 +134,9 @@ function withoutLosses(facts: readonly Recorded[], losses: readonly Loss[]): rea
     if (about.length === 0) return [fact];
     // That it will count is as uncertain as what was told; and of jobs that came together, those that ran came back.
     if (fact.kind === 'left') return [{ ...fact, isHeard: false }];
-    const isGone = fact.kind === 'asked' || about.some(({ from }) => at >= from);
+    // Nor is it told which handler of a job was its last, if that one began behind what is gone.
+    const isUncertain = fact.kind === 'asked' || fact.kind === 'followedUp';
+    const isGone = isUncertain || about.some(({ from }) => at >= from);
     return isGone ? [] : [fact];
   });
 }

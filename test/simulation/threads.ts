@@ -6,17 +6,22 @@ import type { Clock, Timer } from '../../src/clock.js';
 import { encode } from '../../src/job/codec.js';
 import { encodeError } from '../../src/job/error-data.js';
 import { errorAnswer, lostOutcome, outcomeOf, type Answer } from '../../src/pool/answer.js';
-import type {
-  Need,
-  Pool,
-  PoolEvents,
-  PoolView,
-  Ride,
-  Seat,
-  StopReason,
-  Task,
+import {
+  attemptOver,
+  isDecidedBy,
+  stopError,
+  type JobRequest,
+  type Need,
+  type Pool,
+  type PoolEvents,
+  type PoolView,
+  type Ride,
+  type Seat,
+  type StopReason,
+  type Task,
 } from '../../src/pool/contract.js';
-import { workOf, type Runs, type Verdict } from './runs.js';
+import { jobContext } from '../../src/pool/job-context.js';
+import { workOf, type Running, type Runs, type Verdict } from './runs.js';
 
 /** Room in a thread: for the job that runs, or for the one behind it. */
 interface Place extends Seat {
@@ -36,6 +41,8 @@ interface Thread {
 }
 
 const PER_THREAD = 2;
+/** Handlers look at what their pool says of them. */
+const NEVER = new AbortController().signal;
 
 export class SimulatedThreads implements Pool {
   readonly #threads: readonly Thread[];
@@ -130,10 +137,35 @@ export class SimulatedThreads implements Pool {
     place.isRunning = true;
     if (task.timeoutMs !== undefined)
       place.timer = this.#clock.setTimer(() => this.stop(task, 'timedOut'), task.timeoutMs);
-    const running = { ...task, isStopped: () => place.stop !== undefined };
+    const context = jobContext(task, {
+      signal: NEVER,
+      progress: (value) => this.#events.progress(task, value),
+      log: (line) => this.#events.log(task, line),
+      request: (request) => this.#request(place, task, request),
+    });
+    const running: Running = {
+      ...task,
+      isStopped: () => place.stop !== undefined,
+      resumeFrom: context.resumeFrom,
+      enqueue: (...given) => context.enqueue(...given),
+      checkpoint: (value) => context.checkpoint(value),
+    };
     this.#runs.start(running, workOf(task.payload), thread.number, (verdict) =>
       this.#ended(place, task, verdict),
     );
+  }
+
+  /** Whoever was told to stop gets no reply, but for one whose engine closes. */
+  async #request(place: Place, task: Task, request: JobRequest): Promise<unknown> {
+    const stopped = (): Error | undefined =>
+      place.stop && isDecidedBy(place.stop) ? stopError(place.stop, task) : undefined;
+    if (place.task !== task || !place.isRunning) throw attemptOver(task);
+    const before = stopped();
+    if (before) throw before;
+    const reply = await this.#events.request(task, request);
+    const after = stopped();
+    if (after) throw after;
+    return reply;
   }
 
   #ended(place: Place, task: Task, verdict: Verdict): void {
