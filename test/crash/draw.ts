@@ -40,10 +40,10 @@ const IDS = 40;
 /** What the attempts of a job of that type do. */
 const ACTS: Readonly<Record<Name, (random: Random) => Acts>> = {
   tiny: (random) => failing(random, random.chance(0.1) ? reporting(random) : QUICK),
-  work: (random) => failing(random, random.chance(0.3) ? reporting(random) : working(random, 1, 8)),
+  work: (random) => asking(random, random.chance(0.3) ? reporting(random) : working(random, 1, 8)),
   narrow: (random) => failing(random, working(random, 0, 4)),
   mail: (random) =>
-    failing(random, random.chance(0.2) ? reporting(random) : { do: 'wait', ms: random.integer(0, 12) }),
+    asking(random, random.chance(0.2) ? reporting(random) : { do: 'wait', ms: random.integer(0, 12) }),
   call: (random) => hanging(random, listening(random)),
   stuck: (random) => hanging(random, random.chance(0.2) ? listening(random) : random.pick(UNBENDING)),
   greedy: (random) => hanging(random, { do: 'hoard' }),
@@ -59,6 +59,19 @@ function failing(random: Random, act: Act): Acts {
     [{ do: 'giveUp' }],
     [{ do: 'snooze', ms: random.integer(0, 30) }, act],
   ]);
+}
+
+/** Some ask something of their engine before they do what they do; and err then, or not. */
+function asking(random: Random, act: Act): Acts {
+  const [first, ...others] = failing(random, act);
+  return [asked(random, first), ...others.map((other) => asked(random, other))];
+}
+
+function asked(random: Random, then: Act): Act {
+  // One that is snoozed says so at its end.
+  if (then.do === 'snooze' || random.chance(0.6)) return then;
+  if (random.chance(0.5)) return { do: 'follow', count: random.integer(1, 3), then };
+  return { do: 'keep', steps: random.integer(1, 3), then };
 }
 
 /** Some hang at each attempt. */

@@ -7,7 +7,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { UnrecoverableError, type JobContext } from '../../src/index.js';
-import { tell, type Done, type Step } from './facts.js';
+import { tell, type Done, type Mark, type Step } from './facts.js';
 
 /** What an attempt does. */
 export type Act =
@@ -27,6 +27,10 @@ export type Act =
   | { readonly do: 'block' | 'crunch' }
   /** Ends its thread, by itself or by taking more memory than there is for it. */
   | { readonly do: 'exit' | 'hoard' }
+  /** Enqueues so many jobs that come with its completion, and goes on. */
+  | { readonly do: 'follow'; readonly count: number; readonly then: Act }
+  /** Keeps so many checkpoints, one after the other, from where an earlier attempt has come to, and goes on. */
+  | { readonly do: 'keep'; readonly steps: number; readonly then: Act }
   /** Reports progress so many times. */
   | { readonly do: 'report'; readonly steps: number };
 
@@ -50,19 +54,24 @@ export default async function handle({ facts, token, key, acts }: Work, job: Job
   const { id, name, queue, attempt, maxAttempts, scheduledFor } = job;
   const { thread, living } = threads();
   const { pid } = process;
-  const own = { id, name, queue, attempt, maxAttempts, ...(scheduledFor !== undefined && { scheduledFor }) };
-  const keyed = key !== undefined && { key };
-  tell(facts, { kind: 'started', ...own, ...keyed, pid, thread, living });
+  const resumeFrom = resumedFrom(job);
+  const own = {
+    ...{ id, name, queue, attempt, maxAttempts },
+    ...(scheduledFor !== undefined && { scheduledFor }),
+    ...(resumeFrom && { resumeFrom }),
+    ...(key !== undefined && { key }),
+  };
+  tell(facts, { kind: 'started', ...own, pid, thread, living });
   const act = acts[attempt - 1] ?? acts.at(-1) ?? acts[0];
   try {
-    await perform(act, job);
+    await perform(act, job, facts);
     return { id, token, attempt };
   } finally {
     tell(facts, { kind: 'left', id, attempt, thread, ...(act.do === 'snooze' && { snoozedMs: act.ms }) });
   }
 }
 
-async function perform(act: Act, job: JobContext): Promise<void> {
+async function perform(act: Act, job: JobContext, facts: string): Promise<void> {
   switch (act.do) {
     case 'return':
       return;
@@ -93,6 +102,20 @@ async function perform(act: Act, job: JobContext): Promise<void> {
       process.exit(1);
     case 'hoard':
       for (const hoard: unknown[] = []; ;) hoard.push(Array.from({ length: 1_000 }, () => ({})));
+    case 'follow':
+      for (let i = 0; i < act.count; i++) {
+        const token = `${job.id}-${job.attempt}-${i}`;
+        const { id: followUp } = await job.enqueue('tiny', { facts, token, acts: [{ do: 'return' }] });
+        tell(facts, { kind: 'followedUp', id: job.id, followUp });
+      }
+      return perform(act.then, job, facts);
+    case 'keep':
+      for (let i = 1, { step } = resumedFrom(job) ?? { step: 0 }; i <= act.steps; i++) {
+        const mark: Mark = { id: job.id, step: step + i };
+        await job.checkpoint(mark);
+        tell(facts, { kind: 'checkpointed', id: job.id, mark });
+      }
+      return perform(act.then, job, facts);
     case 'report':
       for (let step = 1; step <= act.steps; step++) {
         job.progress({ id: job.id, attempt: job.attempt, step } satisfies Step);
@@ -103,6 +126,9 @@ async function perform(act: Act, job: JobContext): Promise<void> {
       return act satisfies never;
   }
 }
+
+/** Safe: that is what handlers keep here. */
+const resumedFrom = (job: JobContext): Mark | undefined => job.resumeFrom as Mark | undefined;
 
 /** Synchronously, and without taking the processor from others. */
 function sleep(ms: number): void {

@@ -4,6 +4,7 @@
  */
 import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
+import { NAMED } from './catalogue.js';
 import { drawBallast, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
 import type { Done, Ended, Enqueued, Fact, FactOf, Step } from './facts.js';
 import type { Random } from './random.js';
@@ -42,6 +43,12 @@ function operation<Kind extends Fact['kind']>(
 }
 
 const FLOOD = 1_200;
+/** So few unique keys that most are held. */
+const KEYS = 4;
+/** For how long they are held; mostly as long as one may tell whether they are. */
+const HELD = ['active', 'active', 'queued', '30ms'] as const;
+const ON_CONFLICT = ['return', 'return', 'replace', 'reject'] as const;
+const ON_PARENT_FAILURE = ['fail', 'cancel', 'ignore'] as const;
 /** What is asked of schedules, and how often. */
 const CHANGES = { pause: 0.15, resume: 0.3, remove: 0.1, runNow: 0.3 } as const;
 const GIVEN_UP = new Error('as it was told to');
@@ -76,6 +83,22 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
     session.known.push({ id, name });
   }),
   operation('enqueue many', 2, ['asked', 'enqueued'], enqueueMany),
+  operation('enqueue a flow', 2, ['asked', 'enqueued'], enqueueFlow),
+  operation('enqueue by key', 4, ['enqueued'], async ({ session, random, token, report }) => {
+    const { engine, place, known } = session;
+    const held = random.pick(HELD);
+    const uniqueKey = {
+      key: `${held}-${random.integer(1, KEYS)}`,
+      while: held,
+      onConflict: random.pick(ON_CONFLICT),
+    };
+    const work = session.work(token, drawJob(random, 'work').acts);
+    const options = { ...drawOptions(random, place.durability, 'work'), uniqueKey };
+    // Whether that job carries this token is not told.
+    const { id, name } = await engine.enqueue('work', work, options);
+    report({ kind: 'enqueued', id, name });
+    known.push({ id, name });
+  }),
   operation('enqueue a burst', 1.5, ['enqueued'], async (call) => {
     const tokens = Array.from({ length: call.random.integer(5, 40) }, (_, i) => `${call.token}-${i}`);
     await Promise.all(tokens.map((token) => enqueue({ ...call, token }, 'tiny')));
@@ -153,6 +176,34 @@ async function enqueueMany({
   await session.engine.enqueueMany(items);
   for (const { id, name, options } of items) {
     report({ kind: 'enqueued', id, name, token: id, durability: options.durability ?? usual });
+    session.known.push({ id, name });
+  }
+}
+
+/** Of types whose jobs are kept, so that what became of parents is there to be seen. */
+async function enqueueFlow({
+  session,
+  random,
+  token,
+  report,
+}: Call<FactOf<'asked' | 'enqueued'>>): Promise<void> {
+  const { durability: usual } = session.place;
+  const items = Array.from({ length: random.integer(2, 4) }, (_, i) => {
+    const id = `flow-${token}-${i}`;
+    const { name, acts } = drawJob(random, random.pick(NAMED));
+    return {
+      ...{ id, name, payload: session.work(id, acts) },
+      options: { ...drawOptions(random, usual, name), id },
+      parents: Array.from({ length: i }, (_parent, at) => `j${at}`).filter(() => random.chance(0.6)),
+      onParentFailure: random.pick(ON_PARENT_FAILURE),
+    };
+  });
+  report({ kind: 'asked', operation: 'enqueue a flow', together: items.map(({ id }) => id) });
+  const flow = items.map(({ id: _, ...job }, i) => [`j${i}`, job] as const);
+  await session.engine.enqueueFlow(Object.fromEntries(flow));
+  for (const { id, name, options } of items) {
+    const durability = options.durability ?? usual;
+    report({ kind: 'enqueued', id, name, token: id, durability, mayExpire: true });
     session.known.push({ id, name });
   }
 }
