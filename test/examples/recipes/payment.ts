@@ -1,0 +1,39 @@
+/**
+ * A payment. What may pass is tried again, with the same key, so that nobody pays twice; a card that was declined fails
+ * the job at once, and somebody is told.
+ */
+import { defineJobs, inlineJob, UnrecoverableError, type JobContext, type Millrace } from 'millrace';
+
+export interface Payment {
+  orderId: string;
+  card: string;
+  cents: number;
+}
+
+export const paymentJobs = (tellShop: (orderId: string, reason: string) => Promise<void>) =>
+  defineJobs({
+    chargeCard: inlineJob(chargeCard, {
+      concurrency: 5,
+      timeout: '30s',
+      maxAttempts: 8,
+      onFailed: (job, error) => tellShop((job.payload as Payment).orderId, error.message),
+    }),
+  });
+
+async function chargeCard({ card, cents }: Payment, job: JobContext) {
+  const response = await fetch(`${process.env.PAYMENT_SERVICE}/charges`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': job.id },
+    body: JSON.stringify({ card, cents }),
+    signal: job.signal,
+  });
+  if (response.status === 402) throw new UnrecoverableError('The card was declined');
+  if (!response.ok) throw new Error(`The payment service answered ${response.status}`);
+  return { receipt: await response.text() };
+}
+
+/** An order is charged once, however often its button is pressed. */
+export async function pay(mill: Millrace<ReturnType<typeof paymentJobs>>, payment: Payment) {
+  const job = await mill.enqueue('chargeCard', payment, { id: `charge-${payment.orderId}` });
+  return job.result(); // rejects with a JobFailedError: its `cause` has the code MILLRACE_UNRECOVERABLE
+}
