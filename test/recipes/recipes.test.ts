@@ -10,6 +10,8 @@ import * as imageUpload from '../examples/recipes/image-upload.js';
 import * as nightly from '../examples/recipes/nightly-clean-up.js';
 import * as payment from '../examples/recipes/payment.js';
 import * as report from '../examples/recipes/report.js';
+import * as tenants from '../examples/recipes/tenants.js';
+import { deferred } from '../fixtures/deferred.js';
 import { bench, record } from '../fixtures/engine.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { Recorder } from '../fixtures/recorder.js';
@@ -31,7 +33,7 @@ function inTurn(answers: readonly [Answer, ...Answer[]]) {
 test('e-mail with retries: a mail waits for its service, as long as that asks for, and is sent once', async () => {
   const { asked, answer } = inTurn([
     { status: 503 },
-    { status: 429, headers: { 'retry-after': '120' } },
+    { status: 429, headers: { 'retry-after': '45' } },
     { status: 202 },
   ]);
   await webService('MAIL_SERVICE', answer);
@@ -51,9 +53,9 @@ test('e-mail with retries: a mail waits for its service, as long as that asks fo
   await clock.advance(runAt - clock.now());
   await logger.lines.until(({ message }) => message.includes('was snoozed'));
   const putOff = await job.snapshot();
-  expect(putOff).toMatchObject({ state: 'scheduled', attempt: 1, snoozes: 1, runAt: clock.now() + 120_000 });
-  await clock.armed(120_000);
-  await clock.advance(119_999);
+  expect(putOff).toMatchObject({ state: 'scheduled', attempt: 1, snoozes: 1, runAt: clock.now() + 45_000 });
+  await clock.armed(45_000);
+  await clock.advance(44_999);
   expect(asked).toHaveLength(2);
   await clock.advance(1);
   await job.result();
@@ -165,7 +167,7 @@ test('nightly clean-up: what is older than a month goes, every night at half pas
   expect(await readdir(uploads)).toEqual(['young']);
 });
 
-const order = { orderId: '42', card: 'tok_1', cents: 995 };
+const paid = { id: '42', card: 'tok_1', cents: 995 };
 
 test('payment: an answer that was lost is asked for again, and the card is charged once', async () => {
   const charges = new Map<string, string>();
@@ -183,11 +185,11 @@ test('payment: an answer that was lost is asked for again, and the card is charg
   const mill = closing(await Millrace.open({ ...options, jobs, threads, clock }));
   const retrying = record(mill, 'retrying');
 
-  const pressed = [payment.pay(mill, order), payment.pay(mill, order)];
+  const pressed = [payment.pay(mill, paid), payment.pay(mill, paid)];
   await retrying.reached(1);
   await mill.promote('charge-42');
   expect(await Promise.all(pressed)).toEqual([{ receipt: 'receipt 1' }, { receipt: 'receipt 1' }]);
-  expect(await payment.pay(mill, order)).toEqual({ receipt: 'receipt 1' });
+  expect(await payment.pay(mill, paid)).toEqual({ receipt: 'receipt 1' });
   expect([...charges]).toEqual([['charge-42', JSON.stringify({ card: 'tok_1', cents: 995 })]]);
   expect(count).toBe(2);
 });
@@ -197,16 +199,16 @@ test('payment: a card that was declined fails at once, and the shop is told', as
   await webService('PAYMENT_SERVICE', answer);
   const { options, closing } = await bench();
   const told = new Recorder<readonly [string, string]>();
-  const jobs = payment.paymentJobs(async (orderId, reason) => told.push([orderId, reason]));
+  const jobs = payment.paymentJobs(async (id, reason) => told.push([id, reason]));
   const mill = closing(await Millrace.open({ ...options, jobs, threads }));
 
-  await expect(payment.pay(mill, order)).rejects.toMatchObject({
+  await expect(payment.pay(mill, paid)).rejects.toMatchObject({
     code: 'MILLRACE_JOB_FAILED',
     attempt: 1,
     cause: { code: 'MILLRACE_UNRECOVERABLE', message: 'The card was declined' },
   });
   expect(await told.reached(1)).toEqual([['42', 'The card was declined']]);
-  await expect(payment.pay(mill, order)).rejects.toMatchObject({ code: 'MILLRACE_JOB_FAILED' });
+  await expect(payment.pay(mill, paid)).rejects.toMatchObject({ code: 'MILLRACE_JOB_FAILED' });
   expect(asked).toHaveLength(1);
 });
 
@@ -221,4 +223,35 @@ test('fan-out and collect: every chapter has its job, and the last job adds up t
   expect(await sum.result()).toEqual({ words: 12, chapters: 3 });
   const names = completed.all.map(([, value]) => ('name' in value ? value.name : ''));
   expect(names).toEqual(['countWords', 'countWords', 'countWords', 'addUp']);
+});
+
+test('jobs per tenant: two of each run at a time, and one with many delays nobody', async () => {
+  const running = new Map<string, number>();
+  const asked = new Recorder<string>();
+  const most: number[] = [];
+  const { promise: open, resolve: letGo } = deferred();
+  await webService('SHOP_SERVICE', async ({ url }) => {
+    const [, tenant = ''] = url.split('/');
+    running.set(tenant, (running.get(tenant) ?? 0) + 1);
+    most.push(Math.max(...running.values()));
+    asked.push(tenant);
+    await open;
+    running.set(tenant, (running.get(tenant) ?? 0) - 1);
+    return { status: 200, body: '["an order"]' };
+  });
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: tenants.jobs, threads }));
+
+  const days = Array.from({ length: 20 }, (_, index) => `2026-03-${index + 1}`);
+  const many = await tenants.importDays(mill, 'tenant-7', days);
+  const [one] = await tenants.importDays(mill, 'tenant-8', ['2026-03-01']);
+  expect([...(await asked.reached(3))].sort()).toEqual(['tenant-7', 'tenant-7', 'tenant-8']);
+  const again = await tenants.importDays(mill, 'tenant-7', days);
+  expect(again.map(({ id }) => id)).toEqual(many.map(({ id }) => id));
+
+  letGo();
+  expect(await one?.result()).toEqual({ orders: ['an order'] });
+  await Promise.all(many.map((job) => job.result()));
+  expect(asked.all).toHaveLength(21);
+  expect(Math.max(...most)).toBe(2);
 });

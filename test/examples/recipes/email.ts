@@ -29,11 +29,12 @@ export const jobs = defineJobs({
       timeout: '30s',
       maxAttempts: 10,
       backoff: { type: 'exponential', delay: '5s', max: '1h', jitter: 'equal' },
+      retention: { completed: '7d' },
     },
   ),
 });
 
-/** However often it is called, a user is welcomed once. */
+/** A user is welcomed once, however often it is called while that mail is kept. */
 export async function welcome(mill: Millrace<typeof jobs>, user: { id: string; email: string }) {
   const mail = { to: user.email, subject: 'Welcome', text: 'It is good to have you here.' };
   return mill.enqueue('sendEmail', mail, { id: `welcome-${user.id}` });

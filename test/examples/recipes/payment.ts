@@ -5,18 +5,20 @@
 import { defineJobs, inlineJob, UnrecoverableError, type JobContext, type Millrace } from 'millrace';
 
 export interface Payment {
-  orderId: string;
+  /** Made with the form: whoever tries another card has another one. */
+  id: string;
   card: string;
   cents: number;
 }
 
-export const paymentJobs = (tellShop: (orderId: string, reason: string) => Promise<void>) =>
+export const paymentJobs = (tellShop: (paymentId: string, reason: string) => Promise<void>) =>
   defineJobs({
     chargeCard: inlineJob(chargeCard, {
       concurrency: 5,
       timeout: '30s',
       maxAttempts: 8,
-      onFailed: (job, error) => tellShop((job.payload as Payment).orderId, error.message),
+      onFailed: (job, error) => tellShop((job.payload as Payment).id, error.message),
+      retention: { completed: '90d', failed: '90d' }, // so long is its id taken
     }),
   });
 
@@ -32,8 +34,8 @@ async function chargeCard({ card, cents }: Payment, job: JobContext) {
   return { receipt: await response.text() };
 }
 
-/** An order is charged once, however often its button is pressed. */
+/** However often the button is pressed, the card is charged once. */
 export async function pay(mill: Millrace<ReturnType<typeof paymentJobs>>, payment: Payment) {
-  const job = await mill.enqueue('chargeCard', payment, { id: `charge-${payment.orderId}` });
+  const job = await mill.enqueue('chargeCard', payment, { id: `charge-${payment.id}` });
   return job.result(); // rejects with a JobFailedError: its `cause` has the code MILLRACE_UNRECOVERABLE
 }

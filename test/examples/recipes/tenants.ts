@@ -1,0 +1,28 @@
+/**
+ * Jobs per tenant: each tenant has at most two jobs running, and they take turns. Whoever enqueues a million of them is a
+ * million jobs late himself, and delays nobody else.
+ */
+import { defineJobs, inlineJob, type Millrace } from 'millrace';
+
+export const jobs = defineJobs({
+  importOrders: inlineJob(
+    async ({ tenant, day }: { tenant: string; day: string }, job) => {
+      const url = `${process.env.SHOP_SERVICE}/${tenant}/orders?day=${day}`;
+      const response = await fetch(url, { signal: job.signal });
+      if (!response.ok) throw new Error(`The shop of ${tenant} answered ${response.status}`);
+      return { orders: (await response.json()) as unknown[] };
+    },
+    { concurrency: 4, concurrencyPerKey: 2, timeout: '1m' },
+  ),
+});
+
+/** A day that is waiting to be imported, or is being imported, is not enqueued again. */
+export async function importDays(mill: Millrace<typeof jobs>, tenant: string, days: string[]) {
+  return mill.enqueueMany(
+    days.map((day) => ({
+      name: 'importOrders',
+      payload: { tenant, day },
+      options: { concurrencyKey: tenant, uniqueKey: `${tenant} ${day}` },
+    })),
+  );
+}
