@@ -1,6 +1,6 @@
 /**
- * Jobs per tenant: each tenant has at most two jobs running, and they take turns. Whoever enqueues a million of them is a
- * million jobs late himself, and delays nobody else.
+ * Jobs per tenant: each tenant has at most two jobs running, and they take turns. One that enqueues a million of them
+ * delays nobody but itself.
  */
 import { defineJobs, inlineJob, type Millrace } from 'millrace';
 
