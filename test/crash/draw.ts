@@ -67,11 +67,11 @@ function asking(random: Random, act: Act): Acts {
   return [asked(random, first), ...others.map((other) => asked(random, other))];
 }
 
-function asked(random: Random, then: Act): Act {
+function asked(random: Random, next: Act): Act {
   // One that is snoozed says so at its end.
-  if (then.do === 'snooze' || random.chance(0.6)) return then;
-  if (random.chance(0.5)) return { do: 'follow', count: random.integer(1, 3), then };
-  return { do: 'keep', steps: random.integer(1, 3), then };
+  if (next.do === 'snooze' || random.chance(0.6)) return next;
+  if (random.chance(0.5)) return { do: 'follow', count: random.integer(1, 3), next };
+  return { do: 'keep', steps: random.integer(1, 3), next };
 }
 
 /** Some hang at each attempt. */

@@ -28,9 +28,9 @@ export type Act =
   /** Ends its thread, by itself or by taking more memory than there is for it. */
   | { readonly do: 'exit' | 'hoard' }
   /** Enqueues so many jobs that come with its completion, and goes on. */
-  | { readonly do: 'follow'; readonly count: number; readonly then: Act }
+  | { readonly do: 'follow'; readonly count: number; readonly next: Act }
   /** Keeps so many checkpoints, one after the other, from where an earlier attempt has come to, and goes on. */
-  | { readonly do: 'keep'; readonly steps: number; readonly then: Act }
+  | { readonly do: 'keep'; readonly steps: number; readonly next: Act }
   /** Reports progress so many times. */
   | { readonly do: 'report'; readonly steps: number };
 
@@ -56,7 +56,11 @@ export default async function handle({ facts, token, key, acts }: Work, job: Job
   const { pid } = process;
   const resumeFrom = resumedFrom(job);
   const own = {
-    ...{ id, name, queue, attempt, maxAttempts },
+    id,
+    name,
+    queue,
+    attempt,
+    maxAttempts,
     ...(scheduledFor !== undefined && { scheduledFor }),
     ...(resumeFrom && { resumeFrom }),
     ...(key !== undefined && { key }),
@@ -108,14 +112,14 @@ async function perform(act: Act, job: JobContext, facts: string): Promise<void> 
         const { id: followUp } = await job.enqueue('tiny', { facts, token, acts: [{ do: 'return' }] });
         tell(facts, { kind: 'followedUp', id: job.id, followUp });
       }
-      return perform(act.then, job, facts);
+      return perform(act.next, job, facts);
     case 'keep':
       for (let i = 1, { step } = resumedFrom(job) ?? { step: 0 }; i <= act.steps; i++) {
         const mark: Mark = { id: job.id, step: step + i };
         await job.checkpoint(mark);
         tell(facts, { kind: 'checkpointed', id: job.id, mark });
       }
-      return perform(act.then, job, facts);
+      return perform(act.next, job, facts);
     case 'report':
       for (let step = 1; step <= act.steps; step++) {
         job.progress({ id: job.id, attempt: job.attempt, step } satisfies Step);

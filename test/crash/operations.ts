@@ -92,8 +92,9 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
       while: held,
       onConflict: random.pick(ON_CONFLICT),
     };
-    const work = session.work(token, drawJob(random, 'work').acts);
     const options = { ...drawOptions(random, place.durability, 'work'), uniqueKey };
+    const own = session.work(token, drawJob(random, 'work').acts);
+    const work = { ...own, key: options.concurrencyKey };
     // Whether that job carries this token is not told.
     const { id, name } = await engine.enqueue('work', work, options);
     report({ kind: 'enqueued', id, name });
@@ -170,12 +171,14 @@ async function enqueueMany({
     const { name, acts } = drawJob(random);
     const options = { ...drawOptions(random, usual, name), id };
     const work = session.work(id, acts, drawBallast(random, heavy, options.durability ?? usual));
-    return { name, id, payload: { ...work, key: options.concurrencyKey }, options };
+    return { name, payload: { ...work, key: options.concurrencyKey }, options };
   });
-  report({ kind: 'asked', operation: 'enqueue many', together: items.map(({ id }) => id) });
+  const together = items.map(({ options: { id } }) => id);
+  report({ kind: 'asked', operation: 'enqueue many', together });
   await session.engine.enqueueMany(items);
-  for (const { id, name, options } of items) {
-    report({ kind: 'enqueued', id, name, token: id, durability: options.durability ?? usual });
+  for (const { name, options } of items) {
+    const { id, durability = usual } = options;
+    report({ kind: 'enqueued', id, name, token: id, durability });
     session.known.push({ id, name });
   }
 }
@@ -191,18 +194,20 @@ async function enqueueFlow({
   const items = Array.from({ length: random.integer(2, 4) }, (_, i) => {
     const id = `flow-${token}-${i}`;
     const { name, acts } = drawJob(random, random.pick(NAMED));
+    const options = { ...drawOptions(random, usual, name), id };
     return {
-      ...{ id, name, payload: session.work(id, acts) },
-      options: { ...drawOptions(random, usual, name), id },
+      name,
+      options,
+      payload: { ...session.work(id, acts), key: options.concurrencyKey },
       parents: Array.from({ length: i }, (_parent, at) => `j${at}`).filter(() => random.chance(0.6)),
       onParentFailure: random.pick(ON_PARENT_FAILURE),
     };
   });
-  report({ kind: 'asked', operation: 'enqueue a flow', together: items.map(({ id }) => id) });
-  const flow = items.map(({ id: _, ...job }, i) => [`j${i}`, job] as const);
-  await session.engine.enqueueFlow(Object.fromEntries(flow));
-  for (const { id, name, options } of items) {
-    const durability = options.durability ?? usual;
+  const together = items.map(({ options: { id } }) => id);
+  report({ kind: 'asked', operation: 'enqueue a flow', together });
+  await session.engine.enqueueFlow(Object.fromEntries(items.map((job, i) => [`j${i}`, job])));
+  for (const { name, options } of items) {
+    const { id, durability = usual } = options;
     report({ kind: 'enqueued', id, name, token: id, durability, mayExpire: true });
     session.known.push({ id, name });
   }

@@ -252,3 +252,18 @@ test('room that was taken is given back where the journal fails, and who waits g
   await behind;
   expect(await engine.counts()).toMatchObject({ available: 2, cancelled: 1 });
 });
+
+test('a job that takes the place of another in its queue needs no room', async () => {
+  const mill = await openSmall(await bench(), { maxSize: 2 });
+  const debounced = { uniqueKey: 'a', debounce: '1h' } as const;
+  await mill.enqueue('small', 1, debounced);
+  await mill.enqueue('small', 2);
+  const last = await mill.enqueue('small', 3, debounced);
+  await mill.enqueue('small', 4, { uniqueKey: { key: 'a', onConflict: 'replace' } });
+  expect(await mill.counts('small')).toMatchObject({ available: 2, cancelled: 2 });
+  expect(await last.snapshot()).toMatchObject({
+    state: 'cancelled',
+    cancelReason: expect.stringContaining('replaced'),
+  });
+  await expect(mill.enqueue('small', 5)).rejects.toMatchObject(full);
+});

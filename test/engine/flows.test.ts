@@ -102,6 +102,67 @@ test('all of a flow that failed is retried at once, and in its order', async () 
   expect(await mill.counts()).toMatchObject({ completed: 3, waiting: 0 });
 });
 
+test('a child does not take for its own what a job of its id waited for before', async () => {
+  const { mill } = await open();
+  const hour = { delay: '1h' } as const;
+  const { parent } = await mill.enqueueFlow({
+    parent: { name: 'note', payload: 'parent', options: hour },
+    child: { name: 'note', payload: 'old', options: { id: 'child' }, parents: ['parent'] },
+  });
+  expect(await mill.remove('child')).toBe(true);
+  const { other, child } = await mill.enqueueFlow({
+    other: { name: 'note', payload: 'other', options: hour },
+    child: { name: 'note', payload: 'new', options: { id: 'child' }, parents: ['other'] },
+  });
+  await mill.promote(parent.id);
+  await parent.result();
+  await mill.drain();
+  expect(await child.snapshot()).toMatchObject({ state: 'waiting' });
+  await mill.promote(other.id);
+  await child.result();
+  expect(order.all).toEqual(['parent', 'other', 'new']);
+});
+
+test.each([
+  ['before it has ended', 'cancelled'],
+  ['when it has completed', 'completed'],
+] as const)('a parent of many that is removed %s, and whose id another job takes', async (when, state) => {
+  const { mill } = await open();
+  const keys = Array.from({ length: 1_200 }, (_, i) => `child-${i}`);
+  const isLate = when === 'before it has ended';
+  const flow = {
+    ...Object.fromEntries(
+      keys.map((key) => [
+        key,
+        { name: 'tick' as const, parents: ['parent'], onParentFailure: 'cancel' as const },
+      ]),
+    ),
+    parent: {
+      name: 'note' as const,
+      payload: 'parent',
+      options: { id: 'parent', ...(isLate && { delay: '1h' as const }) },
+    },
+  };
+  const { parent } = await mill.enqueueFlow(flow);
+  if (!isLate) await parent.result();
+  await mill.remove('parent');
+  await mill.enqueue('note', 'another', { id: 'parent', delay: '1h' });
+  await mill.drain();
+  expect(await mill.counts()).toMatchObject({ waiting: 0, [state]: keys.length });
+});
+
+test('what failed and is retried as soon as that is told holds nobody up for ever', async () => {
+  const { mill } = await open();
+  mill.on('failed', ({ id }) => void mill.retry(id));
+  const scripts = [{ do: 'throwUnrecoverable' }, { do: 'return', value: 1 }] as const;
+  const { child } = await mill.enqueueFlow({
+    parent: { name: 'inline', payload: { do: 'inTurn', scripts } },
+    child: { name: 'note', payload: 'child', parents: ['parent'] },
+  });
+  await mill.drain();
+  expect(await child.snapshot()).toMatchObject({ state: 'completed' });
+});
+
 test('a child that waits can be cancelled, and its own children hear of that', async () => {
   const { mill } = await open();
   const { child, grandchild, parent } = await mill.enqueueFlow({

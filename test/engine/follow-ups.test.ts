@@ -1,6 +1,9 @@
 /** job.enqueue(): what a handler enqueues comes with its job's completion, and with nothing else. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { describe, expect, test } from 'vitest';
-import { Millrace, type MillraceEvents } from '../../src/index.js';
+import { inlineJob, Millrace, type MillraceEvents } from '../../src/index.js';
 import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
 import { Gate } from '../fixtures/gate.js';
 import type { FollowUpScript, Script } from '../fixtures/scripted.js';
@@ -215,4 +218,41 @@ describe.each([
     const beyond = await mill.enqueue('parent', { do: 'tellRefusal', of });
     expect(await beyond.result()).toBe('MILLRACE_FOLLOW_UPS_TOO_MANY');
   });
+});
+
+test('a follow-up is held to its type like any job, and a large payload lies in a file', async () => {
+  const { options, closing } = await bench();
+  const told: string[] = [];
+  const onlyNumbers: StandardSchemaV1<number> = {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      validate: (value: unknown) =>
+        typeof value === 'number' ? { value } : { issues: [{ message: 'Expected a number' }] },
+    },
+  };
+  const jobs = {
+    checked: inlineJob((payload: number) => payload, { schema: onlyNumbers }),
+    small: inlineJob((payload: string) => payload.length, { maxPayloadBytes: 100 }),
+    large: inlineJob((payload: Uint8Array) => payload.length),
+    asks: inlineJob(async (_payload: undefined, job) => {
+      const wrong = [
+        ['checked', 'no number'],
+        ['small', 'x'.repeat(200)],
+      ] as const;
+      for (const [name, payload] of wrong)
+        await job.enqueue(name, payload).catch(({ code }: { code: string }) => told.push(code));
+      const { id } = await job.enqueue('large', new Uint8Array(500_000).fill(7));
+      return id;
+    }),
+  };
+  const mill = closing(await Millrace.open({ ...options, jobs }));
+  await mill.pause();
+  const asks = await mill.enqueue('asks');
+  await mill.resume();
+  const id = await asks.result();
+  expect(told).toEqual(['MILLRACE_PAYLOAD_INVALID', 'MILLRACE_PAYLOAD_INVALID']);
+  expect(await mill.handle('large', id).result()).toBe(500_000);
+  expect((await readdir(join(options.directory, 'payloads'))).length).toBe(1);
+  expect(await mill.counts()).toMatchObject({ completed: 2, available: 0 });
 });

@@ -109,3 +109,18 @@ test('a misspelt field of a retention is refused', async () => {
   const { open } = await bounded({});
   await expect(open({ maxcount: 3 } as Retention)).rejects.toThrow('`jobs.work.retention.maxcount`');
 });
+
+test('jobs that are imported count, and go like others', async () => {
+  const { options, closing, directory } = await bench();
+  const jobs = { work: inlineJob((payload: number) => payload, { retention: { maxCount: 5 } }) };
+  const unbound = { work: inlineJob((payload: number) => payload) };
+  const from = await Millrace.open({ ...options, jobs: unbound });
+  await from.enqueueMany(Array.from({ length: 50 }, (_, payload) => ({ name: 'work' as const, payload })));
+  await from.drain();
+  const lines = await collect(from.export());
+  await from.close();
+  const mill = closing(await Millrace.open({ ...options, directory: `${directory}/other`, jobs }));
+  await (await mill.enqueue('work', 1)).result();
+  await mill.import(lines);
+  while ((await mill.counts()).completed > 5) await turn();
+});

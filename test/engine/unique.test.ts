@@ -191,3 +191,25 @@ test('what is exported and imported holds its key where that is free, and goes o
   expect(await target.cancel(taken.id)).toBe('cancelled');
   expect((await target.enqueue('inline', script, { uniqueKey: 'taken' })).id).toBe(own.id);
 });
+
+test('a job that is retried takes a key again that another had in the meantime', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs }));
+  const keyed = (id: string, onConflict: 'reject' | 'replace') =>
+    mill.enqueue(
+      'inline',
+      { do: 'return' },
+      {
+        id,
+        delay: '1h',
+        uniqueKey: { key: 'k', while: 'retained', onConflict },
+      },
+    );
+  await keyed('a', 'reject');
+  await mill.cancel('a');
+  await keyed('b', 'replace');
+  await mill.remove('b');
+  await mill.pause();
+  expect(await mill.retry('a')).toBe('available');
+  await expect(keyed('c', 'reject')).rejects.toMatchObject({ code: 'MILLRACE_UNIQUE_CONFLICT', jobId: 'a' });
+});
