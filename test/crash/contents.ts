@@ -1,7 +1,7 @@
 /** What a journal holds in the end, read below the engine: every job, acknowledged or not, the counters, the indexes. */
 import { MillraceError } from '../../src/index.js';
 import { decode } from '../../src/job/codec.js';
-import type { Job, JobCounts, JobState, OnParentFailure } from '../../src/job/record.js';
+import type { Durability, Job, JobCounts, JobState, OnParentFailure } from '../../src/job/record.js';
 import { Journal } from '../../src/journal/journal.js';
 import type { PayloadFiles } from '../../src/journal/payload-files.js';
 import type { Store } from '../../src/journal/store.js';
@@ -14,6 +14,7 @@ export interface FinalJob {
   readonly name: string;
   readonly queue: string;
   readonly state: JobState;
+  readonly durability: Durability;
   readonly attempt: number;
   readonly maxAttempts: number;
   /** The attempts that errored. */
@@ -110,14 +111,14 @@ function finalJob(
   payload: Uint8Array,
   maxAttemptsOf: (name: string) => number,
 ): FinalJob {
-  const { id, name, queue, schedule, scheduledFor, enqueuedAt, deadlineAt } = spec;
+  const { id, name, queue, durability, schedule, scheduledFor, enqueuedAt, deadlineAt } = spec;
   const { parents, onParentFailure, uniqueKey } = spec;
   const { state, attempt, crashes, startedAt } = status;
   // Safe: only the workload wrote to this journal.
   const { token } = decode(payload) as { token: string };
   const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
   const errored = (status.errors ?? []).map((error) => error.attempt);
-  const job = { id, name, queue, state, attempt, maxAttempts, errored, token };
+  const job = { id, name, queue, state, durability, attempt, maxAttempts, errored, token };
   const isRun = schedule !== undefined && scheduledFor !== undefined;
   return {
     ...job,

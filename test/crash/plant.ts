@@ -100,5 +100,11 @@ export const progressed = (id: string, step: number, value: Partial<Step> = {}):
 
 export function finalJob(id: string, fields: Partial<FinalJob> = {}): FinalJob {
   const job = { id, name: 'tiny', queue: 'default', attempt: 1, maxAttempts: 3, errored: [], token: id };
-  return { ...job, state: 'completed', result: { id, token: id, attempt: 1 }, ...fields };
+  return {
+    ...job,
+    state: 'completed',
+    durability: 'fsync',
+    result: { id, token: id, attempt: 1 },
+    ...fields,
+  };
 }
