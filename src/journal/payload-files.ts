@@ -111,7 +111,10 @@ export class PayloadFiles {
   ): Promise<void> {
     for (const name of await this.#leftNames()) {
       if (isStopped()) return;
-      const id = jobIdIn(await this.#startOf(name));
+      const start = await this.#startOf(name);
+      // Its job was removed meanwhile, and the file with it.
+      if (!start) continue;
+      const id = jobIdIn(start);
       if (id === undefined || !(await isReferredTo(id, name)))
         await rm(join(this.#directory, name), { force: true });
     }
@@ -133,8 +136,13 @@ export class PayloadFiles {
     return names;
   }
 
-  async #startOf(name: string): Promise<Uint8Array> {
-    const handle = await open(join(this.#directory, name), 'r');
+  /** @returns nothing where it is not there any more. */
+  async #startOf(name: string): Promise<Uint8Array | undefined> {
+    const handle = await open(join(this.#directory, name), 'r').catch((thrown: unknown) => {
+      if (isMissingFile(thrown)) return undefined;
+      throw thrown;
+    });
+    if (!handle) return undefined;
     try {
       const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_HEADER_BYTES), 0, MAX_HEADER_BYTES, 0);
       return buffer.subarray(0, bytesRead);
