@@ -68,6 +68,40 @@ test('a power cut may take what was not to be synced, and nothing else', () => {
   expect(about).toEqual(['asked', 'a', 'a']);
 });
 
+test('and what a job has enqueued, where either was not to be synced and can have gone since', () => {
+  const followedUp = (id: string, followUp: string): Recorded => ({
+    at: 2,
+    kind: 'followedUp',
+    id,
+    followUp,
+  });
+  const started = {
+    at: 3,
+    kind: 'started',
+    name: 'tiny',
+    queue: 'default',
+    attempt: 1,
+    maxAttempts: 1,
+    pid: 1,
+    thread: 1,
+    living: [1],
+  } as const;
+  const known: Recorded[] = [
+    followedUp('synced', 'waits'),
+    followedUp('synced', 'ran'),
+    followedUp('synced', 'ran synced'),
+    followedUp('not synced', 'waits too'),
+    { ...started, id: 'ran' },
+    { ...started, id: 'ran synced' },
+  ];
+  const enqueued = { at: 1, kind: 'enqueued', name: 'tiny', durability: 'fsync' } as const;
+  const whole: Recorded[] = [...known, { ...enqueued, id: 'synced' }, { ...enqueued, id: 'ran synced' }];
+  const about = withoutTaken(known, whole).flatMap((fact) =>
+    fact.kind === 'followedUp' ? [fact.followUp] : [],
+  );
+  expect(about).toEqual(['waits', 'ran synced']);
+});
+
 test('and that a schedule was changed, where that was not to be synced: then it is as if nobody had answered', () => {
   const asked = { at: 1, kind: 'changing', schedule: 'nightly', change: 'pause' } as const;
   const answered = { at: 2, kind: 'answered', schedule: 'nightly' } as const;

@@ -14,9 +14,13 @@ export function withoutTaken(known: readonly Recorded[], whole: readonly Recorde
   const synced = new Set(
     factsOf(whole, 'enqueued').flatMap(({ id, durability }) => (durability === 'fsync' ? [id] : [])),
   );
+  const started = new Set(factsOf(known, 'started').map(({ id }) => id));
   const isTaken = (fact: Recorded): boolean =>
     // A schedule that was answered for without a sync may be as it was before, as if it had not been.
     (fact.kind === 'answered' && fact.durability !== 'fsync') ||
+    // What a job has enqueued came with its completion. If that has run, it can also have been removed since, unheard.
+    (fact.kind === 'followedUp' &&
+      !(synced.has(fact.id) && (synced.has(fact.followUp) || !started.has(fact.followUp)))) ||
     (OF_JOBS.has(fact.kind) && 'id' in fact && !synced.has(fact.id ?? ''));
   return known.filter((fact) => !isTaken(fact)).map((fact) => amongSynced(fact, synced));
 }
