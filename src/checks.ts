@@ -23,22 +23,10 @@ export function checkName(name: unknown, option: string): string {
   throw invalidOption(option, NAME_RULE, name);
 }
 
-/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
-export function checkId(id: unknown): string {
-  if (typeof id === 'string' && isText(id)) return id;
-  throw invalidOption('id', TEXT_RULE, id);
-}
-
-/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
-export function checkUniqueKey(key: unknown, option: string): string {
-  if (typeof key === 'string' && isText(key)) return key;
-  throw invalidOption(option, TEXT_RULE, key);
-}
-
-/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
-export function checkConcurrencyKey(key: unknown, option: string): string {
-  if (typeof key === 'string' && isText(key)) return key;
-  throw invalidOption(option, TEXT_RULE, key);
+/** An id or a key. @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkText(text: unknown, option: string): string {
+  if (typeof text === 'string' && isText(text)) return text;
+  throw invalidOption(option, TEXT_RULE, text);
 }
 
 /** What is said of a cancel. @throws MillraceError `MILLRACE_OPTION_INVALID` */
@@ -79,14 +67,6 @@ export const checkPriority = (value: number, option: string): number =>
   integer(value, option, MIN_PRIORITY, MAX_PRIORITY);
 export const checkConcurrency = (value: number | undefined, option: string): number =>
   value === undefined ? Infinity : integer(value, option, 1);
-
-/** The names of some options: each of them, and the compiler knows of none that is missing. */
-export function namesOf<Options>(
-  names: Required<{ [Name in keyof Options]: true }>,
-): readonly (keyof Options & string)[] {
-  // Safe: it has these keys and no others.
-  return Object.keys(names) as (keyof Options & string)[];
-}
 
 /**
  * Refuses what is no object, or has a field that means nothing: a misspelt option must not pass for one.
@@ -143,7 +123,7 @@ export function checkFunction<Call extends (...args: never[]) => unknown>(value:
   throw invalidOption(option, 'a function', value);
 }
 
-export function boolean(value: boolean, option: string): boolean {
+export function boolean(value: unknown, option: string): boolean {
   if (typeof value === 'boolean') return value;
   throw invalidOption(option, 'true or false', value);
 }

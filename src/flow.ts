@@ -1,5 +1,6 @@
 /** Flows: jobs that wait for others. What an app writes, and how it is checked. */
-import { checkKnown, isName, NAME_RULE, namesOf, oneOf } from './checks.js';
+import { checkKnown, isName, NAME_RULE, oneOf } from './checks.js';
+import { namesOf } from './job/names.js';
 import type { JobCatalogue, JobResult } from './define.js';
 import type { EnqueueItem } from './engine.js';
 import type { EnqueueOptions } from './job-options.js';

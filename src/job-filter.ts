@@ -1,5 +1,6 @@
 /** Which jobs are meant: what `jobs()` and the bulk forms of `cancel()`, `retry()`, `remove()` and `promote()` are given. */
-import { checkInstant, checkKnown, checkReason, isName, NAME_RULE, namesOf } from './checks.js';
+import { checkInstant, checkKnown, checkReason, isName, NAME_RULE } from './checks.js';
+import { namesOf } from './job/names.js';
 import { invalidOption } from './errors.js';
 import type { CancelOptions } from './job-handle.js';
 import { decodeError } from './job/error-data.js';

@@ -4,10 +4,9 @@
  */
 import {
   checkConcurrency,
-  checkConcurrencyKey,
   checkDurability,
   checkFunction,
-  checkId,
+  checkText,
   checkInstant,
   checkKnown,
   checkPriority,
@@ -15,10 +14,10 @@ import {
   integer,
   isName,
   NAME_RULE,
-  namesOf,
   positiveMs,
   instantAfter,
 } from './checks.js';
+import { namesOf } from './job/names.js';
 import type { JobOverrides, JobType, JobTypeOptions, SchemaOption } from './define.js';
 import { invalidOption } from './errors.js';
 import type { JobSnapshot } from './job-handle.js';
@@ -225,7 +224,7 @@ export function checkEnqueue(
 ): JobOwn {
   if (options === undefined) return NOTHING;
   checkKnown(options, ENQUEUE_FIELDS, 'options', '');
-  if (options.id !== undefined) checkId(options.id);
+  if (options.id !== undefined) checkText(options.id, 'id');
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
     throw invalidOption('signal', 'an AbortSignal', options.signal);
   const own: Draft<JobOwn> = ownOf(options, queues, '');
@@ -266,8 +265,7 @@ function ownOf(
   if (timeout !== undefined) own.timeoutMs = positiveMs(timeout, `${prefix}timeout`);
   if (expiresIn !== undefined) own.expiresInMs = positiveMs(expiresIn, `${prefix}expiresIn`);
   if (durability !== undefined) own.durability = checkDurability(durability, `${prefix}durability`);
-  if (concurrencyKey !== undefined)
-    own.concurrencyKey = checkConcurrencyKey(concurrencyKey, `${prefix}concurrencyKey`);
+  if (concurrencyKey !== undefined) own.concurrencyKey = checkText(concurrencyKey, `${prefix}concurrencyKey`);
   return own;
 }
 

@@ -2,7 +2,7 @@
  * `Millrace.open()` and what an open engine offers, with its types. The engine itself (runtime/assembly.ts) is loaded when
  * one is opened: a handler's module that imports this package, for an error or a type, keeps its thread from loading it.
  */
-import { checkId } from './checks.js';
+import { checkText } from './checks.js';
 import { systemClock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
 import type {
@@ -136,7 +136,7 @@ export class Millrace<
     // What it says of itself is checked here; what its type says it is may be otherwise in JavaScript.
     const given: AnyFlow = flow;
     checkFlow(given);
-    if (id !== undefined) checkId(id);
+    if (id !== undefined) checkText(id, 'id');
     return (await this.#engine.enqueueFlow(given, id)) as unknown as FlowHandles<Jobs, Items>;
   }
 

@@ -11,9 +11,9 @@ import {
   integer,
   isName,
   NAME_RULE,
-  namesOf,
   oneOf,
 } from './checks.js';
+import { namesOf } from './job/names.js';
 import { systemClock, type Clock } from './clock.js';
 import type { JobCatalogue } from './define.js';
 import { invalidOption } from './errors.js';

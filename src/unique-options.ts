@@ -1,5 +1,6 @@
 /** The options that make a job the only one of its type with a key: what they are, and their checks. */
-import { checkKnown, checkUniqueKey, namesOf, oneOf, positiveMs } from './checks.js';
+import { checkKnown, checkText, oneOf, positiveMs } from './checks.js';
+import { namesOf } from './job/names.js';
 import { invalidOption, MillraceError } from './errors.js';
 import type { Duration } from './job/duration.js';
 import type { OnConflict, UniqueWhile } from './job/uniqueness.js';
@@ -72,11 +73,11 @@ interface CheckedKey {
 
 function checkKey(given: string | UniqueKeyOptions): CheckedKey {
   if (typeof given !== 'object' || given === null)
-    return { key: checkUniqueKey(given, 'uniqueKey'), held: undefined, onConflict: undefined };
+    return { key: checkText(given, 'uniqueKey'), held: undefined, onConflict: undefined };
   checkKnown(given, FIELDS, 'uniqueKey');
   const { while: held, onConflict } = given;
   return {
-    key: checkUniqueKey(given.key, 'uniqueKey.key'),
+    key: checkText(given.key, 'uniqueKey.key'),
     held: held === undefined ? undefined : checkWhile(held),
     onConflict: onConflict === undefined ? undefined : oneOf(onConflict, 'uniqueKey.onConflict', ON_CONFLICT),
   };

@@ -4,6 +4,7 @@
  * of whoever stores it.
  */
 import { MillraceError } from '../errors.js';
+import { namesOf } from './names.js';
 import { pack, unpack } from './packer.js';
 import { JOB_STATES, type AttemptRecord, type Draft, type JobSpec, type JobStatus } from './record.js';
 
@@ -200,14 +201,6 @@ function fromPlaces(values: readonly unknown[], names: readonly string[]): objec
 
 function attemptOf([attempt, startedAt, endedAt, error]: PlacedAttempt): AttemptRecord {
   return { attempt, startedAt, endedAt, error };
-}
-
-/** @param names Each name there is, and the compiler knows of none that is missing. */
-function namesOf<Fields>(
-  names: Required<{ [Name in keyof Fields]: true }>,
-): readonly (keyof Fields & string)[] {
-  // Safe: it has these keys and no others.
-  return Object.keys(names) as (keyof Fields & string)[];
 }
 
 /** Names are short and of ASCII characters (options.ts): a call out of JavaScript would take longer. */

@@ -1,5 +1,5 @@
 /** Enqueues flows: all their jobs, and which of them wait for which, in one write. */
-import { checkId } from '../checks.js';
+import { checkText } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import type { Draft, Job, JobSpec } from '../job/record.js';
@@ -82,7 +82,7 @@ export class Flows {
     const own = newJobs.newId();
     const slices = new Slices(this.#links.clock);
     for (const [key, { name, payload, options }] of Object.entries(flow)) {
-      const id = options?.id ?? (flowId === undefined ? undefined : checkId(`${flowId}/${key}`));
+      const id = options?.id ?? (flowId === undefined ? undefined : checkText(`${flowId}/${key}`, 'id'));
       const made = intake.specOf(
         { name, payload, options: { ...options, ...(id !== undefined && { id }) } },
         `flow.${key}`,

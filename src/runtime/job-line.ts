@@ -3,14 +3,7 @@
  * and other programs can read; anything else is the codec's bytes in base64, in a field whose name ends in `Base64`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import {
-  checkConcurrencyKey,
-  checkId,
-  checkName,
-  checkReason,
-  checkUniqueKey,
-  LAST_INSTANT,
-} from '../checks.js';
+import { boolean, checkName, checkReason, checkText, LAST_INSTANT } from '../checks.js';
 import { asError, invalidOption, MillraceError } from '../errors.js';
 import { decode, encode, isRich } from '../job/codec.js';
 import { isErrorData } from '../job/error-data.js';
@@ -164,7 +157,7 @@ export function jobOf(line: Fields, sequence: number): Job {
     ...rest
   } = others;
   const spec: Draft<JobSpec> = {
-    id: checkId(id),
+    id: checkText(id, 'id'),
     name: checkName(name, 'name'),
     queue: checkName(queue, 'queue'),
     priority: integer(priority, 'priority', MIN_PRIORITY, MAX_PRIORITY),
@@ -177,15 +170,14 @@ export function jobOf(line: Fields, sequence: number): Job {
   if (timeoutMs !== undefined) spec.timeoutMs = integer(timeoutMs, 'timeoutMs', 1);
   if (deadlineAt !== undefined) spec.deadlineAt = integer(deadlineAt, 'deadlineAt', 0, LAST_INSTANT);
   if (payloadVersion !== undefined) spec.payloadVersion = integer(payloadVersion, 'payloadVersion', 1);
-  if (concurrencyKey !== undefined)
-    spec.concurrencyKey = checkConcurrencyKey(concurrencyKey, 'concurrencyKey');
+  if (concurrencyKey !== undefined) spec.concurrencyKey = checkText(concurrencyKey, 'concurrencyKey');
   if (schedule !== undefined) spec.schedule = checkName(schedule, 'schedule');
   if ((schedule === undefined) !== (scheduledFor === undefined))
     throw invalidOption('scheduledFor', 'present where `schedule` is, and only there', scheduledFor);
   if (scheduledFor !== undefined) spec.scheduledFor = integer(scheduledFor, 'scheduledFor', 0);
   if ((uniqueKey === undefined) !== (uniqueWhile === undefined))
     throw invalidOption('uniqueWhile', 'present where `uniqueKey` is, and only there', uniqueWhile);
-  if (uniqueKey !== undefined) spec.uniqueKey = checkUniqueKey(uniqueKey, 'uniqueKey');
+  if (uniqueKey !== undefined) spec.uniqueKey = checkText(uniqueKey, 'uniqueKey');
   if (uniqueWhile !== undefined) spec.uniqueWhile = uniqueWhileOf(uniqueWhile);
   Object.assign(spec, flowOf({ flow, isParent, parents, onParentFailure }));
   return { spec, status: statusOf(rest, stateOf(state, spec)) };
@@ -202,7 +194,7 @@ function flowOf({ flow, isParent, parents, onParentFailure }: Fields): Partial<J
     own.onParentFailure = oneOf(onParentFailure, 'onParentFailure', ON_PARENT_FAILURE);
   if (parents === undefined) return own;
   const ids = Object.entries(record(parents, 'parents')).map(
-    ([key, id]) => [checkName(key, 'parents'), checkId(id)] as const,
+    ([key, id]) => [checkName(key, 'parents'), checkText(id, 'id')] as const,
   );
   own.parents = Object.fromEntries(ids);
   return own;
@@ -349,11 +341,6 @@ function uniqueWhileOf(value: unknown): UniqueWhile {
   return typeof value === 'number'
     ? integer(value, 'uniqueWhile', 1)
     : oneOf(value, 'uniqueWhile', UNIQUE_STATES);
-}
-
-function boolean(value: unknown, field: string): boolean {
-  if (typeof value === 'boolean') return value;
-  throw invalidOption(field, 'true or false', value);
 }
 
 function oneOf<Value>(value: unknown, field: string, allowed: readonly Value[]): Value {
