@@ -72,6 +72,12 @@ export interface JobTypeOptions<Queue extends string = string> {
    * limit wait, and hold up no others. Default: no limit; keys take turns all the same.
    */
   concurrencyPerKey?: number;
+  /**
+   * How many attempts of this type that have the same `concurrencyKey` may start in a time, in all queues together; those
+   * of a key that has to wait hold up no others. Each key of which something started within the time takes some hundred
+   * bytes of memory, and a record in the journal. Default: no limit.
+   */
+  rateLimitPerKey?: RateLimit;
   /** How long its jobs are kept once they have ended. Default a day; those that failed a week. */
   retention?: Retention;
   /** Which version of its payloads this code knows; integer ≥ 1, to be raised where stored ones would not do. Default 1. */
@@ -122,7 +128,8 @@ export interface JobOverrides<Queue extends string = string> {
    * same key are a line of their own, and the lines take turns: however many jobs one of them has, another's first waits
    * for no more than what runs already and one turn of each other line. So do all jobs without a key, as one line, and
    * each type that has jobs with keys, in turn with the others of the queue. `priority` orders the jobs of a line.
-   * `concurrencyPerKey` of the job type says how many of a key run at once. Default: none.
+   * `concurrencyPerKey` of the job type says how many of a key run at once, and `rateLimitPerKey` how many start in a
+   * time. Default: none.
    */
   concurrencyKey?: string;
 }

@@ -106,12 +106,14 @@ export type Reason =
     }
   /** Its type works on libuv's pool, and as many such jobs are running as leave a thread of that to others. */
   | { readonly reason: 'nativeBusy'; readonly running: number; readonly limit: number }
-  /** The `rateLimit` of its queue, or of its type, allows no more starts until then. */
+  /** The `rateLimit` of its queue or type, or the `rateLimitPerKey` of its type, allows no more starts until then. */
   | {
       readonly reason: 'rateLimited';
-      readonly by: 'queue' | 'type';
+      readonly by: 'queue' | 'type' | 'key';
       /** Of that queue or type. */
       readonly name: string;
+      /** The `concurrencyKey`, where it is that which has to wait. */
+      readonly key?: string;
       readonly untilAt: number;
       readonly inMs: number;
     }

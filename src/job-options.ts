@@ -84,6 +84,8 @@ export interface JobTypeSettings extends PayloadRules {
   readonly rateLimit?: RatePolicy;
   /** Infinity where there is no limit. */
   readonly concurrencyPerKey: number;
+  /** Absent where there is no limit. */
+  readonly rateLimitPerKey?: RatePolicy;
   readonly retention: RetentionPolicy;
   readonly maxResultBytes: number;
   /** How many are kept of each job. */
@@ -105,6 +107,7 @@ const TYPE_FIELDS = namesOf<JobTypeOptions & SchemaOption>({
   concurrency: true,
   rateLimit: true,
   concurrencyPerKey: true,
+  rateLimitPerKey: true,
   retention: true,
   schema: true,
   version: true,
@@ -159,6 +162,9 @@ export function checkJobType(
       rateLimit: ratePolicy(options.rateLimit, `jobs.${name}.rateLimit`),
     }),
     concurrencyPerKey: checkConcurrency(options.concurrencyPerKey, `jobs.${name}.concurrencyPerKey`),
+    ...(options.rateLimitPerKey !== undefined && {
+      rateLimitPerKey: ratePolicy(options.rateLimitPerKey, `jobs.${name}.rateLimitPerKey`),
+    }),
     retention: retentionPolicy(retention, `jobs.${name}.retention`),
     ...checkPayloadRules(options, `jobs.${name}`),
     ...(timeout !== undefined && { timeoutMs: positiveMs(timeout, `jobs.${name}.timeout`) }),

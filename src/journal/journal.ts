@@ -97,6 +97,19 @@ export interface RosterPage {
   readonly next?: string;
 }
 
+/** What is kept of a rate limit. */
+export interface KeptRate {
+  readonly name: string;
+  /** Absent where it is damaged, which was reported. */
+  readonly record: Uint8Array | undefined;
+}
+
+export interface RatePage {
+  readonly rates: readonly KeptRate[];
+  /** Where to go on; absent where there are no more. */
+  readonly next?: string;
+}
+
 export interface SchedulePage {
   readonly schedules: readonly { readonly name: string; readonly record: Uint8Array }[];
   /** The key to go on behind; absent where the page reached the end. */
@@ -422,11 +435,12 @@ export class Journal {
     return entries.map(({ key }) => pausedOf(key));
   }
 
-  /** What is kept of rate limits; of one that is damaged, which is reported, the name. */
-  async rates(): Promise<{ readonly name: string; readonly record: Uint8Array | undefined }[]> {
+  /** What is kept of rate limits, behind the key `after`. */
+  async rates(after: string | undefined, limit: number): Promise<RatePage> {
     this.#assertOpen();
-    const entries = await this.#store.page({ ...RATES_SPAN, limit: Number.MAX_SAFE_INTEGER });
-    return entries.map(({ key, value }) => {
+    const range = after === undefined ? RATES_SPAN : { ...RATES_SPAN, from: after, after: true };
+    const entries = await this.#store.page({ ...range, limit });
+    const rates = entries.map(({ key, value }) => {
       try {
         return { name: rateOf(key), record: unsealBytes(key, value) };
       } catch (thrown) {
@@ -435,6 +449,8 @@ export class Journal {
         return { name: rateOf(key), record: undefined };
       }
     });
+    const last = entries.at(-1);
+    return last && entries.length === limit ? { rates, next: last.key } : { rates };
   }
 
   /**

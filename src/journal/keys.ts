@@ -24,7 +24,7 @@
  * | `c!queue`                              | the queue's counters                                    |
  * | `q!id`                                 | to run alone, for its process crashed twice; `id`       |
  * | `h!name`                               | a schedule, and how far it has come                     |
- * | `l!q!queue`, `l!t!name`                | the window of a queue's, or a job type's, rate limit    |
+ * | `l!q!queue`, `l!t!name`, `l!k!lane`    | the window of a queue's, job type's or key's rate limit |
  * | `p!queue`, `p!`                        | the queue, or all of them, is paused; nothing           |
  * | `m!…`                                  | format, sequence, low-water marks                       |
  *

@@ -239,6 +239,10 @@ export class Transaction {
     return this;
   }
 
+  removeRate(name: string): this {
+    return this.forget(rateKey(name));
+  }
+
   /** From here on nothing of the queue is started, or of any. @param queue Empty for all of them. */
   pause(queue: string): this {
     const key = pauseKey(queue);

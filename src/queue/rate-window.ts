@@ -79,6 +79,13 @@ export class RateWindow {
     return this.#endOf(now) + perMs - now;
   }
 
+  /** How long something counts here yet, if nothing more starts; Infinity where something is about to. */
+  countsForMs(monotonic: number): number {
+    const last = this.#steps.at(-1);
+    if (this.#pending > 0) return Infinity;
+    return last ? Math.max(0, last.endAt + this.#policy.perMs - this.#ownAt(monotonic)) : 0;
+  }
+
   /** One more is going to start: it counts from now on. */
   take(): void {
     this.#pending++;

@@ -19,6 +19,7 @@ import { selector, type Selection, type Selector } from '../queue/selector.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
 import { Window, WINDOW_SIZE } from '../queue/window.js';
 import { KeyedLanes, type KeyedLane } from './keyed-lanes.js';
+import { KeyWaits } from './key-waits.js';
 import { cached, LaneReads, type ReadLane } from './lane-reads.js';
 import type { Permit, RateLimits } from './rate-limits.js';
 
@@ -124,6 +125,7 @@ export class Backlog {
   readonly #typeLimits: Limits;
   readonly #nativeLimit: Limits;
   readonly #keyLimits: Limits;
+  readonly #keyWaits: KeyWaits;
   readonly #reads: LaneReads;
   readonly #windowSize: number;
   /** How many turns lines have had. */
@@ -137,6 +139,10 @@ export class Backlog {
     this.#reads = new LaneReads(options);
     const { keyConcurrency } = options;
     this.#keyLimits = new Limits({ get: (lane) => keyConcurrency?.get(typeOf(lane)) });
+    this.#keyWaits = new KeyWaits(options.clock, (free) => {
+      for (const lane of free) this.#release(lane);
+      options.onRefill();
+    });
     const names = [...options.typeConcurrency.keys()];
     for (const settings of options.queues) {
       const queue = settings.name;
@@ -161,6 +167,7 @@ export class Backlog {
    */
   async load(): Promise<void> {
     this.#reads.start();
+    this.#keyWaits.clear();
     for (const { lanes } of this.#lines.values()) {
       for (const lane of lanes.values()) {
         lane.window = new Window(this.#windowSize);
@@ -177,6 +184,7 @@ export class Backlog {
   async stop(): Promise<void> {
     this.#reads.stop();
     this.#rateTimer?.cancel();
+    this.#keyWaits.clear();
     for (const { lanes } of this.#lines.values()) for (const { rest } of lanes.values()) rest.timer?.cancel();
     await this.#reads.whenIdle();
   }
@@ -201,7 +209,7 @@ export class Backlog {
     this.#options.rates?.look();
     if (!lane || !this.#isOpen(queue) || !this.#allows(name)) return undefined;
     const keyed = job.spec.concurrencyKey === undefined ? undefined : laneNameOf(job.spec);
-    if (keyed !== undefined && !this.#keyLimits.allows(keyed)) return undefined;
+    if (keyed !== undefined && !this.#allowsKey(keyed)) return undefined;
     for (const { name: other, lanes } of this.#lines.values()) {
       if (this.#options.isPaused(other)) continue;
       for (const { window, keyed: others } of lanes.values())
@@ -298,8 +306,7 @@ export class Backlog {
     this.#typeLimits.end(name);
     if (keyed !== undefined && this.#limitsKeys(name)) {
       this.#keyLimits.end(keyed);
-      // A key is the same in all queues.
-      for (const { lanes } of this.#lines.values()) lanes.get(name)?.keyed.lanes.release(keyed);
+      this.#release(keyed);
     }
     if (this.#options.nativeTypes.has(name)) this.#nativeLimit.end(NATIVE);
   }
@@ -359,8 +366,9 @@ export class Backlog {
     const { journal, onRefill } = this.#options;
     const queue = settings.name;
     const isLimited = this.#isLimited(name, settings);
+    const limitsRates = this.#options.rates?.limitsKeys(name) === true;
     const rest = {};
-    const allows = (lane: string): boolean => this.#keyLimits.allows(lane);
+    const allows = (lane: string): boolean => this.#allowsKey(lane);
     const [reads, windowSize] = [this.#reads, this.#windowSize];
     return {
       queue,
@@ -372,7 +380,7 @@ export class Backlog {
       rest,
       taken: 0,
       keyed: {
-        info: { queue, name, isLimited: isLimited || this.#limitsKeys(name) },
+        info: { queue, name, isLimited: isLimited || this.#limitsKeys(name) || limitsRates },
         lanes: new KeyedLanes({ journal, reads, queue, name, rest, windowSize, allows, onRefill }),
         turn: 0,
       },
@@ -388,13 +396,27 @@ export class Backlog {
     this.#typeLimits.start(name);
     if (keyed !== undefined && this.#limitsKeys(name)) this.#keyLimits.start(keyed);
     if (this.#options.nativeTypes.has(name)) this.#nativeLimit.start(NATIVE);
-    return this.#options.rates?.take({ name, queue });
+    return this.#options.rates?.take({ name, queue, keyed });
   }
 
   #allows(name: string): boolean {
     if (this.#options.nativeTypes.has(name) && !this.#nativeLimit.allows(NATIVE)) return false;
     if (this.#options.rates && !this.#options.rates.allowsType(name)) return false;
     return this.#typeLimits.allows(name);
+  }
+
+  /** Whether another job of a key may start. Where it has to wait for a time, it is let in again when that is over. */
+  #allowsKey(lane: string): boolean {
+    if (!this.#keyLimits.allows(lane)) return false;
+    const delayMs = this.#options.rates?.keyDelayMs(lane) ?? 0;
+    if (delayMs > 0) this.#keyWaits.add(lane, delayMs);
+    return delayMs === 0;
+  }
+
+  /** Jobs of the key may start again, as far as is known: it is the same in all queues. */
+  #release(lane: string): void {
+    const name = typeOf(lane);
+    for (const { lanes } of this.#lines.values()) lanes.get(name)?.keyed.lanes.release(lane);
   }
 
   /** The job of the line whose turn it is, among those whose type has room. */

@@ -50,7 +50,7 @@ export class Claimer {
     const claim = journal.nextSequence();
     const job = { spec, status: claimed(status, claim, clock.now()) };
     change.enqueue(spec, job.status, undefined, record);
-    if (start.choice.permit) rates?.addTo(change, [spec]);
+    if (start.choice.permit) rates?.addTo(change, [start.choice]);
     const attempt = attemptOf(start);
     attempt.job = job;
     attempts.add(attempt);

@@ -38,17 +38,26 @@ export class Hindrances {
   /** The limits of its queue, type and concurrency key. */
   limits(spec: JobSpec): Reason[] {
     const { backlog, clock, rates } = this.#links;
-    const { name, queue } = spec;
+    const { name, queue, concurrencyKey } = spec;
     const { queue: ofQueue, type: ofType, key: ofKey, native, isResting } = backlog.usage(spec);
     const now = clock.now();
-    const reasons: Reason[] = (rates?.waits(spec) ?? []).map(({ by, name: limited, delayMs }) => {
+    const keyed = concurrencyKey === undefined ? undefined : laneNameOf(spec);
+    const reasons: Reason[] = (rates?.waits({ queue, name, keyed }) ?? []).map(({ by, delayMs }) => {
       const inMs = Math.ceil(delayMs);
-      return { reason: 'rateLimited', by, name: limited, untilAt: now + inMs, inMs };
+      const key = by === 'key' ? { key: concurrencyKey ?? '' } : undefined;
+      return {
+        reason: 'rateLimited',
+        by,
+        name: by === 'queue' ? queue : name,
+        ...key,
+        untilAt: now + inMs,
+        inMs,
+      };
     });
     if (ofQueue.running >= ofQueue.limit) reasons.push({ reason: 'queueBusy', queue, ...ofQueue });
     if (ofType.running >= ofType.limit) reasons.push({ reason: 'typeBusy', name, ...ofType });
     if (ofKey && ofKey.running >= ofKey.limit)
-      reasons.push({ reason: 'keyBusy', name, key: spec.concurrencyKey ?? '', ...ofKey });
+      reasons.push({ reason: 'keyBusy', name, key: concurrencyKey ?? '', ...ofKey });
     if (native && native.running >= native.limit) reasons.push({ reason: 'nativeBusy', ...native });
     if (isResting) reasons.push({ reason: 'readFailed' });
     return reasons;

@@ -2,8 +2,8 @@
  * The available jobs of one type in a queue that have a concurrency key: a lane in the journal for each key, and in
  * memory a bounded number of them, which share the room of one window. While all keys with jobs have their lanes here,
  * they take turns here. While there are more, each lane has one turn, and makes room for those that the scan
- * (lane-scan.ts) brings next: so the turns go round however many keys there are. A key that is at its limit is out of all that until
- * one of its jobs has ended.
+ * (lane-scan.ts) brings next: so the turns go round however many keys there are. A key that is at a limit is out of all
+ * that until it may be below it again.
  */
 import type { Journal } from '../journal/journal.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
@@ -37,6 +37,8 @@ export type KeyedHead = { readonly entry: ReadyEntry; readonly lane: KeyedLane }
 
 /** The least that the window of a lane holds. */
 const MIN_WINDOW = 4;
+/** So many lanes the scan need not find again: more of them cost less to be found than to be kept in order. */
+const MAX_SKIPPED = 2_000;
 
 export class KeyedLanes {
   readonly #options: KeyedLanesOptions;
@@ -45,7 +47,7 @@ export class KeyedLanes {
   #share: number;
   readonly #lanes = new Map<string, KeyedLane>();
   readonly #turns = new Turns<KeyedLane>();
-  /** Lanes of keys that are at their limits, and so have a job that runs; they may have others in the journal. */
+  /** Lanes of keys that are at their limits, until {@link release}; they may have jobs in the journal. */
   readonly #blocked = new Set<string>();
   readonly #scan: LaneScan;
   /** No lane can make room, until something becomes of one. */
@@ -58,7 +60,8 @@ export class KeyedLanes {
     this.#scan = new LaneScan({
       ...options,
       hasRoom: () => this.#hasRoom(),
-      here: () => [...this.#lanes.keys(), ...this.#blocked],
+      here: () => [...this.#lanes.keys(), ...this.#blocked].slice(0, MAX_SKIPPED),
+      isHere: (lane) => this.#lanes.has(lane) || this.#blocked.has(lane),
       found: (lane) => this.#found(lane),
       onRound: () => this.#beginRound(),
     });
@@ -127,7 +130,7 @@ export class KeyedLanes {
     if (!this.#turns.has(known)) this.#turns.rejoin(known);
   }
 
-  /** A job of the key has ended: it may be below its limit again. */
+  /** The key may be below its limits again: a job of it has ended, or as much time has passed as it had to wait. */
   release(lane: string): void {
     const known = this.#lanes.get(lane);
     if (known) {

@@ -15,8 +15,10 @@ export interface LaneScanLinks {
   readonly name: string;
   readonly rest: Rest;
   readonly hasRoom: () => boolean;
-  /** The lanes that need not be found. */
+  /** The lanes that need not be found, as a round begins; there may be very many. */
   readonly here: () => readonly string[];
+  /** Whether one of them is so still. */
+  readonly isHere: (lane: string) => boolean;
   /** @returns whether there was room for it. */
   readonly found: (lane: string) => boolean;
   /** It has come by all lanes, and begins another round or is complete. */
@@ -32,6 +34,8 @@ export class LaneScan {
   #isComplete = false;
   /** Where it goes on. */
   #cursor: string;
+  /** Of the lanes that need not be found those that the round has not come by yet, the next one last; asked for when needed. */
+  #known: string[] | undefined;
   /** Since this round began, nothing has been missed. */
   #isClean = false;
   #isScanning = false;
@@ -56,7 +60,7 @@ export class LaneScan {
     this.#isScanning = false;
     this.#isComplete = false;
     this.#isClean = true;
-    this.#cursor = this.#span.from;
+    this.#beginRound();
     this.goOn();
   }
 
@@ -95,11 +99,9 @@ export class LaneScan {
 
   async #goRound(epoch: number): Promise<void> {
     const { journal, reads, queue, hasRoom, onRound } = this.#links;
-    let here = this.#here();
     while (!this.#isComplete && hasRoom()) {
       // What is known is not read again: before the first key of a lane there may be very many that are gone.
-      while (here[0] !== undefined && laneSpan(queue, here[0]).from < this.#cursor) here.shift();
-      const [next] = here;
+      const next = this.#nextKnown();
       const to = next === undefined ? this.#span.to : laneSpan(queue, next).from;
       const { lanes, isLast } = await journal.readyLanes({ from: this.#cursor, to }, PAGE);
       if (epoch !== this.#epoch || reads.isStopped || !this.#take(lanes)) return;
@@ -108,9 +110,8 @@ export class LaneScan {
       else {
         this.#isComplete = this.#isClean;
         this.#isClean = true;
-        this.#cursor = this.#span.from;
         onRound();
-        here = this.#here();
+        this.#beginRound();
       }
     }
   }
@@ -124,8 +125,19 @@ export class LaneScan {
     return true;
   }
 
-  /** In the order of the journal. */
-  #here(): string[] {
-    return [...this.#links.here()].sort();
+  #beginRound(): void {
+    this.#cursor = this.#span.from;
+    this.#known = undefined;
+  }
+
+  /** The first behind the cursor. */
+  #nextKnown(): string | undefined {
+    const { queue, here, isHere } = this.#links;
+    const known = (this.#known ??= [...here()].sort().toReversed());
+    for (let next = known.at(-1); next !== undefined; next = known.at(-1)) {
+      if (laneSpan(queue, next).from >= this.#cursor && isHere(next)) return next;
+      known.pop();
+    }
+    return undefined;
   }
 }

@@ -1,11 +1,13 @@
-/** The rate limits of queues and job types: what they allow now, and what the journal keeps of them. */
+/** The rate limits of queues, job types and concurrency keys: what they allow now, and what the journal keeps of them. */
 import type { Clock } from '../clock.js';
 import type { RatePolicy } from '../job/rate-limit.js';
 import { pack, unpack } from '../job/packer.js';
-import type { Journal } from '../journal/journal.js';
-import type { Transaction } from '../journal/transaction.js';
+import type { Journal, KeptRate } from '../journal/journal.js';
+import { typeOf } from '../journal/keys.js';
+import { Transaction } from '../journal/transaction.js';
 import type { Settings } from '../options.js';
 import { RateWindow, type Moment, type RateRecord } from '../queue/rate-window.js';
+import { KeyRates } from './key-rates.js';
 
 export interface RateLimitsLinks {
   readonly journal: Journal;
@@ -20,30 +22,52 @@ export interface Permit {
 
 /** A limit that allows no start for a while. */
 export interface RateWait {
-  readonly by: 'queue' | 'type';
-  /** Of the queue or the type. */
-  readonly name: string;
+  readonly by: 'queue' | 'type' | 'key';
   readonly delayMs: number;
 }
 
 /** A job's queue and type. */
-interface Limited {
+interface Origin {
   readonly queue: string;
   readonly name: string;
 }
 
+/** What may have limits. */
+export interface Limited extends Origin {
+  /** The job's lane, where it has a concurrency key. */
+  readonly keyed: string | undefined;
+}
+
+/** How many windows of keys are read at once. */
+const PAGE = 1_000;
+/** More than come new: so those that count nothing any more become fewer. */
+const FORGOTTEN_PER_START = 2;
+
 const ofQueue = (queue: string): string => `q!${queue}`;
 const ofType = (name: string): string => `t!${name}`;
+const KEY = 'k!';
+const ofKey = (lane: string): string => `${KEY}${lane}`;
 
 export class RateLimits {
   readonly #links: RateLimitsLinks;
+  /** The job types that the code knows. */
+  readonly #types: Settings['types'];
   readonly #policies: ReadonlyMap<string, RatePolicy>;
+  /** Of queues and types. */
   readonly #windows = new Map<string, RateWindow>();
+  readonly #keys: KeyRates;
   /** By monotonic time. */
   #lookedAt = 0;
 
-  private constructor(policies: ReadonlyMap<string, RatePolicy>, links: RateLimitsLinks) {
+  private constructor(
+    types: Settings['types'],
+    policies: ReadonlyMap<string, RatePolicy>,
+    keys: ReadonlyMap<string, RatePolicy>,
+    links: RateLimitsLinks,
+  ) {
+    this.#types = types;
     this.#policies = policies;
+    this.#keys = new KeyRates(keys);
     this.#links = links;
     for (const [key, policy] of policies) this.#windows.set(key, new RateWindow(policy));
   }
@@ -51,9 +75,13 @@ export class RateLimits {
   /** @returns nothing where nothing is limited. */
   static of({ queues, types }: Settings, links: RateLimitsLinks): RateLimits | undefined {
     const policies = new Map<string, RatePolicy>();
+    const keys = new Map<string, RatePolicy>();
     for (const { name, rateLimit } of queues.values()) if (rateLimit) policies.set(ofQueue(name), rateLimit);
-    for (const { name, rateLimit } of types.values()) if (rateLimit) policies.set(ofType(name), rateLimit);
-    return policies.size === 0 ? undefined : new RateLimits(policies, links);
+    for (const { name, rateLimit, rateLimitPerKey } of types.values()) {
+      if (rateLimit) policies.set(ofType(name), rateLimit);
+      if (rateLimitPerKey) keys.set(name, rateLimitPerKey);
+    }
+    return policies.size + keys.size === 0 ? undefined : new RateLimits(types, policies, keys, links);
   }
 
   /**
@@ -61,22 +89,24 @@ export class RateLimits {
    * all the same.
    */
   async load(): Promise<void> {
-    for (const { name, record } of await this.#links.journal.rates()) {
-      const policy = this.#policies.get(name);
-      // Of a limit that the code has no more.
-      if (!policy) continue;
-      const now = this.#now();
-      // Safe for bytes whose checksum held: addTo() made them.
-      const window = record
-        ? new RateWindow(policy, unpack(record) as RateRecord, now)
-        : RateWindow.full(policy, now);
-      this.#windows.set(name, window);
-    }
+    const { journal } = this.#links;
+    let after: string | undefined;
+    do {
+      const { rates, next } = await journal.rates(after, PAGE);
+      await this.#restoreKeys(rates.filter(({ name }) => name.startsWith(KEY)));
+      for (const rate of rates) this.#restore(rate);
+      after = next;
+    } while (after !== undefined);
   }
 
-  /** Whether jobs of the type wait for a rate limit in the queue. */
-  limits({ queue, name }: Limited): boolean {
+  /** Whether jobs of the type wait for a rate limit in the queue, whatever their concurrency keys. */
+  limits({ queue, name }: Origin): boolean {
     return this.#windows.has(ofQueue(queue)) || this.#windows.has(ofType(name));
+  }
+
+  /** Whether jobs of the type that have concurrency keys wait for a limit of their keys' own. */
+  limitsKeys(name: string): boolean {
+    return this.#keys.limits(name);
   }
 
   /** What is asked until the next look is answered as of now: so whoever is refused is told how long to wait. */
@@ -92,22 +122,25 @@ export class RateLimits {
     return this.#delayMs(ofType(name)) === 0;
   }
 
-  /** How long until a job may start, as far as rate limits go. */
-  delayMs({ queue, name }: Limited): number {
+  /** How long until a job may start, as far as the limits of its queue and type go. */
+  delayMs({ queue, name }: Origin): number {
     return Math.max(this.#delayMs(ofQueue(queue)), this.#delayMs(ofType(name)));
   }
 
+  /** How long from this moment until another job of the key may start, as far as its own limit goes. */
+  keyDelayMs(lane: string): number {
+    return this.#keys.delayMs(lane, this.#links.clock.monotonic());
+  }
+
   /** What holds a job back at this moment, and for how long. */
-  waits({ queue, name }: Limited): RateWait[] {
-    const limits = [
-      { by: 'queue', name: queue, key: ofQueue(queue) },
-      { by: 'type', name, key: ofType(name) },
-    ] as const;
+  waits({ queue, name, keyed }: Limited): RateWait[] {
     const now = this.#links.clock.monotonic();
-    return limits.flatMap(({ by, name: limited, key }) => {
-      const delayMs = this.#windows.get(key)?.delayMs(now) ?? 0;
-      return delayMs > 0 ? [{ by, name: limited, delayMs }] : [];
-    });
+    const waits: RateWait[] = [
+      { by: 'queue', delayMs: this.#windows.get(ofQueue(queue))?.delayMs(now) ?? 0 },
+      { by: 'type', delayMs: this.#windows.get(ofType(name))?.delayMs(now) ?? 0 },
+      { by: 'key', delayMs: keyed === undefined ? 0 : this.#keys.delayMs(keyed, now) },
+    ];
+    return waits.filter(({ delayMs }) => delayMs > 0);
   }
 
   /** One starts. @returns nothing where it is not limited. */
@@ -121,21 +154,51 @@ export class RateLimits {
         if (hasBegun) return;
         hasBegun = true;
         for (const [, window] of windows) window.begin(this.#links.clock.monotonic());
+        if (limited.keyed !== undefined) this.#keys.began(limited.keyed);
       },
     };
   }
 
   /** To be called when the transaction that claims jobs is written, so that the last one to be written knows of all. */
   addTo(change: Transaction, limited: readonly Limited[]): void {
+    const now = this.#now();
+    const forgotten = this.#keys.forget(FORGOTTEN_PER_START * limited.length, now.monotonic);
+    for (const lane of forgotten) change.removeRate(ofKey(lane));
     for (const [name, window] of new Map(limited.flatMap((one) => this.#windowsOf(one))))
-      change.putRate(name, pack(window.record(this.#now())));
+      change.putRate(name, pack(window.record(now)));
   }
 
-  #windowsOf({ queue, name }: Limited): (readonly [string, RateWindow])[] {
-    return [ofQueue(queue), ofType(name)].flatMap((key) => {
+  #restore({ name, record }: KeptRate): void {
+    const policy = this.#policies.get(name);
+    // Of a limit that the code has no more.
+    if (!policy) return;
+    const now = this.#now();
+    const kept = recordOf(record);
+    this.#windows.set(name, kept ? new RateWindow(policy, kept, now) : RateWindow.full(policy, now));
+  }
+
+  async #restoreKeys(rates: readonly KeptRate[]): Promise<void> {
+    const { journal } = this.#links;
+    const kept = rates
+      .map(({ name, record }) => [name.slice(KEY.length), recordOf(record)] as const)
+      // What of a type that the code does not know has started is of interest once it knows it again.
+      .filter(([lane]) => this.#types.has(typeOf(lane)));
+    const over = this.#keys.restore(kept, this.#now());
+    if (over.length === 0) return;
+    const change = new Transaction();
+    for (const lane of over) change.removeRate(ofKey(lane));
+    await journal.commit(change);
+  }
+
+  #windowsOf({ queue, name, keyed }: Limited): (readonly [string, RateWindow])[] {
+    const windows: (readonly [string, RateWindow])[] = [];
+    for (const key of [ofQueue(queue), ofType(name)]) {
       const window = this.#windows.get(key);
-      return window ? [[key, window] as const] : [];
-    });
+      if (window) windows.push([key, window]);
+    }
+    const own = keyed === undefined ? undefined : this.#keys.windowOf(keyed);
+    if (keyed !== undefined && own) windows.push([ofKey(keyed), own]);
+    return windows;
   }
 
   #delayMs(key: string): number {
@@ -147,3 +210,7 @@ export class RateLimits {
     return { wall: clock.now(), monotonic: clock.monotonic() };
   }
 }
+
+/** Safe for bytes whose checksum held: {@link RateLimits.addTo} made them. */
+const recordOf = (record: Uint8Array | undefined): RateRecord | undefined =>
+  record && (unpack(record) as RateRecord);

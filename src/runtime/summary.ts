@@ -70,8 +70,11 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
     clause: ({ running, limit }) => `libuv's pool has ${running} of ${limit} native jobs at once`,
   },
   rateLimited: {
-    clause: ({ by, name, untilAt, inMs }) =>
-      `the rate limit of ${by === 'queue' ? `queue ${name}` : name} allows no start until ${instant(untilAt)}, in ${inWords(inMs)}`,
+    clause: ({ by, name, key, untilAt, inMs }) => {
+      const limited = by === 'queue' ? `queue ${name}` : name;
+      const whose = key === undefined ? limited : `${limited} for the key ${brief(key)}`;
+      return `the rate limit of ${whose} allows no start until ${instant(untilAt)}, in ${inWords(inMs)}`;
+    },
   },
   readFailed: { clause: () => 'the waiting jobs could not be read from the journal, which is tried again' },
   threadsUnavailable: {

@@ -58,6 +58,14 @@ const atOpen: [given: object, says: string[], code?: string][] = [
     ['`jobs.work.rateLimit.per`', '"soon"'],
   ],
   [
+    { jobs: { work: inlineJob(() => 1, { rateLimitPerKey: { max: 1.5, per: 1 } }) } },
+    ['`jobs.work.rateLimitPerKey.max`', '≥ 1', '1.5'],
+  ],
+  [
+    { jobs: { work: inlineJob(() => 1, { rateLimitPerKey: 7 as never }) } },
+    ['`jobs.work.rateLimitPerKey`', '{ max, per }', '7'],
+  ],
+  [
     { jobs: { work: inlineJob(() => 1, { rateLimit: { max: 1, per: 1, burst: 2 } as never }) } },
     ['`jobs.work.rateLimit.burst`', 'max, per', '2'],
   ],

@@ -156,6 +156,20 @@ const sentences: readonly (readonly [Explained, readonly Reason[], string])[] = 
   ],
   [
     job,
+    [
+      {
+        reason: 'rateLimited',
+        by: 'key',
+        name: 'sendInvoice',
+        key: 'tenant-7',
+        untilAt: 9e15,
+        inMs: 150_000,
+      },
+    ],
+    'is available, and waits because the rate limit of sendInvoice for the key tenant-7 allows no start until 9000000000000000 ms, in 2.5 min',
+  ],
+  [
+    job,
     [{ reason: 'readFailed' }],
     'is available, and waits because the waiting jobs could not be read from the journal, which is tried again',
   ],

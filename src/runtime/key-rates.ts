@@ -1,0 +1,92 @@
+/**
+ * The windows of the rate limits that each concurrency key has for itself. There is no end of keys: so there are no more
+ * windows, here and in the journal, than keys of which something started within the time of their limit.
+ */
+import type { RatePolicy } from '../job/rate-limit.js';
+import { typeOf } from '../journal/keys.js';
+import { RateWindow, type Moment, type RateRecord } from '../queue/rate-window.js';
+
+export class KeyRates {
+  /** By job type. */
+  readonly #policies: ReadonlyMap<string, RatePolicy>;
+  /** By job type and lane; of a type's, those of which something began last are at the end: they count for longest. */
+  readonly #windows = new Map<string, Map<string, RateWindow>>();
+
+  constructor(policies: ReadonlyMap<string, RatePolicy>) {
+    this.#policies = policies;
+    for (const name of policies.keys()) this.#windows.set(name, new Map());
+  }
+
+  limits(name: string): boolean {
+    return this.#policies.has(name);
+  }
+
+  /** How long until one more of the key may start. @param lane Of the key; `type~key`. */
+  delayMs(lane: string, monotonic: number): number {
+    return this.#windows.get(typeOf(lane))?.get(lane)?.delayMs(monotonic) ?? 0;
+  }
+
+  /** The window in which a start of the key is to count. @returns nothing where the type has no such limit. */
+  windowOf(lane: string): RateWindow | undefined {
+    const name = typeOf(lane);
+    const policy = this.#policies.get(name);
+    const windows = this.#windows.get(name);
+    if (!policy || !windows) return undefined;
+    let window = windows.get(lane);
+    if (!window) {
+      window = new RateWindow(policy);
+      windows.set(lane, window);
+    }
+    return window;
+  }
+
+  /** Something of the key has just begun. */
+  began(lane: string): void {
+    const windows = this.#windows.get(typeOf(lane));
+    const window = windows?.get(lane);
+    if (!windows || !window) return;
+    windows.delete(lane);
+    windows.set(lane, window);
+  }
+
+  /**
+   * Takes what an earlier process left of keys.
+   * @param kept By lane; nothing where the record is damaged.
+   * @returns the lanes whose records are of no more use.
+   */
+  restore(kept: readonly (readonly [lane: string, record: RateRecord | undefined])[], now: Moment): string[] {
+    const over: string[] = [];
+    for (const [lane, record] of kept) {
+      const name = typeOf(lane);
+      const policy = this.#policies.get(name);
+      const window = policy && (record ? new RateWindow(policy, record, now) : RateWindow.full(policy, now));
+      if (window && window.countsForMs(now.monotonic) > 0) this.#windows.get(name)?.set(lane, window);
+      else over.push(lane);
+    }
+    for (const [name, windows] of this.#windows) this.#windows.set(name, inOrder(windows, now));
+    return over;
+  }
+
+  /** Forgets windows in which nothing counts any more, up to a number. @returns their lanes. */
+  forget(limit: number, monotonic: number): string[] {
+    const forgotten: string[] = [];
+    for (const windows of this.#windows.values()) {
+      for (const [lane, window] of windows) {
+        if (forgotten.length >= limit || window.countsForMs(monotonic) > 0) break;
+        windows.delete(lane);
+        forgotten.push(lane);
+      }
+    }
+    return forgotten;
+  }
+}
+
+function inOrder(windows: ReadonlyMap<string, RateWindow>, { monotonic }: Moment): Map<string, RateWindow> {
+  const counting = [...windows].map(([lane, window]) => ({
+    lane,
+    window,
+    ms: window.countsForMs(monotonic),
+  }));
+  counting.sort((a, b) => a.ms - b.ms);
+  return new Map(counting.map(({ lane, window }) => [lane, window]));
+}
