@@ -62,9 +62,11 @@ test.each([10, 60, 150])('killed after %i lines, no key is leaked, and none is l
       expect(await mill.enqueue(name, script, options)).toBeDefined();
     }
   }
-  await expect(
-    mill.enqueue('threaded', script, { uniqueKey: { key: 'waiting', onConflict: 'reject' } }),
-  ).rejects.toThrow(UniqueConflictError);
+  for (const key of ['waiting', 'throttled']) {
+    await expect(
+      mill.enqueue('threaded', script, { uniqueKey: { key, onConflict: 'reject' } }),
+    ).rejects.toThrow(UniqueConflictError);
+  }
   await mill.close();
   expect(await Millrace.verify(options.directory)).toMatchObject({ sound: true });
 });

@@ -1,6 +1,6 @@
 /**
- * Jobs per tenant: each tenant has at most two jobs running, and they take turns. One that enqueues a million of them
- * delays nobody but itself.
+ * Jobs per tenant: each tenant has at most two jobs running, as its shop likes it no more than sixty a minute, and they
+ * take turns. One that enqueues a million of them delays nobody but itself.
  */
 import { defineJobs, inlineJob, type Millrace } from 'millrace';
 
@@ -12,7 +12,7 @@ export const jobs = defineJobs({
       if (!response.ok) throw new Error(`The shop of ${tenant} answered ${response.status}`);
       return { orders: (await response.json()) as unknown[] };
     },
-    { concurrency: 4, concurrencyPerKey: 2, timeout: '1m' },
+    { concurrency: 4, concurrencyPerKey: 2, rateLimitPerKey: { max: 60, per: '1m' }, timeout: '1m' },
   ),
 });
 
