@@ -1,5 +1,6 @@
 /** The jobs that rosters name, a few at a time, for each may be large. What a roster says of one is not held against it. */
-import type { EndedRoster, JobRead, Journal } from './journal.js';
+import type { JobRead, Journal } from './journal.js';
+import type { EndedRoster } from './ended-jobs.js';
 
 export interface Listed {
   /** The roster's. */

@@ -4,7 +4,8 @@
  */
 import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
-import type { IndexEntry, IndexPage, Journal } from '../journal/journal.js';
+import type { Journal } from '../journal/journal.js';
+import type { IndexEntry, IndexPage } from '../journal/pages.js';
 import { dueAtOf, type Span } from '../journal/keys.js';
 import type { Alarm, Bell, BellOptions } from './alarm.js';
 

@@ -5,7 +5,7 @@
 import { MillraceError } from '../errors.js';
 import { hasEnded, isOverdue } from '../job/record.js';
 import { expired } from '../job/transitions.js';
-import type { IndexEntry } from '../journal/journal.js';
+import type { IndexEntry } from '../journal/pages.js';
 import { deadlineKey, deadlineKeyOf, DEADLINES_SPAN } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import { DueEntries, type DueEntriesLinks } from './due-entries.js';
@@ -35,7 +35,7 @@ export class Expirer {
       span: DEADLINES_SPAN,
       keyOf: (at) => deadlineKey(at, 0),
       pageSize: PAGE,
-      page: (after, limit) => links.journal.deadlines(after, limit),
+      page: (after, limit) => links.journal.indexes.deadlines(after, limit),
       work: (due) => this.#expire(due),
     });
   }

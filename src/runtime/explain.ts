@@ -165,7 +165,7 @@ export class Explainer {
 
   async #parents({ spec: { parents = {}, sequence } }: Job): Promise<Reason[]> {
     const { journal } = this.#links;
-    const count = (await journal.parentCounts([sequence])).get(sequence);
+    const count = (await journal.indexes.parentCounts([sequence])).get(sequence);
     if (count === undefined) return [];
     const open: OpenParent[] = [];
     const entries = Object.entries(parents);

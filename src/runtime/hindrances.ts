@@ -139,7 +139,12 @@ export class Hindrances {
     let count = 0;
     let after: string | undefined;
     do {
-      const { entries, next } = await this.#links.journal.ready(spec.queue, laneNameOf(spec), after, PAGE);
+      const { entries, next } = await this.#links.journal.indexes.ready(
+        spec.queue,
+        laneNameOf(spec),
+        after,
+        PAGE,
+      );
       const end = entries.findIndex((entry) => entry.key >= key);
       count += end < 0 ? entries.length : end;
       after = end < 0 ? next : undefined;

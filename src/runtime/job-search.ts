@@ -9,7 +9,8 @@
 import { asError, MillraceError } from '../errors.js';
 import { matches, type JobCriteria } from '../job-filter.js';
 import { ENDED_STATES, isEnd, type EndedState, type Job, type JobState } from '../job/record.js';
-import type { IndexPage, JobRead, Journal } from '../journal/journal.js';
+import type { JobRead, Journal } from '../journal/journal.js';
+import type { IndexPage } from '../journal/pages.js';
 import { dueSequenceOf, finishedAtOf, isEndOf, placeOf, rankOf } from '../journal/keys.js';
 import { listedJobs } from '../journal/listed-jobs.js';
 import type { Clock } from '../clock.js';
@@ -82,7 +83,7 @@ export class JobSearch {
   async *#all(): AsyncGenerator<Found[]> {
     const { journal, executor } = this.#links;
     for (let after: string | undefined; ;) {
-      const ids = await journal.ids(after, PAGE);
+      const ids = await journal.indexes.ids(after, PAGE);
       after = ids.at(-1);
       if (after === undefined) return;
       for (let from = 0; from < ids.length; from += READS) {
@@ -106,10 +107,10 @@ export class JobSearch {
   ): AsyncGenerator<Found[]> {
     const { journal } = this.#links;
     for (const queue of queues ?? journal.queues()) {
-      for (const name of names ?? (await journal.readyTypes(queue))) {
+      for (const name of names ?? (await journal.indexes.readyTypes(queue))) {
         const isOld = (key: string): boolean => rankOf(key).sequence < began;
-        yield* this.#placed((after) => journal.ready(queue, name, after, PAGE), isOld);
-        yield* this.#placed((after) => journal.readyOfKeys(queue, name, after, PAGE), isOld);
+        yield* this.#placed((after) => journal.indexes.ready(queue, name, after, PAGE), isOld);
+        yield* this.#placed((after) => journal.indexes.readyOfKeys(queue, name, after, PAGE), isOld);
       }
     }
   }
@@ -117,7 +118,7 @@ export class JobSearch {
   async *#later(began: number): AsyncGenerator<Found[]> {
     const { journal } = this.#links;
     const pages = this.#placed(
-      (after) => journal.due(after, PAGE),
+      (after) => journal.indexes.due(after, PAGE),
       (key) => dueSequenceOf(key) < began,
     );
     for await (const found of pages) yield found.filter(({ job }) => isFrom(job, began));
@@ -150,7 +151,7 @@ export class JobSearch {
   ): AsyncGenerator<Found[]> {
     const { journal } = this.#links;
     for (const state of states) {
-      const lanes = names ?? (await journal.endedLanes(state)).map(({ name }) => name);
+      const lanes = names ?? (await journal.ended.lanes(state)).map(({ name }) => name);
       for (const name of lanes) yield* this.#lane(state, name, since, began);
     }
   }
@@ -167,7 +168,7 @@ export class JobSearch {
     let instant = -Infinity;
     const met = new Set<string>();
     for (let after: string | undefined; ;) {
-      const { rosters, next } = await journal.endedBehind(state, name, { after, since, limit: PAGE });
+      const { rosters, next } = await journal.ended.pageBehind(state, name, { after, since, limit: PAGE });
       let hasOld = false;
       let page: Found[] = [];
       for await (const { key, id, read } of listedJobs(journal, rosters)) {

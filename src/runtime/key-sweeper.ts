@@ -108,7 +108,7 @@ export class KeySweeper {
     let after: string | undefined;
     while (!this.#isStopped) {
       const now = clock.now();
-      const { entries, next } = await journal.sweeps(after, PAGE);
+      const { entries, next } = await journal.indexes.sweeps(after, PAGE);
       const due = entries.filter(({ key }) => sweepAtOf(key) <= now);
       if (due.length > 0) await this.#sweep(due.map(({ key, text }) => ({ request: key, key: text })));
       const later = entries[due.length];

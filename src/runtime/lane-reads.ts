@@ -106,7 +106,7 @@ export class LaneReads {
     window.beginPage();
     try {
       const from = after === '' ? undefined : after;
-      const page = await journal.ready(queue, lane.lane, from, lane.page);
+      const page = await journal.indexes.ready(queue, lane.lane, from, lane.page);
       entries = page.entries.map(({ key, text: id }) => ({ key, id, name, job: undefined }));
       window.endPage({ ...page, entries });
     } catch (thrown) {

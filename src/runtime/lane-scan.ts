@@ -103,7 +103,7 @@ export class LaneScan {
       // What is known is not read again: before the first key of a lane there may be very many that are gone.
       const next = this.#nextKnown();
       const to = next === undefined ? this.#span.to : laneSpan(queue, next).from;
-      const { lanes, isLast } = await journal.readyLanes({ from: this.#cursor, to }, PAGE);
+      const { lanes, isLast } = await journal.indexes.readyLanes({ from: this.#cursor, to }, PAGE);
       if (epoch !== this.#epoch || reads.isStopped || !this.#take(lanes)) return;
       if (!isLast) continue;
       if (next !== undefined) this.#cursor = laneSpan(queue, next).to;

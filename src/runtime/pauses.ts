@@ -37,7 +37,7 @@ export class Pauses {
 
   /** Takes what the journal holds; those of queues that the code does not know are in nobody's way. */
   async load(): Promise<void> {
-    this.#committed = new Set(await this.#links.journal.pauses());
+    this.#committed = new Set(await this.#links.journal.indexes.pauses());
   }
 
   /** Whether nothing of the queue may be started. */

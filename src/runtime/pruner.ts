@@ -176,7 +176,7 @@ export class Pruner {
   /** Finds what earlier processes have left. */
   async #look(): Promise<void> {
     for (const state of ENDED_STATES) {
-      for (const { name, finishedAt } of await this.#links.journal.endedLanes(state)) {
+      for (const { name, finishedAt } of await this.#links.journal.ended.lanes(state)) {
         const lane = this.#laneOf(state, name);
         lane.dueAt = Math.min(lane.dueAt, finishedAt + lane.keptMs);
       }
@@ -207,7 +207,7 @@ export class Pruner {
     let last: string | undefined;
     let isHeld = false;
     for (let after: string | undefined; ;) {
-      const { rosters, next } = await journal.ended(state, name, { after, until, limit: PAGE });
+      const { rosters, next } = await journal.ended.page(state, name, { after, until, limit: PAGE });
       const removed = await this.#remover.remove(lane, rosters, () => this.#isStopped);
       lane.count.removed(removed.count);
       isHeld ||= removed.isHeld;
@@ -216,7 +216,7 @@ export class Pruner {
       if (next === undefined) break;
       after = next;
     }
-    const first = await journal.firstEndedAfter(state, name, until);
+    const first = await journal.ended.firstAfter(state, name, until);
     if (first) lane.dueAt = Math.min(lane.dueAt, first.finishedAt + keptMs);
     if (isHeld) {
       // Below the first that is later they have stayed.
@@ -233,7 +233,10 @@ export class Pruner {
       if (count.known === undefined) await count.count((after) => this.#countPage(lane, after));
       for (let after: string | undefined; (count.known ?? 0) > maxCount;) {
         const excess = (count.known ?? 0) - maxCount;
-        const { rosters, next } = await this.#links.journal.endedBehind(state, name, { after, limit: PAGE });
+        const { rosters, next } = await this.#links.journal.ended.pageBehind(state, name, {
+          after,
+          limit: PAGE,
+        });
         const removed = await this.#remover.remove(lane, rosters, () => this.#isStopped, excess);
         count.removed(removed.count);
         if (removed.isHeld) lane.dueAt = Math.min(lane.dueAt, this.#links.clock.now() + HELD_MS);
@@ -248,7 +251,7 @@ export class Pruner {
 
   async #countPage({ state, name }: Lane, after: string | undefined): Promise<CountedPage | undefined> {
     const { journal } = this.#links;
-    const { rosters, next } = await journal.endedBehind(state, name, { after, limit: PAGE });
+    const { rosters, next } = await journal.ended.pageBehind(state, name, { after, limit: PAGE });
     const ids: string[] = [];
     for await (const { key, read } of listedJobs(journal, rosters)) {
       if (this.#isStopped) return undefined;

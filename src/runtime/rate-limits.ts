@@ -2,7 +2,8 @@
 import type { Clock } from '../clock.js';
 import type { RatePolicy } from '../job/rate-limit.js';
 import { pack, unpack } from '../job/packer.js';
-import type { Journal, KeptRate } from '../journal/journal.js';
+import type { Journal } from '../journal/journal.js';
+import type { KeptRate } from '../journal/indexes.js';
 import { typeOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Settings } from '../options.js';
@@ -92,7 +93,7 @@ export class RateLimits {
     const { journal } = this.#links;
     let after: string | undefined;
     do {
-      const { rates, next } = await journal.rates(after, PAGE);
+      const { rates, next } = await journal.indexes.rates(after, PAGE);
       await this.#restoreKeys(rates.filter(({ name }) => name.startsWith(KEY)));
       for (const rate of rates) this.#restore(rate);
       after = next;

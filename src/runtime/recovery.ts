@@ -11,7 +11,8 @@ import { encodeError } from '../job/error-data.js';
 import { hasEnded, isSuspect, type Job, type JobStatus } from '../job/record.js';
 import { blamed, isOrphanOf, orphaned, suspected } from '../job/transitions.js';
 import { orphanWithKey } from '../job/uniqueness.js';
-import type { JobRead, Journal, Roster } from '../journal/journal.js';
+import type { JobRead, Journal } from '../journal/journal.js';
+import type { Roster } from '../journal/indexes.js';
 import { RUNNING_SPAN, runningKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 
@@ -64,7 +65,7 @@ export async function recover(
   const recovered: Draft = { jobs: [], damaged: [], ids: new Set(), claims: new Map() };
   let after: string | undefined;
   do {
-    const { rosters, next } = await journal.running(after, PAGE);
+    const { rosters, next } = await journal.indexes.running(after, PAGE);
     const change = new Transaction();
     const orphans: Orphan[] = [];
     for (const { key, claim, ids } of rosters) {

@@ -8,7 +8,8 @@ import { asError, MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
 import { hasEnded, type Job, type JobStatus } from '../job/record.js';
 import { cancelled, gaveUp, unblocked } from '../job/transitions.js';
-import type { IndexEntry, JobRead, Journal } from '../journal/journal.js';
+import type { JobRead, Journal } from '../journal/journal.js';
+import type { IndexEntry } from '../journal/pages.js';
 import { childOf, NEWS_SPAN, newsIn, newsKey, type JobNews } from '../journal/keys.js';
 import type { Transaction } from '../journal/transaction.js';
 import { parentFailure } from './parent-failure.js';
@@ -108,7 +109,7 @@ export class Releaser {
     for (;;) {
       // Whatever ends from here on lies behind it, or lowers the mark by itself.
       const behind = newsKey('', journal.nextSequence());
-      const { entries } = await journal.news(undefined, BATCH);
+      const { entries } = await journal.indexes.news(undefined, BATCH);
       if (entries.length === 0) {
         journal.raiseMark(NEWS_SPAN.from, behind);
         return;
@@ -131,7 +132,7 @@ export class Releaser {
       if (fate === 'open') news.push({ entry, failure: undefined, children: [], isLast: true });
       else {
         const { id } = all[i] as JobNews;
-        const { entries: children, next } = await journal.children(id, room);
+        const { entries: children, next } = await journal.indexes.children(id, room);
         const failure = fate === 'completed' ? undefined : fate;
         news.push({ entry, failure, children, isLast: next === undefined });
         room -= children.length;
@@ -155,7 +156,7 @@ export class Releaser {
     const jobs = (await journal.jobs([...ids])).flatMap((read) =>
       isWaiting(read) ? read.spec.sequence : [],
     );
-    const counts = await journal.parentCounts(jobs);
+    const counts = await journal.indexes.parentCounts(jobs);
     const left = new Map<number, number>();
     const decide = ({ spec, status }: Job): JobStatus | undefined => {
       const count = counts.get(spec.sequence);

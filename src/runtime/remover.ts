@@ -1,7 +1,8 @@
 /** Removes the ended jobs of a lane, roster by roster, a bounded number at a time. */
 import { MillraceError } from '../errors.js';
 import type { EndedState, Job } from '../job/record.js';
-import type { EndedRoster, JobRead, Journal } from '../journal/journal.js';
+import type { JobRead, Journal } from '../journal/journal.js';
+import type { EndedRoster } from '../journal/ended-jobs.js';
 import { isEndOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Holds } from './holds.js';
@@ -145,7 +146,7 @@ export class Remover {
     const flows = new Set<string>();
     for (const read of reads)
       if (read && !(read instanceof MillraceError) && read.spec.flow !== undefined) flows.add(read.spec.flow);
-    for (const flow of flows) if (!(await this.#links.journal.isFlowOpen(flow))) flows.delete(flow);
+    for (const flow of flows) if (!(await this.#links.journal.indexes.isFlowOpen(flow))) flows.delete(flow);
     return flows;
   }
 

@@ -2,7 +2,7 @@
 import { MillraceError } from '../errors.js';
 import type { Job } from '../job/record.js';
 import { promoted } from '../job/transitions.js';
-import type { IndexEntry } from '../journal/journal.js';
+import type { IndexEntry } from '../journal/pages.js';
 import { DUE_SPAN, dueKey, placeOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import { DueEntries, type DueEntriesLinks } from './due-entries.js';
@@ -28,7 +28,7 @@ export class Stager {
       span: DUE_SPAN,
       keyOf: (at) => dueKey(at, 0),
       pageSize: PAGE,
-      page: (after, limit) => links.journal.due(after, limit),
+      page: (after, limit) => links.journal.indexes.due(after, limit),
       work: (due) => this.#promoteFree(due),
     });
   }

@@ -18,7 +18,7 @@ const PAGE = 500;
 export async function readSchedules(journal: Journal): Promise<Schedule[]> {
   const schedules: Schedule[] = [];
   for (let after: string | undefined; ;) {
-    const page = await journal.schedules(after, PAGE);
+    const page = await journal.indexes.schedules(after, PAGE);
     for (const { name, record } of page.schedules) schedules.push(decodeSchedule(name, record));
     if (page.next === undefined) return schedules;
     after = page.next;

@@ -22,7 +22,7 @@ export async function strayTypes(
   const strays: MillraceError[] = [];
   try {
     for (const queue of queues) {
-      for (const name of await journal.readyTypes(queue)) {
+      for (const name of await journal.indexes.readyTypes(queue)) {
         if (known.has(name)) continue;
         const message = `Jobs named ${name} wait in queue ${queue}, and no such job type is defined; they stay until one is`;
         strays.push(new MillraceError('MILLRACE_JOB_UNKNOWN', message));

@@ -50,7 +50,7 @@ export class Suspects {
     this.#ids = new Set();
     let after: string | undefined;
     do {
-      const { entries, next } = await journal.suspects(after, PAGE);
+      const { entries, next } = await journal.indexes.suspects(after, PAGE);
       const reads = await journal.jobs(entries.map(({ text: id }) => id));
       const change = new Transaction();
       for (const [i, { key, text: id }] of entries.entries()) {

@@ -93,7 +93,7 @@ export async function readContents(
 async function readProgress(journal: Journal, unreadable: string[]): Promise<Map<string, Progress>> {
   const schedules = new Map<string, Progress>();
   for (let after: string | undefined; ;) {
-    const page = await journal.schedules(after, PAGE);
+    const page = await journal.indexes.schedules(after, PAGE);
     for (const { name, record } of page.schedules) {
       try {
         schedules.set(name, decodeSchedule(name, record).progress);

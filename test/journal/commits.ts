@@ -182,7 +182,7 @@ export function commitSuite(name: string, createDisk: DiskFactory): void {
     await expect(commit(journal, specOf(1))).rejects.toMatchObject({ code: 'MILLRACE_CLOSED' });
     await closed;
     await expect(journal.job('job-1')).rejects.toMatchObject({ code: 'MILLRACE_CLOSED' });
-    await expect(journal.due(undefined, 1)).rejects.toMatchObject({ code: 'MILLRACE_CLOSED' });
+    await expect(journal.indexes.due(undefined, 1)).rejects.toMatchObject({ code: 'MILLRACE_CLOSED' });
     await expect(commit(journal, specOf(1))).rejects.toMatchObject({ code: 'MILLRACE_CLOSED' });
     expect(store.writes).toStrictEqual([]);
   });

@@ -2,7 +2,8 @@
 import { onTestFinished } from 'vitest';
 import type { EndedState, Job, JobSpec, JobStatus } from '../../src/job/record.js';
 import { claimed, enqueued } from '../../src/job/transitions.js';
-import { Journal, type IndexPage } from '../../src/journal/journal.js';
+import { Journal } from '../../src/journal/journal.js';
+import type { IndexPage } from '../../src/journal/pages.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import type { Disk } from '../fixtures/disks.js';
 import { NOW } from '../fixtures/jobs.js';
@@ -72,14 +73,14 @@ export async function texts(read: ReadPage): Promise<string[]> {
 
 /** The ids of a queue's available jobs, in order; all jobs here are of the type `resize`. */
 export const readyIds = (journal: Journal, queue = 'default', limit = 100): Promise<string[]> =>
-  texts((after) => journal.ready(queue, 'resize', after, limit));
+  texts((after) => journal.indexes.ready(queue, 'resize', after, limit));
 export const dueIds = (journal: Journal, limit = 100): Promise<string[]> =>
-  texts((after) => journal.due(after, limit));
+  texts((after) => journal.indexes.due(after, limit));
 export async function runningIds(journal: Journal, limit = 100): Promise<string[]> {
   const all: string[] = [];
   let after: string | undefined;
   do {
-    const page = await journal.running(after, limit);
+    const page = await journal.indexes.running(after, limit);
     all.push(...page.rosters.flatMap(({ ids }) => ids));
     after = page.next;
   } while (after !== undefined);
@@ -91,7 +92,11 @@ export async function endedIds(journal: Journal, state: EndedState, limit = 100)
   const all: string[] = [];
   let after: string | undefined;
   do {
-    const page = await journal.ended(state, 'resize', { after, until: Number.MAX_SAFE_INTEGER - 1, limit });
+    const page = await journal.ended.page(state, 'resize', {
+      after,
+      until: Number.MAX_SAFE_INTEGER - 1,
+      limit,
+    });
     all.push(...page.rosters.flatMap(({ ids }) => ids));
     after = page.next;
   } while (after !== undefined);

@@ -35,7 +35,7 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
 
   test(`${name}: a job with a deadline is found by it until the write that ends it`, async () => {
     const { journal, store } = await openOn(await createDisk());
-    const ids = (): Promise<string[]> => texts((after) => journal.deadlines(after, 1));
+    const ids = (): Promise<string[]> => texts((after) => journal.indexes.deadlines(after, 1));
     await enqueue(
       journal,
       specOf(3, { deadlineAt: NOW + 9 }),
@@ -61,7 +61,7 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
     const change = new Transaction();
     for (const { spec, status } of [job, ended]) change.restore(spec, status);
     await journal.commit(change);
-    const ids = (): Promise<string[]> => texts((after) => journal.deadlines(after, 10));
+    const ids = (): Promise<string[]> => texts((after) => journal.indexes.deadlines(after, 10));
     expect(await ids()).toStrictEqual(['job-1']);
     await journal.commit(new Transaction().remove(job));
     expect(await ids()).toStrictEqual([]);
@@ -105,11 +105,17 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
     const names = ['mail', 'a', 'mail', 'ab', 'a.b', 'a-'];
     const jobs = await enqueue(journal, ...names.map((name, i) => specOf(i + 1, { name })));
     await enqueue(journal, specOf(9, { name: 'other', queue: 'low' }));
-    expect((await journal.readyTypes('default')).sort()).toStrictEqual(['a', 'a-', 'a.b', 'ab', 'mail']);
+    expect((await journal.indexes.readyTypes('default')).sort()).toStrictEqual([
+      'a',
+      'a-',
+      'a.b',
+      'ab',
+      'mail',
+    ]);
     for (const job of jobs.slice(0, 2)) await claim(journal, job);
-    expect((await journal.readyTypes('default')).sort()).toStrictEqual(['a-', 'a.b', 'ab', 'mail']);
-    expect(await journal.readyTypes('nobody')).toStrictEqual([]);
-    const page = await journal.ready('default', 'a', undefined, 10);
+    expect((await journal.indexes.readyTypes('default')).sort()).toStrictEqual(['a-', 'a.b', 'ab', 'mail']);
+    expect(await journal.indexes.readyTypes('nobody')).toStrictEqual([]);
+    const page = await journal.indexes.ready('default', 'a', undefined, 10);
     expect(page).toStrictEqual({ entries: [] });
   });
 
@@ -121,21 +127,21 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
       keys.map((concurrencyKey, i) => specOf(1 + at * 10 + i, { name, concurrencyKey })),
     );
     await enqueue(journal, ...specs, specOf(99, { name: 'a' }));
-    expect((await journal.readyTypes('default')).sort()).toStrictEqual(types);
+    expect((await journal.indexes.readyTypes('default')).sort()).toStrictEqual(types);
     for (const type of types) {
-      const { lanes, isLast } = await journal.readyLanes(keyedSpan('default', type), 100);
+      const { lanes, isLast } = await journal.indexes.readyLanes(keyedSpan('default', type), 100);
       expect(isLast).toBe(true);
       const own = specs.filter((spec) => spec.name === type);
       expect([...lanes].sort()).toStrictEqual([...new Set(own.map(laneNameOf))].sort());
       expect(lanes).toHaveLength(5);
       expect(new Set(lanes.map(typeOf))).toStrictEqual(new Set([type]));
     }
-    const some = await journal.readyLanes(keyedSpan('default', 'a'), 2);
+    const some = await journal.indexes.readyLanes(keyedSpan('default', 'a'), 2);
     expect(some.isLast).toBe(false);
     const [spec] = specs;
-    const { entries } = await journal.ready('default', spec ? laneNameOf(spec) : '', undefined, 10);
+    const { entries } = await journal.indexes.ready('default', spec ? laneNameOf(spec) : '', undefined, 10);
     expect(entries.map(({ text }) => text)).toStrictEqual(['job-1', 'job-6']);
-    const plain = await journal.ready('default', 'a', undefined, 10);
+    const plain = await journal.indexes.ready('default', 'a', undefined, 10);
     expect(plain.entries.map(({ text }) => text)).toStrictEqual(['job-99']);
   });
 
@@ -144,7 +150,7 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
     const offsets = [500, 0, 2 ** 33, 499, 500];
     await enqueue(journal, ...offsets.map((offset, i) => specOf(i + 1, { runAt: NOW + offset })));
     expect(await dueIds(journal)).toStrictEqual(['job-2', 'job-4', 'job-1', 'job-5', 'job-3']);
-    const { entries } = await journal.due(undefined, 10);
+    const { entries } = await journal.indexes.due(undefined, 10);
     expect(entries.map(({ key }) => dueAtOf(key))).toStrictEqual(
       [0, 499, 500, 500, 2 ** 33].map((offset) => NOW + offset),
     );
@@ -157,12 +163,12 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
   test(`${name}: pages follow each other without gap or repetition, whatever is added between them`, async () => {
     const { journal } = await openOn(await createDisk());
     await enqueue(journal, ...Array.from({ length: 10 }, (_, i) => specOf(2 * i + 2)));
-    const first = await journal.ready('default', 'resize', undefined, 4);
+    const first = await journal.indexes.ready('default', 'resize', undefined, 4);
     expect(first.entries.map(({ text }) => text)).toStrictEqual([2, 4, 6, 8].map((n) => `job-${n}`));
     await enqueue(journal, specOf(1), specOf(9));
-    const second = await journal.ready('default', 'resize', first.next, 4);
+    const second = await journal.indexes.ready('default', 'resize', first.next, 4);
     expect(second.entries.map(({ text }) => text)).toStrictEqual([9, 10, 12, 14].map((n) => `job-${n}`));
-    const last = await journal.ready('default', 'resize', second.next, 4);
+    const last = await journal.indexes.ready('default', 'resize', second.next, 4);
     expect(last.entries).toHaveLength(3);
     expect(last).not.toHaveProperty('next');
   });
@@ -170,19 +176,19 @@ export function indexSuite(name: string, createDisk: DiskFactory): void {
   test(`${name}: an exact page says that there may be more, and the next one is empty`, async () => {
     const { journal } = await openOn(await createDisk());
     await enqueue(journal, specOf(1), specOf(2));
-    const { next } = await journal.ready('default', 'resize', undefined, 2);
-    expect(await journal.ready('default', 'resize', next, 2)).toStrictEqual({ entries: [] });
+    const { next } = await journal.indexes.ready('default', 'resize', undefined, 2);
+    expect(await journal.indexes.ready('default', 'resize', next, 2)).toStrictEqual({ entries: [] });
   });
 
   test(`${name}: the keys of a page tell the rank, the claim and the id of a job`, async () => {
     const { journal } = await openOn(await createDisk());
     const spec: JobSpec = specOf(77, { id: 'two words', priority: -3 });
     const [job = jobOf(77)] = await enqueue(journal, spec);
-    const [ready] = (await journal.ready('default', 'resize', undefined, 1)).entries;
+    const [ready] = (await journal.indexes.ready('default', 'resize', undefined, 1)).entries;
     expect(ready?.text).toBe('two words');
     expect(rankOf(ready?.key ?? '')).toStrictEqual({ priority: -3, sequence: 77 });
     await move(journal, job, claimed(job.status, 4_711, NOW));
-    const [running] = (await journal.running(undefined, 1)).rosters;
+    const [running] = (await journal.indexes.running(undefined, 1)).rosters;
     expect(running).toMatchObject({ claim: 4_711, ids: ['two words'] });
   });
 }

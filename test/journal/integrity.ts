@@ -61,7 +61,7 @@ async function readAll(
     await dueIds(journal),
     await runningIds(journal),
     await endedIds(journal, 'cancelled'),
-    (await journal.schedules(undefined, 10)).schedules.map(({ name }) => name),
+    (await journal.indexes.schedules(undefined, 10)).schedules.map(({ name }) => name),
   ];
   return {
     reads: reads.map((read) => (read instanceof MillraceError ? read.code : plain(read))),
@@ -158,7 +158,7 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
     const disk = await createDisk();
     const first = await openOn(disk);
     await enqueue(first.journal, ...[1, 2, 3, 4, 5].map((sequence) => specOf(sequence)));
-    const { entries } = await first.journal.ready('default', 'resize', undefined, 5);
+    const { entries } = await first.journal.indexes.ready('default', 'resize', undefined, 5);
     await first.journal.close();
     const damaged = new Set(entries.slice(1, 4).map(({ key }) => key));
     await tamper(disk, (key, value) => (damaged.has(key) ? value.map((byte) => ~byte) : undefined));
@@ -166,9 +166,9 @@ export function integritySuite(name: string, createDisk: DiskFactory): void {
     const { journal } = await openOn(disk);
     const reports: string[] = [];
     journal.onCorrupt = ({ code }) => reports.push(code);
-    const pages = [await journal.ready('default', 'resize', undefined, 2)];
+    const pages = [await journal.indexes.ready('default', 'resize', undefined, 2)];
     for (let next = pages[0]?.next; next; next = pages.at(-1)?.next)
-      pages.push(await journal.ready('default', 'resize', next, 2));
+      pages.push(await journal.indexes.ready('default', 'resize', next, 2));
     expect(pages.map((page) => page.entries.map(({ text }) => text))).toStrictEqual([
       ['job-1'],
       [],

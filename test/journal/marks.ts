@@ -186,7 +186,7 @@ export function markSuite(name: string, createDisk: DiskFactory): void {
     journal.raiseMark(FROM, readyKey(specOf(5)));
     journal.raiseMark(laneSpan('default', 'mail').from, readyKey(specOf(4, { name: 'mail' })));
     expect(await readyIds(journal)).toStrictEqual(['job-3', 'job-5']);
-    await journal.ready('default', 'mail', undefined, 1);
+    await journal.indexes.ready('default', 'mail', undefined, 1);
     expect(store.pages.slice(-2).map(({ range }) => range.from)).toStrictEqual([
       readyKey(specOf(3)),
       readyKey(specOf(4, { name: 'mail' })),

@@ -71,8 +71,8 @@ export function recordSuite(name: string, createDisk: DiskFactory): void {
     await journal.commit(change);
     await journal.close();
     const again = await openOn(disk);
-    const first = await again.journal.schedules(undefined, 3);
-    const second = await again.journal.schedules(first.next, 3);
+    const first = await again.journal.indexes.schedules(undefined, 3);
+    const second = await again.journal.indexes.schedules(first.next, 3);
     expect(plain([first.schedules, second.schedules])).toStrictEqual(
       plain([
         [

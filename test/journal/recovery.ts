@@ -176,7 +176,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     const recovered = await recover(next.journal, NOW);
     expect(recovered.jobs.map(({ spec }) => spec.id)).toStrictEqual(['job-3', 'job-4', 'job-2']);
     expect(next.journal.counts()).toMatchObject({ available: 3, running: 0, completed: 1 });
-    expect(await next.journal.running(undefined, 10)).toStrictEqual({ rosters: [] });
+    expect(await next.journal.indexes.running(undefined, 10)).toStrictEqual({ rosters: [] });
   });
 
   test(`${name}: a job that a power cut left on two rosters is released once`, async () => {
@@ -199,7 +199,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     await journal.commit(new Transaction().keepClaim(number, ['removed']));
     const next = await openOn(await disk.afterKill());
     expect(await recover(next.journal, NOW)).toStrictEqual({ jobs: [], damaged: [], claims: new Map() });
-    expect(await next.journal.running(undefined, 10)).toStrictEqual({ rosters: [] });
+    expect(await next.journal.indexes.running(undefined, 10)).toStrictEqual({ rosters: [] });
   });
 
   test(`${name}: a job on a claim's roster that is no longer kept leaves its id to another, which is no orphan`, async () => {
@@ -247,7 +247,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
       const { damaged } = await recover(next.journal, NOW);
       expect(damaged).toMatchObject([{ code: 'MILLRACE_JOURNAL_CORRUPT' }]);
     }
-    expect(await next.journal.running(undefined, 10)).toMatchObject({
+    expect(await next.journal.indexes.running(undefined, 10)).toMatchObject({
       rosters: [{ claim: number, ids: ['job-1'] }],
     });
     expect(await readyIds(next.journal)).toStrictEqual(['job-2']);
@@ -255,7 +255,7 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
 
   const crashed = { maxCrashesOf: () => 2 };
   const suspectIds = async (journal: Journal): Promise<string[]> =>
-    (await journal.suspects(undefined, 10)).entries.map(({ text }) => text);
+    (await journal.indexes.suspects(undefined, 10)).entries.map(({ text }) => text);
 
   test(`${name}: all that were in flight at a crash come under suspicion, and are listed from the second time on`, async () => {
     let disk = await createDisk();

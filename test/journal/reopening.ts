@@ -90,7 +90,7 @@ export function reopeningSuite(name: string, createDisk: DiskFactory): void {
 
   test(`${name}: what was to stay whatever mark is raised stays so`, async () => {
     const { journal, store } = await openFailing(createDisk);
-    const [entry] = (await journal.ready('default', 'resize', undefined, 1)).entries;
+    const [entry] = (await journal.indexes.ready('default', 'resize', undefined, 1)).entries;
     journal.pin(entry?.key ?? '');
     await expect(enqueue(journal, specOf(2))).rejects.toMatchObject(refused);
     store.failure = undefined;

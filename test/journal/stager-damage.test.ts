@@ -39,7 +39,7 @@ test('a damaged index entry stops no other job', async () => {
   const bench = await StagerBench.open();
   await bench.schedule(100, { id: 'lost' });
   const sound = await bench.schedule(200);
-  const [lost] = (await bench.journal.due(undefined, 1)).entries;
+  const [lost] = (await bench.journal.indexes.due(undefined, 1)).entries;
   await tamper(bench.disk, (key, value) => (key === lost?.key ? value.map((byte) => ~byte) : undefined));
   bench.stager.start();
   await bench.advance(200);

@@ -18,6 +18,7 @@ import {
   choosing,
   engine,
   events,
+  indexes,
   journal,
   outcomes,
   pool,
@@ -82,7 +83,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   },
   'an orphan is left as it is': {
     invariant: 'lost',
-    wrap: () => journal(() => ({ running: async () => ({ rosters: [] }) })),
+    wrap: () => indexes(() => ({ running: async () => ({ rosters: [] }) })),
   },
   'a job that ends keeps its unique key': {
     invariant: 'uniqueKeysLeaked',
@@ -139,12 +140,12 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   },
   'pauses are not looked up when the journal opens': {
     invariant: 'ranWhilePaused',
-    wrap: () => journal(() => ({ pauses: async () => [] })),
+    wrap: () => indexes(() => ({ pauses: async () => [] })),
   },
   'a refill skips a record': {
     invariant: 'lost',
     wrap: () =>
-      journal((own) => ({
+      indexes((own) => ({
         async ready(queue, name, after, limit) {
           const page = await own.ready(queue, name, after, limit);
           return after === undefined ? page : { ...page, entries: page.entries.slice(1) };
@@ -173,12 +174,14 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
     invariant: 'blamed',
     wrap: () =>
       journal((own) => ({
-        async running(after, limit) {
-          const { rosters } = await own.running(after, limit);
-          return {
-            rosters: rosters.slice(0, 1).map((roster) => ({ ...roster, ids: roster.ids.slice(0, 1) })),
-          };
-        },
+        indexes: replacing(own.indexes, (indexes) => ({
+          async running(after, limit) {
+            const { rosters } = await indexes.running(after, limit);
+            return {
+              rosters: rosters.slice(0, 1).map((roster) => ({ ...roster, ids: roster.ids.slice(0, 1) })),
+            };
+          },
+        })),
         async jobs(ids) {
           const reads = await own.jobs(ids);
           return reads.map((read) =>
@@ -363,7 +366,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   'the lanes of some keys are not found': {
     invariant: 'stranded',
     wrap: () =>
-      journal((own) => ({
+      indexes((own) => ({
         async readyLanes(span, limit) {
           const page = await own.readyLanes(span, limit);
           return { ...page, lanes: page.lanes.slice(0, 1) };

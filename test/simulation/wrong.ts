@@ -1,4 +1,5 @@
 /** How a part of an engine is made to be wrong: each of these puts something around the right one. */
+import type { Indexes } from '../../src/journal/indexes.js';
 import type { Journal } from '../../src/journal/journal.js';
 import type { Store, StoreBatch } from '../../src/journal/store.js';
 import type { Outcome } from '../../src/job/outcome.js';
@@ -45,6 +46,8 @@ export function replacing<Part extends object>(part: Part, methods: (own: Part) 
 export const journal = (methods: (own: Journal) => Partial<Journal>): Wraps => ({
   journal: (own) => replacing(own, methods),
 });
+export const indexes = (methods: (own: Indexes) => Partial<Indexes>): Wraps =>
+  journal((own) => ({ indexes: replacing(own.indexes, methods) }));
 export const engine = (methods: (own: EmbeddedEngine) => Partial<EmbeddedEngine>): Wraps => ({
   engine: (own) => replacing(own, methods),
 });
@@ -113,7 +116,7 @@ export function loading(
       now = () => own.now();
       return own;
     },
-    ...journal((own) => ({
+    ...indexes((own) => ({
       async schedules(after, limit) {
         const page = await own.schedules(after, limit);
         const schedules = page.schedules.map(({ name, record }) => {
