@@ -8,20 +8,19 @@
  * jobs of a type that have keys are another, in which the keys take turns (keyed-lanes.ts); and so do the lines of a
  * queue, so that none waits for another's end, however old or urgent that one's jobs are.
  */
-import type { Clock, Timer } from '../clock.js';
+import type { Timer } from '../clock.js';
 import type { MillraceError } from '../errors.js';
 import type { Job, JobSpec } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
 import { keyedLaneOf, laneNameOf, laneSpan, orderOf, readyKey, typeOf } from '../journal/keys.js';
 import type { QueueSettings } from '../options.js';
-import { Limits } from '../queue/limits.js';
 import { selector, type Selection, type Selector } from '../queue/selector.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
 import { Window, WINDOW_SIZE } from '../queue/window.js';
 import { KeyedLanes, type KeyedLane } from './keyed-lanes.js';
-import { KeyWaits } from './key-waits.js';
 import { cached, LaneReads, type ReadLane } from './lane-reads.js';
-import type { Permit, RateLimits } from './rate-limits.js';
+import type { Permit } from './rate-limits.js';
+import { StartLimits, type StartLimitsOptions } from './start-limits.js';
 
 /** The jobs of one type in a queue. */
 export interface LaneInfo {
@@ -64,25 +63,6 @@ interface Found {
   readonly keyed?: KeyedLane;
 }
 
-/** How many run, and how many may. */
-export interface Usage {
-  readonly running: number;
-  /** Infinity where there is no limit. */
-  readonly limit: number;
-}
-
-/** What holds back, or does not, the jobs of one type in a queue. */
-export interface LaneUsage {
-  readonly queue: Usage;
-  readonly type: Usage;
-  /** Of its concurrency key, where that has a limit. */
-  readonly key: Usage | undefined;
-  /** Of all types together that work on libuv's pool, where it is one of them. */
-  readonly native: Usage | undefined;
-  /** It could not be read, and waits to be tried again. */
-  readonly isResting: boolean;
-}
-
 /** A job that was chosen, and where it came from. */
 export interface Choice extends ReadyEntry, LaneInfo {
   /** Where a rate limit counts it. */
@@ -91,22 +71,9 @@ export interface Choice extends ReadyEntry, LaneInfo {
   readonly keyed: string | undefined;
 }
 
-export interface BacklogOptions {
+export interface BacklogOptions extends StartLimitsOptions {
   readonly journal: Journal;
-  readonly clock: Clock;
-  readonly queues: Iterable<QueueSettings>;
   readonly selection: Selection;
-  /** The job types that the code knows, and how many of each may run at once. */
-  readonly typeConcurrency: ReadonlyMap<string, number>;
-  /** And how many of each whose concurrency key is the same; absent where there is no limit. */
-  readonly keyConcurrency?: ReadonlyMap<string, number> | undefined;
-  /** Job types that share a limit of their own, because they work on libuv's pool. */
-  readonly nativeTypes: ReadonlySet<string>;
-  readonly nativeConcurrency: number;
-  /** Whether nothing of a queue may be started. */
-  readonly isPaused: (queue: string) => boolean;
-  /** Absent where no rate is limited. */
-  readonly rates?: RateLimits | undefined;
   /** How many entries a lane's window holds. */
   readonly windowSize?: number | undefined;
   /** There are entries that were not there before. */
@@ -114,18 +81,12 @@ export interface BacklogOptions {
   readonly onWarning: (error: MillraceError) => void;
 }
 
-/** The one key of the limit that native job types share. */
-const NATIVE = 'native';
-
 export class Backlog {
   readonly #options: BacklogOptions;
   readonly #lines = new Map<string, Line>();
   readonly #selector: Selector<Line>;
-  readonly #queueLimits: Limits;
-  readonly #typeLimits: Limits;
-  readonly #nativeLimit: Limits;
-  readonly #keyLimits: Limits;
-  readonly #keyWaits: KeyWaits;
+  /** What those that were chosen, and have not ended, leave to the others. */
+  readonly limits: StartLimits;
   readonly #reads: LaneReads;
   readonly #windowSize: number;
   /** How many turns lines have had. */
@@ -137,10 +98,8 @@ export class Backlog {
     this.#options = options;
     this.#windowSize = options.windowSize ?? WINDOW_SIZE;
     this.#reads = new LaneReads(options);
-    const { keyConcurrency } = options;
-    this.#keyLimits = new Limits({ get: (lane) => keyConcurrency?.get(typeOf(lane)) });
-    this.#keyWaits = new KeyWaits(options.clock, (free) => {
-      for (const lane of free) this.#release(lane);
+    this.limits = new StartLimits(options, (lanes) => {
+      for (const lane of lanes) this.#release(lane);
       options.onRefill();
     });
     const names = [...options.typeConcurrency.keys()];
@@ -156,9 +115,6 @@ export class Backlog {
     }
     const lines = [...this.#lines.values()];
     this.#selector = selector(options.selection, lines);
-    this.#queueLimits = new Limits(new Map(lines.map(({ name, concurrency }) => [name, concurrency])));
-    this.#typeLimits = new Limits(options.typeConcurrency);
-    this.#nativeLimit = new Limits(new Map([[NATIVE, options.nativeConcurrency]]));
   }
 
   /**
@@ -167,7 +123,7 @@ export class Backlog {
    */
   async load(): Promise<void> {
     this.#reads.start();
-    this.#keyWaits.clear();
+    this.limits.stopWaiting();
     for (const { lanes } of this.#lines.values()) {
       for (const lane of lanes.values()) {
         lane.window = new Window(this.#windowSize);
@@ -184,7 +140,7 @@ export class Backlog {
   async stop(): Promise<void> {
     this.#reads.stop();
     this.#rateTimer?.cancel();
-    this.#keyWaits.clear();
+    this.limits.stopWaiting();
     for (const { lanes } of this.#lines.values()) for (const { rest } of lanes.values()) rest.timer?.cancel();
     await this.#reads.whenIdle();
   }
@@ -206,17 +162,17 @@ export class Backlog {
   chooseNew(job: Job): Choice | undefined {
     const { id, name, queue } = job.spec;
     const lane = this.#lane(job.spec);
-    this.#options.rates?.look();
-    if (!lane || !this.#isOpen(queue) || !this.#allows(name)) return undefined;
+    this.limits.look();
+    if (!lane || !this.limits.allowsQueue(queue) || !this.limits.allowsType(name)) return undefined;
     const keyed = job.spec.concurrencyKey === undefined ? undefined : laneNameOf(job.spec);
-    if (keyed !== undefined && !this.#allowsKey(keyed)) return undefined;
+    if (keyed !== undefined && !this.limits.allowsKey(keyed)) return undefined;
     for (const { name: other, lanes } of this.#lines.values()) {
       if (this.#options.isPaused(other)) continue;
       for (const { window, keyed: others } of lanes.values())
         if (!window.isExhausted || !others.lanes.isExhausted) return undefined;
     }
     const { isLimited } = keyed === undefined ? lane : lane.keyed.info;
-    const permit = this.#start(lane, keyed);
+    const permit = this.limits.start({ queue, name, keyed });
     return { key: readyKey(job.spec), id, name, job, queue, isLimited, keyed, permit };
   }
 
@@ -231,9 +187,11 @@ export class Backlog {
     accepts: (entry: ReadyEntry) => boolean,
     mayStart: (entry: ReadyEntry) => boolean = () => true,
   ): Choice | undefined {
-    this.#options.rates?.look();
+    this.limits.look();
     const line = this.#selector.next((candidate) => {
-      candidate.head = this.#isOpen(candidate.name) ? this.#headOf(candidate, hasRoom, accepts) : undefined;
+      candidate.head = this.limits.allowsQueue(candidate.name)
+        ? this.#headOf(candidate, hasRoom, accepts)
+        : undefined;
       // With weights the others go on meanwhile; strictly, a lighter queue waits for what a heavier one may have.
       if (candidate.head === 'unread') return this.#options.selection === 'strict';
       return candidate.head !== undefined;
@@ -255,17 +213,17 @@ export class Backlog {
       queue: lane.queue,
       isLimited: keyed ? lane.keyed.info.isLimited : lane.isLimited,
       keyed: keyed?.lane,
-      permit: this.#start(lane, keyed?.lane),
+      permit: this.limits.start({ queue: lane.queue, name: entry.name, keyed: keyed?.lane }),
     };
   }
 
   /** Whether a job that no limit holds back waits in a lane for which `isStuck` says yes. */
   hasStuck(isStuck: (lane: LaneInfo) => boolean, accepts: (entry: ReadyEntry) => boolean): boolean {
-    this.#options.rates?.look();
+    this.limits.look();
     for (const line of this.#lines.values()) {
-      if (!this.#isOpen(line.name)) continue;
+      if (!this.limits.allowsQueue(line.name)) continue;
       for (const lane of line.lanes.values()) {
-        if (lane.rest.timer || !this.#allows(lane.name)) continue;
+        if (lane.rest.timer || !this.limits.allowsType(lane.name)) continue;
         if (isStuck(lane) && lane.window.first(accepts)) return true;
         const { info, lanes } = lane.keyed;
         if (lanes.isIdle || !isStuck(info)) continue;
@@ -276,39 +234,24 @@ export class Backlog {
     return false;
   }
 
-  /** What the limits of a job's queue and type, where it is in a known one, are at. */
-  usage(spec: Pick<JobSpec, 'queue' | 'name' | 'concurrencyKey'>): LaneUsage {
-    const { queue, name, concurrencyKey } = spec;
-    const isKeyLimited = concurrencyKey !== undefined && this.#limitsKeys(name);
-    const isNative = this.#options.nativeTypes.has(name);
-    return {
-      queue: usageOf(this.#queueLimits, queue),
-      type: usageOf(this.#typeLimits, name),
-      key: isKeyLimited ? usageOf(this.#keyLimits, laneNameOf(spec)) : undefined,
-      native: isNative ? usageOf(this.#nativeLimit, NATIVE) : undefined,
-      isResting: this.#lane({ queue, name })?.rest.timer !== undefined,
-    };
+  /** Whether the jobs of a type in a queue could not be read, which waits to be tried again. */
+  isResting(job: { readonly queue: string; readonly name: string }): boolean {
+    return this.#lane(job)?.rest.timer !== undefined;
   }
 
   /** The job types of a queue that no limit of their own holds back. */
   openTypes(queue: string): string[] {
-    this.#options.rates?.look();
+    this.limits.look();
     const lanes = this.#lines.get(queue)?.lanes ?? new Map<string, Lane>();
     return [...lanes.values()]
-      .filter((lane) => !lane.rest.timer && this.#allows(lane.name))
+      .filter((lane) => !lane.rest.timer && this.limits.allowsType(lane.name))
       .map(({ name }) => name);
   }
 
   /** The job that was chosen does not run any more. */
-  end({ name, queue, keyed, permit }: Choice): void {
-    permit?.begin();
-    this.#queueLimits.end(queue);
-    this.#typeLimits.end(name);
-    if (keyed !== undefined && this.#limitsKeys(name)) {
-      this.#keyLimits.end(keyed);
-      this.#release(keyed);
-    }
-    if (this.#options.nativeTypes.has(name)) this.#nativeLimit.end(NATIVE);
+  end(choice: Choice): void {
+    choice.permit?.begin();
+    this.limits.end(choice);
   }
 
   /** Hides a job that somebody else than a claim takes away. */
@@ -356,19 +299,12 @@ export class Backlog {
     return this.#lines.get(queue)?.lanes.get(name);
   }
 
-  /** Whether something of the queue may start now. */
-  #isOpen(queue: string): boolean {
-    const { isPaused, rates } = this.#options;
-    return this.#queueLimits.allows(queue) && !isPaused(queue) && (!rates || rates.allowsQueue(queue));
-  }
-
   #laneOf(name: string, settings: QueueSettings): Lane {
     const { journal, onRefill } = this.#options;
     const queue = settings.name;
-    const isLimited = this.#isLimited(name, settings);
-    const limitsRates = this.#options.rates?.limitsKeys(name) === true;
+    const isLimited = this.limits.isLimited(name, settings);
     const rest = {};
-    const allows = (lane: string): boolean => this.#allowsKey(lane);
+    const allows = (lane: string): boolean => this.limits.allowsKey(lane);
     const [reads, windowSize] = [this.#reads, this.#windowSize];
     return {
       queue,
@@ -380,37 +316,11 @@ export class Backlog {
       rest,
       taken: 0,
       keyed: {
-        info: { queue, name, isLimited: isLimited || this.#limitsKeys(name) || limitsRates },
+        info: { queue, name, isLimited: isLimited || this.limits.limitsKeys(name) },
         lanes: new KeyedLanes({ journal, reads, queue, name, rest, windowSize, allows, onRefill }),
         turn: 0,
       },
     };
-  }
-
-  #limitsKeys(name: string): boolean {
-    return (this.#options.keyConcurrency?.get(name) ?? Infinity) < Infinity;
-  }
-
-  #start({ name, queue }: LaneInfo, keyed: string | undefined): Permit | undefined {
-    this.#queueLimits.start(queue);
-    this.#typeLimits.start(name);
-    if (keyed !== undefined && this.#limitsKeys(name)) this.#keyLimits.start(keyed);
-    if (this.#options.nativeTypes.has(name)) this.#nativeLimit.start(NATIVE);
-    return this.#options.rates?.take({ name, queue, keyed });
-  }
-
-  #allows(name: string): boolean {
-    if (this.#options.nativeTypes.has(name) && !this.#nativeLimit.allows(NATIVE)) return false;
-    if (this.#options.rates && !this.#options.rates.allowsType(name)) return false;
-    return this.#typeLimits.allows(name);
-  }
-
-  /** Whether another job of a key may start. Where it has to wait for a time, it is let in again when that is over. */
-  #allowsKey(lane: string): boolean {
-    if (!this.#keyLimits.allows(lane)) return false;
-    const delayMs = this.#options.rates?.keyDelayMs(lane) ?? 0;
-    if (delayMs > 0) this.#keyWaits.add(lane, delayMs);
-    return delayMs === 0;
   }
 
   /** Jobs of the key may start again, as far as is known: it is the same in all queues. */
@@ -427,7 +337,12 @@ export class Backlog {
     let isUnread = plain === 'unread';
     for (const lane of line.lanes.values()) {
       const { keyed } = lane;
-      if (keyed.lanes.isIdle || keyed.turn >= turn || !this.#allows(lane.name) || !hasRoom(keyed.info))
+      if (
+        keyed.lanes.isIdle ||
+        keyed.turn >= turn ||
+        !this.limits.allowsType(lane.name) ||
+        !hasRoom(keyed.info)
+      )
         continue;
       const found = keyed.lanes.head(accepts);
       if (found === 'unread') isUnread = true;
@@ -448,7 +363,7 @@ export class Backlog {
     let head: Found | undefined;
     let isUnread = false;
     for (const lane of line.lanes.values()) {
-      if (lane.rest.timer || !this.#allows(lane.name) || !hasRoom(lane)) continue;
+      if (lane.rest.timer || !this.limits.allowsType(lane.name) || !hasRoom(lane)) continue;
       this.#reads.wantMore(lane);
       isUnread ||= lane.window.isUnread;
       const entry = lane.window.first(accepts);
@@ -456,14 +371,6 @@ export class Backlog {
     }
     // What is still to be read may come first.
     return isUnread ? 'unread' : head;
-  }
-
-  #isLimited(name: string, { name: queue, concurrency }: QueueSettings): boolean {
-    const { typeConcurrency, nativeTypes, rates } = this.#options;
-    if (rates?.limits({ queue, name })) return true;
-    return (
-      concurrency < Infinity || (typeConcurrency.get(name) ?? Infinity) < Infinity || nativeTypes.has(name)
-    );
   }
 
   /** Nothing can start: where jobs wait for nothing but a rate limit, the first of those is waited for. */
@@ -485,8 +392,3 @@ export class Backlog {
     if (soonestMs < Infinity) this.#rateTimer = clock.setTimer(onRefill, Math.ceil(soonestMs));
   }
 }
-
-const usageOf = (limits: Limits, key: string): Usage => ({
-  running: limits.running(key),
-  limit: limits.max(key),
-});

@@ -115,7 +115,7 @@ function composeRunning(own: EngineParts, host: Host, parts: () => Parts) {
   const backlog = new Backlog({
     journal,
     clock,
-    queues: settings.queues.values(),
+    queues: [...settings.queues.values()],
     selection: settings.selection,
     typeConcurrency: new Map(types.map(({ name, concurrency }) => [name, concurrency])),
     keyConcurrency: new Map(types.map(({ name, concurrencyPerKey }) => [name, concurrencyPerKey])),

@@ -39,7 +39,7 @@ export class Hindrances {
   limits(spec: JobSpec): Reason[] {
     const { backlog, clock, rates } = this.#links;
     const { name, queue, concurrencyKey } = spec;
-    const { queue: ofQueue, type: ofType, key: ofKey, native, isResting } = backlog.usage(spec);
+    const { queue: ofQueue, type: ofType, key: ofKey, native } = backlog.limits.usage(spec);
     const now = clock.now();
     const keyed = concurrencyKey === undefined ? undefined : laneNameOf(spec);
     const reasons: Reason[] = (rates?.waits({ queue, name, keyed }) ?? []).map(({ by, delayMs }) => {
@@ -59,7 +59,7 @@ export class Hindrances {
     if (ofKey && ofKey.running >= ofKey.limit)
       reasons.push({ reason: 'keyBusy', name, key: concurrencyKey ?? '', ...ofKey });
     if (native && native.running >= native.limit) reasons.push({ reason: 'nativeBusy', ...native });
-    if (isResting) reasons.push({ reason: 'readFailed' });
+    if (backlog.isResting(spec)) reasons.push({ reason: 'readFailed' });
     return reasons;
   }
 
