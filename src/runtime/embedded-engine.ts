@@ -9,74 +9,42 @@ import type { AnyFlow } from '../flow.js';
 import { checkFilter, type JobFilter } from '../job-filter.js';
 import type { CancelOptions, JobLogLine, JobSnapshot } from '../job-handle.js';
 import type { EnqueueOptions } from '../job-options.js';
-import { hasEnded, isEnd, type Job, type JobCounts, type JobState } from '../job/record.js';
-import type { Journal } from '../journal/journal.js';
-import type { Announcer } from './announcer.js';
-import { Drain } from './drain.js';
+import { isEnd, type Job, type JobCounts, type JobState } from '../job/record.js';
 import { composeParts, type EngineParts, type Parts } from './engine-parts.js';
 import { enqueueStream, type StreamOptions } from './enqueue-stream.js';
 import type { Executor } from './executor.js';
 import { Handle, jobNotFound, type JobAccess } from './handle.js';
 import type { ImportLinks } from './import.js';
 import type { EnqueueItem } from './intake.js';
-import { tellMissedEnds } from './missed-ends.js';
+import { Lifecycle } from './lifecycle.js';
 import type { Notes } from './notes.js';
-import { Outage } from './outage.js';
 import type { Pauses } from './pauses.js';
-import { sweepPayloads } from './payload-sweep.js';
-import { recover } from './recovery.js';
 import type { Requests } from './requests.js';
 import type { ScheduleControl } from './schedule-control.js';
-import { strayQueues, strayTypes } from './strays.js';
 
 export class EmbeddedEngine implements JobAccess {
   readonly #own: EngineParts;
   readonly #parts: Parts;
-  readonly #outage: Outage;
-  readonly #drain: Drain;
-  /** What happened while the engine opened, told once somebody can listen. */
-  #news: (() => void)[] = [];
-  #hasBegun = false;
-  /** The journal says so: if the process dies, it has crashed. */
-  #isAtWork = false;
-  #reporting: Promise<void> | undefined;
-  #closing: Promise<void> | undefined;
+  readonly #lifecycle: Lifecycle;
 
   constructor(own: EngineParts) {
     this.#own = own;
-    const { journal, clock, announcer } = own;
-    const onWarning = (error: MillraceError): void => this.#warn(error);
-    this.#drain = new Drain({
-      isActive: () => isActive(journal) || this.#parts.releaser.isBusy,
-      onDrained: () => announcer.drained(),
-    });
-    this.#outage = new Outage({
-      clock,
-      suspend: async () => {
-        const { executor, backlog } = this.#parts;
-        await Promise.all([executor.suspend(), backlog.stop(), this.#stopLoops()]);
-      },
-      reopen: (error) => this.#reopen(error),
-      resume: () => this.#resume(),
-      giveUp: (error) => this.executor.giveUp(error),
-      onWarning,
-    });
+    const lifecycle = new Lifecycle(own, () => this.#parts);
+    this.#lifecycle = lifecycle;
     this.#parts = composeParts(own, {
-      outage: () => this.#outage,
-      mayClaim: () => this.#hasBegun && !this.#closing && !this.#outage.error,
-      isClosing: () => this.#closing !== undefined,
-      refusal: () => this.#refusal(),
-      assertWritable: () => this.#assertWritable(),
-      assertOpen: () => this.#assertOpen(),
+      outage: () => lifecycle.outage,
+      mayClaim: () => lifecycle.mayClaim,
+      isClosing: () => lifecycle.isClosing,
+      refusal: () => lifecycle.refusal(),
+      assertWritable: () => lifecycle.assertWritable(),
+      assertOpen: () => lifecycle.assertOpen(),
       placed: (job, place) => this.#placed(job, place),
-      onPass: () => this.#drain.check(this.executor.size === 0),
-      onWarning,
+      onPass: () => lifecycle.drain.check(this.executor.size === 0),
+      onWarning: (error) => lifecycle.warn(error),
       handleOf: (name, id, endsBefore) => this.handle(name, id, endsBefore),
       read: (id) => this.#existing(id),
       cancel: (id) => this.cancel(id),
     });
-    journal.onCorrupt = onWarning;
-    journal.onFailure = (error) => this.#outage.begin(error);
   }
 
   get executor(): Executor {
@@ -100,34 +68,13 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   /** Makes orphans available again, and stores the schedules that the code declares. */
-  async recover(): Promise<void> {
-    const { journal, clock, announcer, settings } = this.#own;
-    const hasCrashed = await journal.hasCrashed();
-    // Of a type that the code does not know nothing runs, and so nothing fails.
-    const maxCrashesOf = (name: string): number => settings.types.get(name)?.maxCrashes ?? Infinity;
-    const { jobs, damaged } = await recover(journal, clock.now(), {
-      maxCrashesOf: hasCrashed ? maxCrashesOf : undefined,
-    });
-    await this.#parts.suspects.load();
-    if (!hasCrashed) await journal.noteWork(true);
-    this.#isAtWork = true;
-    for (const error of [...damaged, ...strayQueues(journal, settings.queues)]) this.#warn(error);
-    for (const job of jobs) {
-      this.#news.push(() => tellRecovered(announcer, job));
-    }
-    await this.pauses.load();
-    await this.#parts.rates?.load();
-    await this.#parts.scheduling.declare();
-    this.#drain.notice();
+  recover(): Promise<void> {
+    return this.#lifecycle.recover();
   }
 
   /** Starts to work. By now listeners have had the chance to subscribe. */
   begin(): void {
-    if (this.#closing) return;
-    this.#hasBegun = true;
-    for (const tell of this.#news.splice(0)) tell();
-    if (!this.#outage.error) this.#startLoops();
-    this.#reporting = this.#reportStrays();
+    this.#lifecycle.begin();
   }
 
   get schedules(): ScheduleControl {
@@ -140,12 +87,12 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   enqueue(name: string, payload: unknown, options?: EnqueueOptions): Promise<Handle> {
-    const refusal = this.#refusal();
+    const refusal = this.#lifecycle.refusal();
     return refusal ? Promise.reject(refusal) : this.#parts.intake.enqueue(name, payload, options);
   }
 
   enqueueMany(items: readonly EnqueueItem[]): Promise<Handle[]> {
-    this.#assertWritable();
+    this.#lifecycle.assertWritable();
     return this.#parts.intake.enqueueMany(items);
   }
 
@@ -154,7 +101,7 @@ export class EmbeddedEngine implements JobAccess {
     { signal }: StreamOptions,
   ): Promise<number> {
     const enqueueMany = (chunk: readonly EnqueueItem[], first: number): Promise<Handle[]> => {
-      this.#assertWritable();
+      this.#lifecycle.assertWritable();
       return this.#parts.intake.enqueueMany(chunk, first, signal);
     };
     return enqueueStream(items, enqueueMany, {
@@ -164,7 +111,7 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   enqueueFlow(flow: AnyFlow, id: string | undefined): Promise<Record<string, Handle>> {
-    this.#assertWritable();
+    this.#lifecycle.assertWritable();
     return this.#parts.flows.enqueue(flow, id);
   }
 
@@ -176,7 +123,12 @@ export class EmbeddedEngine implements JobAccess {
   /** @param endsBefore See {@link Handle}. */
   result(id: string, signal?: AbortSignal, endsBefore?: number): Promise<unknown> {
     const { results } = this.#own.announcer;
-    return results.wait(id, () => this.#awaited(id), signal, this.#closing ? undefined : endsBefore);
+    return results.wait(
+      id,
+      () => this.#awaited(id),
+      signal,
+      this.#lifecycle.isClosing ? undefined : endsBefore,
+    );
   }
 
   progress(id: string): AsyncIterable<unknown> {
@@ -184,12 +136,12 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async snapshot(id: string): Promise<JobSnapshot | undefined> {
-    this.#assertOpen();
+    this.#lifecycle.assertOpen();
     return this.#parts.views.snapshot(id);
   }
 
   async logs(id: string): Promise<JobLogLine[]> {
-    this.#assertOpen();
+    this.#lifecycle.assertOpen();
     return this.#parts.views.logs(id);
   }
 
@@ -199,19 +151,19 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async counts(queue?: string): Promise<JobCounts> {
-    this.#assertOpen();
+    this.#lifecycle.assertOpen();
     if (queue !== undefined) checkQueueName(queue, this.#own.settings.queues, 'queue');
     return this.#own.journal.counts(queue);
   }
 
   async isPaused(queue?: string): Promise<boolean> {
-    this.#assertOpen();
+    this.#lifecycle.assertOpen();
     return this.pauses.isPaused(queue);
   }
 
   /** @see JobEngine.jobs */
   jobs(filter: JobFilter = {}): AsyncGenerator<JobSnapshot, undefined> {
-    this.#assertOpen();
+    this.#lifecycle.assertOpen();
     return this.#parts.views.found(checkFilter(filter));
   }
 
@@ -238,7 +190,7 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async #controlled<Value>(change: () => Promise<Value>): Promise<Value> {
-    this.#assertOpen();
+    this.#lifecycle.assertOpen();
     try {
       return await change();
     } finally {
@@ -248,8 +200,8 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   drain(): Promise<void> {
-    this.#assertOpen();
-    return this.#drain.wait();
+    this.#lifecycle.assertOpen();
+    return this.#lifecycle.drain.wait();
   }
 
   /**
@@ -257,61 +209,7 @@ export class EmbeddedEngine implements JobAccess {
    * @param isEnd Whether the process ends with it, so that nobody who waits is to be told anything.
    */
   close(timeoutMs: number, isEnd = false): Promise<void> {
-    this.#closing ??= this.#close(timeoutMs, isEnd);
-    return this.#closing;
-  }
-
-  async #close(timeoutMs: number, isEnd: boolean): Promise<void> {
-    const { journal, pools, announcer, clock } = this.#own;
-    // From here on the process is about to end, and whoever ends it sooner means no job. Where it cannot be written, the
-    // journal has said so.
-    if (this.#isAtWork) void journal.noteWork(false).catch(() => {});
-    this.#parts.entrance?.close(closedError());
-    await this.#stopLoops();
-    await new Promise<void>((resolve) => {
-      const timer = clock.setTimer(resolve, timeoutMs);
-      void this.executor.whenIdle().then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
-    await this.#outage.stop();
-    this.executor.shutDown();
-    await this.executor.whenIdle();
-    this.notes.stop();
-    await Promise.all([
-      pools.thread.close(),
-      pools.inline.close(),
-      this.#parts.backlog.stop(),
-      this.#reporting,
-    ]);
-    try {
-      await journal.close();
-      // Who awaits what is committed hears of that, and not that the engine is closed.
-      await announcer.results.deliveries.whenIdle();
-    } finally {
-      // Last of all: whoever leaves this rejection unhandled ends the process, and by now that does no harm.
-      if (!isEnd) {
-        const error = closedError();
-        announcer.results.close(error);
-        this.#drain.close(error);
-      }
-    }
-  }
-
-  async #reportStrays(): Promise<void> {
-    const { journal, settings } = this.#own;
-    const strays = await strayTypes(journal, settings.queues.keys(), settings.types);
-    // A journal that was closed meanwhile could not be read.
-    if (!this.#closing) for (const error of strays) this.#warn(error);
-    const isStopped = (): boolean => this.#closing !== undefined || journal.failure !== undefined;
-    await sweepPayloads(journal, isStopped, (error) => this.#warn(error));
-  }
-
-  #warn(error: MillraceError): void {
-    const { announcer } = this.#own;
-    if (this.#hasBegun) announcer.warning(error);
-    else this.#news.push(() => announcer.warning(error));
+    return this.#lifecycle.close(timeoutMs, isEnd);
   }
 
   /** A committed job: from here on somebody looks after it. */
@@ -319,7 +217,7 @@ export class EmbeddedEngine implements JobAccess {
     const { state, runAt } = job.status;
     this.#parts.suspects.note(job);
     if (job.spec.deadlineAt !== undefined && !isEnd(state)) this.#parts.expirer.notice(job.spec.deadlineAt);
-    if (state === 'available' || state === 'running') this.#drain.notice(true);
+    if (state === 'available' || state === 'running') this.#lifecycle.drain.notice(true);
     if (state === 'available') this.#parts.backlog.add(job, place);
     else if (runAt !== undefined) this.#parts.stager.notice(runAt);
     else {
@@ -331,7 +229,7 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async #existing(id: string): Promise<Job> {
-    this.#assertOpen();
+    this.#lifecycle.assertOpen();
     const job = await this.#own.journal.job(id);
     if (job instanceof MillraceError) throw job;
     if (job) return job;
@@ -344,94 +242,10 @@ export class EmbeddedEngine implements JobAccess {
       try {
         return await this.#existing(id);
       } catch (thrown) {
-        if (!this.#outage.error || this.#closing) throw thrown;
-        await this.#outage.over();
+        const { outage, isClosing } = this.#lifecycle;
+        if (!outage.error || isClosing) throw thrown;
+        await outage.over();
       }
     }
   }
-
-  /** What was in memory may have been ahead of the disk: from here on the engine goes by what the disk holds. */
-  async #reopen(error: MillraceError): Promise<void> {
-    const { journal, clock, announcer } = this.#own;
-    await journal.reopen();
-    const { executor } = this;
-    const isLive = (id: string, claim: number): boolean => executor.isLive(id, claim);
-    const { jobs, damaged, claims } = await recover(journal, clock.now(), { isLive });
-    await this.#parts.suspects.load();
-    if (!this.#closing) await journal.noteWork(true);
-    for (const one of damaged) this.#warn(one);
-    for (const job of jobs) if (hasEnded(job.status)) announcer.cancelled(job);
-    await this.#parts.idle.settleDoubts();
-    await tellMissedEnds(journal, announcer.results, (id) => executor.has(id));
-    await executor.resume(claims, error);
-    await this.pauses.load();
-    await this.#parts.scheduling.reload();
-  }
-
-  #resume(): void {
-    this.#drain.notice();
-    this.#parts.entrance?.wake();
-    if (!this.#closing) this.#startLoops();
-  }
-
-  async #stopLoops(): Promise<void> {
-    this.#parts.suspects.stop();
-    const loops = [
-      this.#parts.scheduling,
-      this.#parts.releaser,
-      this.#parts.stager,
-      this.#parts.expirer,
-      this.#parts.pruner,
-      this.#parts.compactor,
-      this.#parts.sweeper,
-    ];
-    await Promise.all(loops.map((loop) => loop.stop()));
-  }
-
-  /** By what the journal holds now. */
-  #startLoops(): void {
-    // Not awaited by open(): a long backlog must not make it slow. It never rejects.
-    void this.#parts.backlog.load();
-    this.#parts.stager.start();
-    this.#parts.expirer.start();
-    this.#parts.scheduling.start();
-    this.#parts.releaser.start();
-    this.#parts.compactor.start();
-    this.#parts.sweeper.start();
-    this.#parts.pruner.start();
-    this.wake();
-  }
-
-  /** Why nothing can be changed now. */
-  #refusal(): MillraceError | undefined {
-    return this.#closing ? closedError() : this.#outage.error;
-  }
-
-  #assertWritable(): void {
-    const refusal = this.#refusal();
-    if (refusal) throw refusal;
-  }
-
-  #assertOpen(): void {
-    if (this.#closing) throw closedError();
-  }
-}
-
-function isActive(journal: Journal): boolean {
-  const { available, running } = journal.counts();
-  return available + running > 0;
-}
-
-function closedError(): MillraceError {
-  return new MillraceError(
-    'MILLRACE_CLOSED',
-    'The engine is closed, or closing; what was enqueued runs after the next open()',
-  );
-}
-
-function tellRecovered(announcer: Announcer, job: Job): void {
-  // No attempt of it errored since: what it failed with is its own.
-  if (job.status.state === 'failed') announcer.settled(job, job);
-  else if (hasEnded(job.status)) announcer.cancelled(job);
-  else announcer.rescued(job);
 }
