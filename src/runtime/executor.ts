@@ -6,14 +6,12 @@
  * The claim is in the journal before the handler starts; the outcome is in the journal before anybody hears of
  * it. An attempt is known from the moment its job is chosen, so that a cancel always finds it.
  */
-import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
-import { encodeNotes, type JobNotes } from '../job/notes.js';
+import type { JobNotes } from '../job/notes.js';
 import type { Outcome } from '../job/outcome.js';
 import { isGivenAsStored } from '../job/payload.js';
 import { isOverdue, type Job, type JobState } from '../job/record.js';
-import { cancelled, keeping, settled } from '../job/transitions.js';
-import type { Journal } from '../journal/journal.js';
+import { cancelled } from '../job/transitions.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Pool, Ride, Settled, StopReason, Task } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
@@ -25,22 +23,17 @@ import type { Preparation, Prepared } from './preparation.js';
 import { reconcile } from './reconciliation.js';
 import type { RateLimits } from './rate-limits.js';
 import type { OpenClaim } from './recovery.js';
-import type { Retries } from './retries.js';
+import { Settler, type SettlerLinks } from './settler.js';
 
-export interface ExecutorLinks {
-  readonly journal: Journal;
+export interface ExecutorLinks extends Omit<SettlerLinks, 'attempts' | 'end' | 'abandon'> {
   readonly backlog: Backlog;
   readonly announcer: Announcer;
-  readonly clock: Clock;
   readonly preparation: Preparation;
-  readonly retries: Retries;
   /** Absent where no rate is limited. */
   readonly rates?: RateLimits | undefined;
   /** An attempt is over, and the job is now this. */
   readonly onSettled: (job: Job) => void;
-  /** Commits what completes an attempt's job, and its follow-ups with it. */
-  readonly commitFollowUps: (attempt: Attempt, change: Transaction) => Promise<void>;
-  /** They were committed all the same. */
+  /** Follow-ups were committed, although nobody was told so. */
   readonly onFollowUps: (attempt: Attempt) => void;
 }
 
@@ -53,19 +46,11 @@ export interface NewClaim {
   readonly abandon: (error: Error) => void;
 }
 
-interface Settling {
-  readonly end: Ending;
-  readonly job: Job;
-}
-
 export class Executor {
   readonly #links: ExecutorLinks;
   readonly #attempts: Attempts;
   readonly #claimer: Claimer;
-  /** The journal takes nothing at the moment: outcomes are kept. */
-  #isSuspended = false;
-  /** How often it was suspended. */
-  #outages = 0;
+  readonly #settler: Settler;
 
   constructor(links: ExecutorLinks) {
     this.#links = links;
@@ -76,6 +61,12 @@ export class Executor {
       rates: links.rates,
       attempts: this.#attempts,
       run: (attempts) => this.#run(attempts),
+      end: (attempt, before, job) => this.#end(attempt, before, job),
+      abandon: (attempt, thrown) => this.#abandon(attempt, thrown),
+    });
+    this.#settler = new Settler({
+      ...links,
+      attempts: this.#attempts,
       end: (attempt, before, job) => this.#end(attempt, before, job),
       abandon: (attempt, thrown) => this.#abandon(attempt, thrown),
     });
@@ -155,7 +146,7 @@ export class Executor {
       attempt.thread = thread;
       running.push({ attempt, before: attempt.job, outcome });
     }
-    this.#settle(running);
+    this.#settler.settle(running);
   }
 
   /**
@@ -204,14 +195,8 @@ export class Executor {
 
   /** The journal has failed: from now on outcomes are kept. Resolves once nothing is on its way to be claimed. */
   async suspend(): Promise<void> {
-    this.#isSuspended = true;
-    this.#outages++;
+    this.#settler.suspend();
     await this.#claimer.whenIdle();
-  }
-
-  /** Resolves once what is on its way to be claimed is, or will not be. */
-  claimed(): Promise<void> {
-    return this.#claimer.whenIdle();
   }
 
   /** Whether the job goes on with that claim. */
@@ -228,13 +213,13 @@ export class Executor {
     const { journal } = this.#links;
     const { written, cancelled, uncancelled, claims } = await reconcile(journal, this.#attempts.all(), kept);
     this.#attempts.claims = claims;
-    this.#isSuspended = false;
+    this.#settler.resume();
     for (const attempt of uncancelled) takeBackCancel(attempt, error);
     for (const { attempt, before, job } of written) {
       if (job.status.state === 'completed') this.#links.onFollowUps(attempt);
       this.#end(attempt, before, job);
     }
-    this.#settle(this.#attempts.all().flatMap(endingOf));
+    this.#settler.settle(this.#attempts.all().flatMap(endingOf));
     // Behind what was kept: a task that has not begun settles at once.
     for (const attempt of cancelled) {
       attempt.stopReason = 'cancelled';
@@ -245,7 +230,7 @@ export class Executor {
 
   /** The journal is not opened again: what was kept is lost, and its jobs run again after the next start. */
   giveUp(error: MillraceError): void {
-    this.#isSuspended = false;
+    this.#settler.resume();
     const kept = this.#attempts.all().filter(({ outcome }) => outcome);
     for (const attempt of kept) this.#abandon(attempt, error);
     if (kept.length === 0) return;
@@ -285,7 +270,7 @@ export class Executor {
       else rides.set(pool, [{ seat, task }]);
     }
     for (const [pool, own] of rides) pool.run(own);
-    this.#settle(unstarted);
+    this.#settler.settle(unstarted);
   }
 
   #isOverdue(job: Job): boolean {
@@ -316,7 +301,7 @@ export class Executor {
       return;
     }
     seat.release();
-    this.#settle([{ attempt, before, outcome: payload }]);
+    this.#settler.settle([{ attempt, before, outcome: payload }]);
   }
 
   /** It must stop, and no handler has begun. */
@@ -328,75 +313,6 @@ export class Executor {
   #stop(attempt: Attempt, reason: StopReason): void {
     if (attempt.isPreparing) this.#unprepared(attempt);
     else if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, reason, attempt.cancelReason);
-  }
-
-  /** All in one commit: those that end together. */
-  #settle(ends: readonly Ending[]): void {
-    for (const { attempt, outcome } of ends) attempt.outcome = outcome;
-    if (ends.length === 0 || this.#isSuspended) return;
-    const now = this.#links.clock.now();
-    const change = new Transaction();
-    const settling: Settling[] = [];
-    for (const end of ends) {
-      const job = this.#settled(end, now);
-      if (end.attempt.followUps && job.status.state === 'completed') void this.#settleWithFollowUps(end, job);
-      else {
-        this.#move(change, end, job);
-        settling.push({ end, job });
-      }
-    }
-    if (settling.length === 0) return;
-    this.#links.journal.commit(change).then(
-      () => {
-        for (const { end, job } of settling) this.#end(end.attempt, end.before, job);
-      },
-      (thrown: unknown) => {
-        // Suspended: the journal has failed, and they are kept until it takes them.
-        if (!this.#isSuspended) for (const { end } of settling) this.#abandon(end.attempt, thrown);
-      },
-    );
-  }
-
-  #settled({ attempt: { type, thread, notes }, before, outcome: told }: Ending, now: number): Job {
-    const { retries } = this.#links;
-    const outcome = retries.bounded(told, before, type);
-    const { spec, status } = before;
-    const running = notes ? keeping(status, 'hasNotes') : status;
-    return { spec, status: settled(running, outcome, retries.after(outcome, before, type), now, thread) };
-  }
-
-  #move(change: Transaction, end: Ending, job: Job): void {
-    this.#moveOnly(change, end, job);
-    this.#leaveClaim(change, end);
-  }
-
-  #leaveClaim(change: Transaction, { before: { status } }: Ending): void {
-    if (this.#attempts.claims.leave(status.claim)) change.endClaim(status.claim);
-  }
-
-  #moveOnly(change: Transaction, { attempt, before }: Ending, { spec, status: next }: Job): void {
-    const { status } = before;
-    change.move(spec, status, next);
-    if (attempt.notes?.isDirty) change.putNotes(spec.id, encodeNotes(attempt.notes));
-    // A release that a power cut takes back is made again by recovery.
-    if (spec.durability === 'fsync' && next.state !== 'available') change.withSync();
-  }
-
-  /** In a commit of its own, for it may have to wait until it is known which of them are new. */
-  async #settleWithFollowUps(end: Ending, job: Job): Promise<void> {
-    const { journal, commitFollowUps } = this.#links;
-    const outages = this.#outages;
-    // An outage that comes and goes meanwhile settles it anew, and this must not reach the journal any more.
-    // Until it is written its job is on its claim's roster, whoever of that ends before: or nobody would find the orphan.
-    const change = new Transaction(() => this.#leaveClaim(change, end)).readIn(journal.generation);
-    this.#moveOnly(change, end, job);
-    try {
-      await commitFollowUps(end.attempt, change);
-    } catch (thrown) {
-      if (outages === this.#outages) this.#abandon(end.attempt, thrown);
-      return;
-    }
-    this.#end(end.attempt, end.before, job);
   }
 
   /** Journaled first, so that a crash from here on leaves the job cancelled. */

@@ -27,7 +27,7 @@ export interface SingleArrivalsLinks {
   readonly newJobs: Pick<NewJobs, 'discard'>;
   readonly keys: UniqueKeys;
   readonly idle: IdleJobs;
-  readonly executor: Pick<Executor, 'claimed' | 'running'>;
+  readonly executor: Pick<Executor, 'whenClaimed' | 'running'>;
   readonly handleOf: ArrivalsLinks['handleOf'];
   /** Absent where no queue has a bound. */
   readonly entrance: Entrance | undefined;
@@ -221,7 +221,7 @@ export class SingleArrivals {
       }
       if (running.length > 0) {
         // It is about to be claimed, and to let go of its key with that.
-        await executor.claimed();
+        await executor.whenClaimed();
         for (const id of running) if (executor.running(id)) claimed.add(id);
         return undefined;
       }
