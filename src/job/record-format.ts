@@ -19,38 +19,42 @@ type RareSpec = Omit<
 type RareStatus = Omit<JobStatus, 'state' | 'attempt' | 'claim' | 'startedAt' | 'finishedAt' | 'result'>;
 
 /** The fields are stored under these names, so none of them is ever used again for something else. */
-const RARE_SPEC = namesOf<RareSpec>({
-  runAt: true,
-  maxAttempts: true,
-  timeoutMs: true,
-  deadlineAt: true,
-  payloadVersion: true,
-  payloadFile: true,
-  uniqueKey: true,
-  uniqueWhile: true,
-  concurrencyKey: true,
-  schedule: true,
-  scheduledFor: true,
-  flow: true,
-  isParent: true,
-  parents: true,
-  onParentFailure: true,
-});
-const RARE_STATUS = namesOf<RareStatus>({
-  runAt: true,
-  cancelRequestedAt: true,
-  cancelReason: true,
-  retries: true,
-  attemptsBefore: true,
-  suspicions: true,
-  crashes: true,
-  keyFreed: true,
-  errors: true,
-  failure: true,
-  snoozes: true,
-  hasCheckpoint: true,
-  hasNotes: true,
-});
+const RARE_SPEC = new Set(
+  namesOf<RareSpec>({
+    runAt: true,
+    maxAttempts: true,
+    timeoutMs: true,
+    deadlineAt: true,
+    payloadVersion: true,
+    payloadFile: true,
+    uniqueKey: true,
+    uniqueWhile: true,
+    concurrencyKey: true,
+    schedule: true,
+    scheduledFor: true,
+    flow: true,
+    isParent: true,
+    parents: true,
+    onParentFailure: true,
+  }),
+);
+const RARE_STATUS = new Set(
+  namesOf<RareStatus>({
+    runAt: true,
+    cancelRequestedAt: true,
+    cancelReason: true,
+    retries: true,
+    attemptsBefore: true,
+    suspicions: true,
+    crashes: true,
+    keyFreed: true,
+    errors: true,
+    failure: true,
+    snoozes: true,
+    hasCheckpoint: true,
+    hasNotes: true,
+  }),
+);
 
 /** Up to format 5 they had no names, but places. */
 const PLACED_SPEC = ['runAt', 'maxAttempts', 'timeoutMs', 'schedule', 'scheduledFor'];
@@ -159,12 +163,13 @@ export function decodeStatus(record: Uint8Array): JobStatus {
 
 function packRare<Record extends object>(
   record: Record,
-  names: readonly (keyof Record & string)[],
+  names: ReadonlySet<keyof Record & string>,
 ): Uint8Array | undefined {
   let rare: { [name: string]: unknown } | undefined;
-  for (const name of names) {
+  // By the fields that it has: to ask each record for all that it lacks takes three times as long.
+  for (const name in record) {
     const value = record[name];
-    if (value === undefined) continue;
+    if (value === undefined || !names.has(name)) continue;
     rare ??= {};
     rare[name] = value;
   }
