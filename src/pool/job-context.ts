@@ -2,6 +2,7 @@
 import { show } from '../errors.js';
 import { decode, encode } from '../job/codec.js';
 import type { JobContext, JobLog } from '../job/context.js';
+import type { Duration } from '../job/duration.js';
 import { SnoozeError } from '../job/snooze.js';
 import type { JobRequest, LogLine, ParentResults, Task } from './contract.js';
 
@@ -14,58 +15,89 @@ export interface ContextLinks {
   request(request: JobRequest): Promise<unknown>;
 }
 
-export function jobContext(task: Omit<Task, 'payload' | 'graceMs'>, links: ContextLinks): JobContext {
-  let log: JobLog | undefined;
-  const throwIfAborted = (): void => {
-    const { signal } = links;
+type ContextTask = Omit<Task, 'payload' | 'graceMs'>;
+
+/**
+ * Handlers may take it apart, so what they call are closures. What is made when it is first asked for is not: V8 makes the
+ * getters of an object literal, and a shape, for each object anew, and takes two microseconds for that.
+ */
+class AttemptContext implements JobContext {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  declare readonly scheduledFor?: number;
+  readonly #task: ContextTask;
+  readonly #links: ContextLinks;
+  #log: JobLog | undefined;
+
+  constructor(task: ContextTask, links: ContextLinks) {
+    this.id = task.id;
+    this.name = task.name;
+    this.queue = task.queue;
+    this.attempt = task.attempt;
+    this.maxAttempts = task.maxAttempts;
+    if (task.scheduledFor !== undefined) this.scheduledFor = task.scheduledFor;
+    this.#task = task;
+    this.#links = links;
+  }
+
+  get signal(): AbortSignal {
+    return this.#links.signal;
+  }
+
+  get log(): JobLog {
+    this.#log ??= jobLog(this.#links);
+    return this.#log;
+  }
+
+  get resumeFrom(): unknown {
+    const { resumeFrom } = this.#task;
+    // A value of its own each time: what a handler does to it, the next look does not see.
+    return resumeFrom && decode(resumeFrom);
+  }
+
+  readonly throwIfAborted = (): void => {
+    const { signal } = this.#links;
     // `aborted` is read first: in a thread that is what looks at the shared word.
     if (signal.aborted) throw signal.reason;
   };
-  return {
-    id: task.id,
-    name: task.name,
-    queue: task.queue,
-    attempt: task.attempt,
-    maxAttempts: task.maxAttempts,
-    ...(task.scheduledFor !== undefined && { scheduledFor: task.scheduledFor }),
-    get signal() {
-      return links.signal;
-    },
-    get log() {
-      log ??= jobLog(links);
-      return log;
-    },
-    progress(value) {
-      throwIfAborted();
-      links.progress(encode(value, 'progress'));
-    },
-    snooze(delay) {
-      throw new SnoozeError(delay);
-    },
-    get resumeFrom() {
-      // A value of its own each time: what a handler does to it, the next look does not see.
-      return task.resumeFrom && decode(task.resumeFrom);
-    },
-    async checkpoint(value) {
-      await links.request({ kind: 'checkpoint', value: encode(value, 'checkpoint') });
-    },
-    async parentResults() {
-      // Safe: the engine replies to each kind of request with its type.
-      const results = (await links.request({ kind: 'parentResults' })) as ParentResults;
-      return Object.fromEntries(Object.entries(results).map(([key, bytes]) => [key, decode(bytes)]));
-    },
-    async enqueue(name: unknown, payload?: unknown, options?: unknown) {
-      const id = await links.request({
-        kind: 'enqueue',
-        name: typeof name === 'string' ? name : show(name),
-        payload: encode(payload),
-        options: options === undefined ? undefined : encode(options, 'options', 'MILLRACE_OPTION_INVALID'),
-      });
-      // Safe: as above.
-      return { id: id as string };
-    },
-    throwIfAborted,
+
+  readonly progress = (value: unknown): void => {
+    this.throwIfAborted();
+    this.#links.progress(encode(value, 'progress'));
   };
+
+  readonly snooze = snooze;
+
+  readonly checkpoint = async (value: unknown): Promise<void> => {
+    await this.#links.request({ kind: 'checkpoint', value: encode(value, 'checkpoint') });
+  };
+
+  readonly parentResults = async (): Promise<Record<string, unknown>> => {
+    // Safe: the engine replies to each kind of request with its type.
+    const results = (await this.#links.request({ kind: 'parentResults' })) as ParentResults;
+    return Object.fromEntries(Object.entries(results).map(([key, bytes]) => [key, decode(bytes)]));
+  };
+
+  readonly enqueue = async (name: unknown, payload?: unknown, options?: unknown): Promise<{ id: string }> => {
+    const id = await this.#links.request({
+      kind: 'enqueue',
+      name: typeof name === 'string' ? name : show(name),
+      payload: encode(payload),
+      options: options === undefined ? undefined : encode(options, 'options', 'MILLRACE_OPTION_INVALID'),
+    });
+    // Safe: as above.
+    return { id: id as string };
+  };
+}
+
+export const jobContext = (task: ContextTask, links: ContextLinks): JobContext =>
+  new AttemptContext(task, links);
+
+function snooze(delay: Duration): never {
+  throw new SnoozeError(delay);
 }
 
 function jobLog(links: ContextLinks): JobLog {
