@@ -44,7 +44,7 @@ export type EnqueueFollowUp<Registered> = Registered extends { jobs: infer Jobs 
     ) => Promise<FollowUp>
   : (name: string, payload?: unknown, options?: FollowUpOptions) => Promise<FollowUp>;
 
-/** The second argument of every handler, in a thread or inline. */
+/** {@inheritDoc AnyJobContext} */
 export interface JobContext extends AnyJobContext {
   /** {@inheritDoc AnyJobContext.enqueue} */
   enqueue: EnqueueFollowUp<Register>;

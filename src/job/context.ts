@@ -9,7 +9,11 @@ export interface JobLog {
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
-/** The second argument of every handler, in a thread or inline. */
+/**
+ * The second argument of every handler, in a thread or inline. What `checkpoint()`, `parentResults()` and `enqueue()`
+ * return should be awaited. One of them that is not is awaited when the handler has returned, and where it is refused and
+ * nobody listens to it the attempt errors with that.
+ */
 export interface JobContext {
   /** The job's id: a UUIDv7, or what the caller gave. */
   readonly id: string;

@@ -5,7 +5,7 @@
  */
 import PQueue from 'p-queue';
 import { MAX_TIMER_MS, type Clock, type Timer } from '../clock.js';
-import { MillraceError } from '../errors.js';
+import { asError, MillraceError } from '../errors.js';
 import { decode } from '../job/codec.js';
 import type { JobContext } from '../job/context.js';
 import type { Outcome } from '../job/outcome.js';
@@ -24,6 +24,7 @@ import {
   type StopReason,
   type Task,
 } from './contract.js';
+import { HandedOut } from './handed-out.js';
 import { jobContext } from './job-context.js';
 import { readPayload } from './payload-source.js';
 import { AwaitedReplies } from './requests.js';
@@ -48,6 +49,7 @@ interface Attempt {
   readonly task: Task;
   readonly abort: AbortController;
   awaited?: AwaitedReplies;
+  handedOut?: HandedOut;
   stop?: StopReason;
   timer?: Timer | undefined;
 }
@@ -146,8 +148,11 @@ export class InlinePool implements Pool {
         progress: (value) => this.#isLive(attempt) && this.#events.progress(task, value),
         log: (logLine) => this.#isLive(attempt) && this.#events.log(task, logLine),
         request: (request) => this.#request(attempt, request),
+        hand: (promise) => this.#hand(attempt, promise),
       });
-      return resultAnswer(await handler(decode(payload), context), task.name, maxResultBytes);
+      const result = await handler(decode(payload), context);
+      if (attempt.handedOut) await attempt.handedOut.settled();
+      return resultAnswer(result, task.name, maxResultBytes);
     } catch (thrown) {
       return errorAnswer(thrown);
     }
@@ -159,6 +164,17 @@ export class InlinePool implements Pool {
     if (!this.#isLive(attempt)) throw attemptOver(task);
     attempt.awaited ??= new AwaitedReplies();
     return attempt.awaited.add(this.#events.request(task, request));
+  }
+
+  /** Of a handler that goes on behind its attempt nothing is left that could error. */
+  #hand<Value>(attempt: Attempt, promise: Promise<Value>): Promise<Value> {
+    attempt.handedOut ??= new HandedOut();
+    if (this.#isLive(attempt)) return attempt.handedOut.hand(promise);
+    return attempt.handedOut.hand(promise, (thrown) => {
+      const cause = asError(thrown);
+      const message = `Job ${attempt.task.name} ${attempt.task.id} does not await what it asks for: ${cause.message}`;
+      this.#events.warning(new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause }));
+    });
   }
 
   #timeOutAfter(attempt: Attempt, leftMs: number): void {

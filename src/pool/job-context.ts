@@ -13,6 +13,8 @@ export interface ContextLinks {
   log(line: LogLine): void;
   /** @throws the signal's reason, where the attempt is stopped before there is a reply. */
   request(request: JobRequest): Promise<unknown>;
+  /** Looks after a promise that the handler is given, and may not await; absent where nobody does. */
+  hand?<Value>(promise: Promise<Value>): Promise<Value>;
 }
 
 type ContextTask = Omit<Task, 'payload' | 'graceMs'>;
@@ -71,30 +73,44 @@ class AttemptContext implements JobContext {
 
   readonly snooze = snooze;
 
-  readonly checkpoint = async (value: unknown): Promise<void> => {
-    await this.#links.request({ kind: 'checkpoint', value: encode(value, 'checkpoint') });
-  };
+  readonly checkpoint = (value: unknown): Promise<void> =>
+    ask(this.#links, () => ({ kind: 'checkpoint', value: encode(value, 'checkpoint') }), nothing);
 
-  readonly parentResults = async (): Promise<Record<string, unknown>> => {
-    // Safe: the engine replies to each kind of request with its type.
-    const results = (await this.#links.request({ kind: 'parentResults' })) as ParentResults;
-    return Object.fromEntries(Object.entries(results).map(([key, bytes]) => [key, decode(bytes)]));
-  };
+  readonly parentResults = (): Promise<Record<string, unknown>> =>
+    ask(this.#links, () => ({ kind: 'parentResults' }), decodedResults);
 
-  readonly enqueue = async (name: unknown, payload?: unknown, options?: unknown): Promise<{ id: string }> => {
-    const id = await this.#links.request({
-      kind: 'enqueue',
-      name: typeof name === 'string' ? name : show(name),
-      payload: encode(payload),
-      options: options === undefined ? undefined : encode(options, 'options', 'MILLRACE_OPTION_INVALID'),
-    });
-    // Safe: as above.
-    return { id: id as string };
-  };
+  readonly enqueue = (name: unknown, payload?: unknown, options?: unknown): Promise<{ id: string }> =>
+    ask(
+      this.#links,
+      () => ({
+        kind: 'enqueue',
+        name: typeof name === 'string' ? name : show(name),
+        payload: encode(payload),
+        options: options === undefined ? undefined : encode(options, 'options', 'MILLRACE_OPTION_INVALID'),
+      }),
+      // Safe: the engine replies to each kind of request with its type.
+      (id) => ({ id: id as string }),
+    );
 }
 
 export const jobContext = (task: ContextTask, links: ContextLinks): JobContext =>
   new AttemptContext(task, links);
+
+/** @param make Throws where what is asked for cannot be stored. */
+function ask<Reply>(
+  links: ContextLinks,
+  make: () => JobRequest,
+  read: (reply: unknown) => Reply,
+): Promise<Reply> {
+  const promise = (async () => read(await links.request(make())))();
+  return links.hand?.(promise) ?? promise;
+}
+
+const nothing = (): void => {};
+
+/** Safe: as for any reply. */
+const decodedResults = (results: unknown): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(results as ParentResults).map(([key, bytes]) => [key, decode(bytes)]));
 
 function snooze(delay: Duration): never {
   throw new SnoozeError(delay);

@@ -129,6 +129,7 @@ export class Runner {
         // One promise per task, for all promises of a thread are tracked (AsyncLocalStorage).
         try {
           const value = await this.#start(attempt, slot);
+          if (attempt.handedOut) await attempt.handedOut.settled();
           if (value !== NOT_BEGUN) answer = resultAnswer(value, task.name, this.#maxResultBytes[task.name]);
         } catch (thrown) {
           answer = errorAnswer(thrown);

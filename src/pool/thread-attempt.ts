@@ -1,6 +1,7 @@
 /** One attempt in its thread: what its handler's context is linked to. */
 import { show, type MillraceError } from '../errors.js';
 import { attemptOver, isDecidedBy, stopError, type JobRequest, type LogLine } from './contract.js';
+import { HandedOut } from './handed-out.js';
 import type { ContextLinks } from './job-context.js';
 import type { TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
 import { AwaitedReplies, type ThreadRequests } from './requests.js';
@@ -21,6 +22,8 @@ export class ThreadAttempt implements ContextLinks {
   readonly #links: ThreadLinks;
   #abort: AbortController | undefined;
   #awaited: AwaitedReplies | undefined;
+  /** Absent where its handler was given no promise. */
+  handedOut: HandedOut | undefined;
   /** Why nothing that it asks for counts. */
   #decided: MillraceError | undefined;
 
@@ -56,6 +59,13 @@ export class ThreadAttempt implements ContextLinks {
     this.abortIfStopped();
     if (this.#decided) throw this.#decided;
     return this.#awaited.add(this.#links.requests.ask(this.of, request));
+  }
+
+  /** One that is given behind the attempt, and not awaited, is a stray error of the thread. */
+  hand<Value>(promise: Promise<Value>): Promise<Value> {
+    if (!this.live) return promise;
+    this.handedOut ??= new HandedOut();
+    return this.handedOut.hand(promise);
   }
 
   abortIfStopped(): void {

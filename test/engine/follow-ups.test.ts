@@ -75,6 +75,64 @@ describe.each([
     await mill.handle('child', 'mine').result();
   });
 
+  test.each([
+    [
+      'a follow-up of an unknown type',
+      { do: 'enqueueUnawaited', job: { name: 'nobody' } },
+      'MILLRACE_JOB_UNKNOWN',
+    ],
+    [
+      'a follow-up with a taken id',
+      { do: 'enqueueUnawaited', job: { name: 'child', options: { id: 'taken' } } },
+      'MILLRACE_ID_CONFLICT',
+    ],
+    [
+      'a checkpoint that cannot be stored',
+      { do: 'checkpointUnawaited', next: NOTHING },
+      'MILLRACE_PAYLOAD_INVALID',
+    ],
+    [
+      'a checkpoint that cannot be stored, while it goes on',
+      { do: 'checkpointUnawaited', next: { do: 'spinFor', ms: 5 } },
+      'MILLRACE_PAYLOAD_INVALID',
+    ],
+  ] as const)(
+    '%s that is refused and not awaited errors the attempt, and nothing else',
+    async (_what, script, code) => {
+      const { mill } = await open();
+      const warnings = record(mill, 'warning');
+      await (await mill.enqueue('other', NOTHING, { id: 'taken' })).result();
+      const parent = await mill.enqueue('parent', { do: 'inTurn', scripts: [script as Script, NOTHING] });
+      await parent.result();
+      expect(await mill.job(parent.id)).toMatchObject({
+        attempt: 2,
+        errors: [{ attempt: 1, error: { code } }],
+      });
+      expect(await total(mill)).toBe(2);
+      expect(warnings.all).toEqual([]);
+    },
+  );
+
+  test('an attempt that fails anyway fails with its own error, whatever it did not await', async () => {
+    const { mill } = await open();
+    const script: Script = { do: 'checkpointUnawaited', next: { do: 'throwUnrecoverable' } };
+    const parent = await mill.enqueue('parent', script);
+    await expect(parent.result()).rejects.toMatchObject({ cause: { code: 'MILLRACE_UNRECOVERABLE' } });
+  });
+
+  test('what is asked for too late, and not awaited, is a warning', async () => {
+    const { mill } = await open();
+    const warnings = record(mill, 'warning');
+    const parent = await mill.enqueue('parent', { do: 'askLateUnawaited' });
+    await parent.result();
+    await warnings.reached(1);
+    expect(warnings.all).toEqual([
+      ['warning', expect.objectContaining({ code: 'MILLRACE_HANDLER_STRAY_ERROR' })],
+    ]);
+    expect(await mill.job(parent.id)).toMatchObject({ state: 'completed' });
+    await (await mill.enqueue('child', NOTHING)).result();
+  });
+
   test('a failed attempt leaves none, and a retry does not double them', async () => {
     const { mill } = await open();
     const jobs = [

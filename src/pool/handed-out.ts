@@ -1,0 +1,59 @@
+/**
+ * The promises that a handler was given by its context. One that it does not await must not end the process: it is awaited
+ * behind the handler, and what it was refused with is what the attempt errors with.
+ */
+
+/** Whoever awaits it is heard of, for the promise is none of the platform's own. */
+class HandedPromise<Value> extends Promise<Value> {
+  isListenedTo = false;
+
+  /** What comes of it is an ordinary promise, which is its listener's own. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  // oxlint-disable-next-line unicorn/no-thenable -- it is a promise, which hears of its listeners by this
+  override then<A = Value, B = never>(
+    onValue?: ((value: Value) => A | PromiseLike<A>) | null,
+    onError?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.isListenedTo = true;
+    return super.then(onValue, onError);
+  }
+}
+
+/** Those of one attempt. */
+export class HandedOut {
+  /** Neither kept, nor refused to somebody who listened. */
+  readonly #open = new Set<HandedPromise<unknown>>();
+
+  /** @param onIgnored Told, in a later turn, of a refusal that nobody listens to; absent: {@link settled} throws it. */
+  hand<Value>(promise: Promise<Value>, onIgnored?: (reason: unknown) => void): Promise<Value> {
+    const handed = new HandedPromise<Value>((resolve, reject) => void promise.then(resolve, reject));
+    // By a way that does not count as listening: nobody but the handler is to be blamed for an unhandled one.
+    void Promise.prototype.then.call(
+      handed,
+      () => this.#open.delete(handed),
+      (reason: unknown) => {
+        if (onIgnored) setImmediate(() => handed.isListenedTo || onIgnored(reason));
+      },
+    );
+    if (!onIgnored) this.#open.add(handed);
+    return handed;
+  }
+
+  /**
+   * The handler is through: resolves once all have settled.
+   * @throws what the first one was refused with that nobody listens to
+   */
+  async settled(): Promise<void> {
+    for (const handed of this.#open) {
+      // Who listens hears of it.
+      const settling = Promise.prototype.then.call(handed, undefined, (reason: unknown) => {
+        if (!handed.isListenedTo) throw reason;
+      });
+      await settling;
+      this.#open.delete(handed);
+    }
+  }
+}
