@@ -205,11 +205,12 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * Removes a job that does not run, with all that is known of it; its id is free again. Whoever waits for its result is
    * told `MILLRACE_JOB_NOT_FOUND`.
    * @returns whether there was one.
-   * @throws MillraceError `MILLRACE_JOB_RUNNING`, `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
+   * @throws MillraceError `MILLRACE_JOB_RUNNING`; `MILLRACE_JOB_AWAITED`: it is a parent that has completed, and jobs of its
+   *   flow that have not ended may ask for its result; `MILLRACE_CLOSED`, `MILLRACE_JOURNAL_WRITE_FAILED`
    */
   remove(id: string): Promise<boolean>;
   /**
-   * The same for all jobs that the filter means; those that run stay. @returns how many were removed. @throws as the bulk
+   * The same for all jobs that the filter means; those that run, or are awaited, stay. @returns how many were removed. @throws as the bulk
    * form of `cancel()`.
    */
   remove(filter: JobFilter): Promise<number>;

@@ -62,6 +62,7 @@ export type MillraceErrorCode =
   | 'MILLRACE_JOB_CRASHED'
   | 'MILLRACE_JOB_NOT_FOUND'
   | 'MILLRACE_JOB_RUNNING'
+  | 'MILLRACE_JOB_AWAITED'
   | 'MILLRACE_SHUTTING_DOWN'
   // Warnings about the engine itself.
   | 'MILLRACE_THREADS_UNAVAILABLE'

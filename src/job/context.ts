@@ -63,8 +63,10 @@ export interface JobContext {
   checkpoint(value: unknown): Promise<void>;
   /**
    * What the jobs that this one waited for came to: the results of those that completed, by the keys that their flow has
-   * for them. `{}` where it waited for none.
-   * @throws MillraceError `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_JOURNAL_READ_FAILED`, `MILLRACE_ATTEMPT_OVER`
+   * for them. `{}` where it waited for none. Only of a job with `onParentFailure: 'ignore'` can a key be absent: of a
+   * parent that did not complete, cannot be read, or is not kept any more.
+   * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_JOURNAL_CORRUPT`: the result of a parent is not there any
+   *   more, or cannot be read, as can be after a repair, or an import of a part; `MILLRACE_JOURNAL_READ_FAILED`, `MILLRACE_ATTEMPT_OVER`
    * @throws the signal's reason, where the attempt was timed out or cancelled.
    */
   parentResults(): Promise<Record<string, unknown>>;

@@ -8,14 +8,17 @@ import { checkBulkFilter, checkCancel, type JobFilter } from '../job-filter.js';
 import type { CancelOptions } from '../job-handle.js';
 import { hasEnded, isEnd, type JobState } from '../job/record.js';
 import { cancelled, promoted, retried } from '../job/transitions.js';
+import type { Journal } from '../journal/journal.js';
 import { Bulk, type Change, type Decide, type EndRunning } from './bulk.js';
 import type { Executor } from './executor.js';
 import { jobNotFound } from './handle.js';
 import type { IdleJobs, IdleResult } from './idle-jobs.js';
+import { isAwaited, openFlows } from './open-flows.js';
 import type { JobSearch } from './job-search.js';
 import type { UniqueKeys } from './unique-keys.js';
 
 export interface ControlLinks {
+  readonly journal: Journal;
   readonly clock: Clock;
   readonly executor: Executor;
   readonly idle: IdleJobs;
@@ -74,13 +77,32 @@ export class Control {
     );
   }
 
+  /** One whose result others of its flow may ask for is refused; of a filter, it stays as it is. */
   async remove(job: string | JobFilter): Promise<boolean | number> {
+    const { idle, journal } = this.#links;
+    let hasLeft = false;
+    const change: Change = (ids, decide) => {
+      let open: ReadonlySet<string>;
+      return idle.change(ids, {
+        look: async (reads) => void (open = await openFlows(journal, reads)),
+        decide: (one) => {
+          const next = decide(one);
+          if (next === undefined || !isAwaited(one, open)) return next;
+          hasLeft = true;
+          return undefined;
+        },
+      });
+    };
     const decide: Decide = () => 'removed';
-    if (typeof job !== 'string') return this.#all(job, decide);
-    const state = await this.#change(job, decide, false);
-    if (state !== 'running') return state === 'removed';
-    const message = `Job ${job} is running: cancel it first, or wait until it has ended`;
-    throw new MillraceError('MILLRACE_JOB_RUNNING', message);
+    if (typeof job === 'string') {
+      const state = stateIn(await change([job], decide), job, false);
+      if (state === 'running') throw runs(job);
+      if (hasLeft) throw awaited(job);
+      return state === 'removed';
+    }
+    const count = await this.#all(job, decide, undefined, change);
+    // Those that asked for them may have been removed behind them.
+    return hasLeft ? count + (await this.#all(job, decide, undefined, change)) : count;
   }
 
   async #all(filter: JobFilter, decide: Decide, endRunning?: EndRunning, change?: Change): Promise<number> {
@@ -97,12 +119,21 @@ export class Control {
   }
 
   /**
-   * @param mustExist Whether it is an error where there is no such job.
    * @returns the state that resulted: `running` where it has an attempt, and stays as it is.
    */
-  async #change(id: string, decide: Decide, mustExist = true): Promise<JobState | 'removed' | undefined> {
-    return stateIn(await this.#links.idle.change([id], { decide }), id, mustExist);
+  async #change(id: string, decide: Decide): Promise<JobState | 'removed' | undefined> {
+    return stateIn(await this.#links.idle.change([id], { decide }), id);
   }
+}
+
+function runs(id: string): MillraceError {
+  const message = `Job ${id} is running: cancel it first, or wait until it has ended`;
+  return new MillraceError('MILLRACE_JOB_RUNNING', message);
+}
+
+function awaited(id: string): MillraceError {
+  const message = `Job ${id} has completed, and jobs of its flow that have not ended may ask for its result: cancel them first, or wait until they have ended`;
+  return new MillraceError('MILLRACE_JOB_AWAITED', message);
 }
 
 /** @returns the state that resulted, as {@link Control} tells it. */

@@ -224,7 +224,7 @@ function composeIdle(
     assertWritable,
   });
   const search = new JobSearch({ journal, executor, clock, onWarning, assertOpen });
-  const control = new Control({ clock, executor, idle, search, keys, assertWritable });
+  const control = new Control({ journal, clock, executor, idle, search, keys, assertWritable });
   const views = new JobViews({ journal, executor, search, read: host.read, onWarning });
   return { alarm, arriving, keys, sweeper, compactor, pruner, stager, idle, control, views };
 }

@@ -30,6 +30,8 @@ export interface IdleJobsLinks {
 }
 
 export interface IdleChange {
+  /** Reads what else is to be decided on, while the jobs are held. */
+  readonly look?: (reads: Iterable<JobRead>) => Promise<void>;
   /** What becomes of a job: its next status, or nothing, where it stays as it is. */
   readonly decide: (job: Job) => JobStatus | 'removed' | undefined;
   /** Commits what was decided, and what else is to change with it; by default that alone. */
@@ -99,12 +101,13 @@ export class IdleJobs {
 
   async #change(
     ids: readonly string[],
-    { decide, commit }: IdleChange,
+    { look, decide, commit }: IdleChange,
   ): Promise<Omit<IdleResult, 'running'>> {
     const { journal, backlog, announcer, onChanged, onRemoved } = this.#links;
     const change = new Transaction().readIn(journal.generation);
     const reads = new Map<string, JobRead>();
     for (const [i, read] of (await journal.jobs(ids)).entries()) reads.set(ids[i] ?? '', read);
+    await look?.(reads.values());
     const steps = [...reads.values()].flatMap((read) =>
       read === undefined || read instanceof MillraceError ? [] : stepOf(read, decide(read)),
     );

@@ -6,6 +6,7 @@ import type { EndedRoster } from '../journal/ended-jobs.js';
 import { isEndOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Holds } from './holds.js';
+import { openFlows } from './open-flows.js';
 
 export interface RemoverLinks {
   readonly journal: Journal;
@@ -115,7 +116,7 @@ export class Remover {
     const { generation } = journal;
     const reads = await journal.jobs(batch.flatMap(([, ids]) => ids));
     lane.batch = fittingBatch(reads);
-    const open = await this.#openFlows(reads);
+    const open = await openFlows(journal, reads);
     const change = new Transaction().readIn(generation);
     const removed: Job[] = [];
     let i = 0;
@@ -139,15 +140,6 @@ export class Remover {
     if (change.keys.length > 0) await journal.commit(change);
     for (const job of removed) onRemoved(job.spec.id, bytesOf(job));
     return { count: removed.length, isHeld: open.size > 0 };
-  }
-
-  /** Whose jobs others may still ask for their results. */
-  async #openFlows(reads: readonly JobRead[]): Promise<ReadonlySet<string>> {
-    const flows = new Set<string>();
-    for (const read of reads)
-      if (read && !(read instanceof MillraceError) && read.spec.flow !== undefined) flows.add(read.spec.flow);
-    for (const flow of flows) if (!(await this.#links.journal.indexes.isFlowOpen(flow))) flows.delete(flow);
-    return flows;
   }
 
   #report(work: Work, id: string, error: MillraceError): void {

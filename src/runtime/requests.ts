@@ -1,7 +1,8 @@
 /** Answers what handlers ask for while their attempts run. */
-import { MillraceError } from '../errors.js';
+import { MillraceError, show } from '../errors.js';
+import type { Job } from '../job/record.js';
 import { keeping } from '../job/transitions.js';
-import type { Journal } from '../journal/journal.js';
+import type { JobRead, Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import { attemptOver, stopError, type JobRequest, type ParentResults, type Task } from '../pool/contract.js';
 import type { Attempt } from './attempt.js';
@@ -51,11 +52,10 @@ export class Requests {
     for (let from = 0; from < parents.length; from += PAGE) {
       const some = parents.slice(from, from + PAGE);
       const reads = await this.#links.journal.jobs(some.map(([, id]) => id));
-      for (const [i, [key]] of some.entries()) {
-        const read = reads[i];
-        if (read instanceof MillraceError) throw read;
+      for (const [i, [key, id]] of some.entries()) {
+        const result = job && resultIn(reads[i], job, key, id);
         // A copy: what is sent to a thread takes all along that its bytes are a part of.
-        if (read?.status.result) results.push([key, new Uint8Array(read.status.result)]);
+        if (result) results.push([key, new Uint8Array(result)]);
       }
     }
     return Object.fromEntries(results);
@@ -78,4 +78,18 @@ export class Requests {
     if (spec.durability === 'fsync') change.withSync();
     await journal.commit(change);
   }
+}
+
+/**
+ * What a parent came to; nothing where it counts as done without.
+ * @throws MillraceError where it must have completed, and that is lost.
+ */
+function resultIn(read: JobRead, { spec }: Job, key: string, id: string): Uint8Array | undefined {
+  // Another job may have its id by now.
+  const isGone = read === undefined || (!(read instanceof MillraceError) && read.spec.flow !== spec.flow);
+  if (!isGone && !(read instanceof MillraceError)) return read.status.result;
+  if (spec.onParentFailure === 'ignore') return undefined;
+  if (read instanceof MillraceError) throw read;
+  const message = `Job ${spec.name} ${spec.id} asks for the result of ${show(key)}, job ${id}, which is not kept any more`;
+  throw new MillraceError('MILLRACE_JOB_NOT_FOUND', message);
 }

@@ -123,32 +123,94 @@ test('a child does not take for its own what a job of its id waited for before',
   expect(order.all).toEqual(['parent', 'other', 'new']);
 });
 
-test.each([
-  ['before it has ended', 'cancelled'],
-  ['when it has completed', 'completed'],
-] as const)('a parent of many that is removed %s, and whose id another job takes', async (when, state) => {
+test('a parent of many that is removed before it has ended, and whose id another job takes', async () => {
   const { mill } = await open();
   const keys = Array.from({ length: 1_200 }, (_, i) => `child-${i}`);
-  const isLate = when === 'before it has ended';
-  const flow = {
+  await mill.enqueueFlow({
     ...Object.fromEntries(
       keys.map((key) => [
         key,
         { name: 'tick' as const, parents: ['parent'], onParentFailure: 'cancel' as const },
       ]),
     ),
-    parent: {
-      name: 'note' as const,
-      payload: 'parent',
-      options: { id: 'parent', ...(isLate && { delay: '1h' as const }) },
-    },
-  };
-  const { parent } = await mill.enqueueFlow(flow);
-  if (!isLate) await parent.result();
+    parent: { name: 'note', payload: 'parent', options: { id: 'parent', delay: '1h' } },
+  });
   await mill.remove('parent');
   await mill.enqueue('note', 'another', { id: 'parent', delay: '1h' });
   await mill.drain();
-  expect(await mill.counts()).toMatchObject({ waiting: 0, [state]: keys.length });
+  expect(await mill.counts()).toMatchObject({ waiting: 0, cancelled: keys.length });
+});
+
+const later = { options: { delay: '1h' } } as const;
+
+test('a result that others may ask for is not removed before they have ended', async () => {
+  const { mill } = await open();
+  const { done, wrong, side, child } = await mill.enqueueFlow({
+    done: { name: 'note', payload: 'done' },
+    wrong: { name: 'fail', payload: 'wrong' },
+    side: { name: 'note', payload: 'side' },
+    child: { name: 'thread', payload: { do: 'parentResults' }, parents: ['done'], ...later },
+    other: { name: 'note', payload: 'other', parents: ['wrong'] },
+  });
+  await mill.drain();
+  await expect(mill.remove(done.id)).rejects.toMatchObject({
+    code: 'MILLRACE_JOB_AWAITED',
+    message: expect.stringContaining(done.id),
+  });
+  expect(await mill.remove({ name: 'note', state: 'completed' })).toBe(1);
+  expect(await mill.job(side.id)).toBeUndefined();
+  // It has no result, and who waited for it was told.
+  expect(await mill.remove(wrong.id)).toBe(true);
+  await mill.promote(child.id);
+  expect(await child.result()).toEqual({ done: 4 });
+  expect(await mill.remove(done.id)).toBe(true);
+});
+
+test('with all that ask for it a result is removed, too', async () => {
+  const { mill } = await open();
+  await mill.enqueueFlow({
+    first: { name: 'note', payload: 'first' },
+    second: { name: 'note', payload: 'second', parents: ['first'] },
+    third: { name: 'note', payload: 'third', parents: ['second'], ...later },
+  });
+  await mill.drain();
+  expect(await mill.remove({})).toBe(3);
+  expect(await mill.counts()).toMatchObject({ completed: 0, waiting: 0, scheduled: 0 });
+});
+
+test.each([
+  [
+    'fail',
+    { cause: { code: 'MILLRACE_JOB_NOT_FOUND', message: expect.stringContaining('"gone"') } },
+    'failed',
+  ],
+  ['ignore', { kept: 4 }, 'completed'],
+] as const)('a result that is not there any more (%s)', async (onParentFailure, told, state) => {
+  const { mill, options, closing, directory } = await open();
+  const { gone, end } = await mill.enqueueFlow({
+    gone: { name: 'note', payload: 'gone' },
+    kept: { name: 'note', payload: 'kept' },
+    end: {
+      name: 'inline',
+      payload: { do: 'parentResults' },
+      parents: ['gone', 'kept'],
+      onParentFailure,
+      options: { delay: '1h', maxAttempts: 1 },
+    },
+  });
+  await mill.drain();
+  const lines: string[] = [];
+  for await (const line of mill.export())
+    if (!line.includes(`"id":"${gone.id}"`)) lines.push(line.replace('"jobs":3', '"jobs":2'));
+  const copy = closing(await Millrace.open({ ...options, directory: `${directory}/copy` }));
+  await copy.import(lines);
+  // Another job of its id is another job.
+  await copy.enqueue('note', 'another', { id: gone.id });
+  await copy.promote(end.id);
+  const result = copy.handle('inline', end.id).result();
+  if (state === 'completed') expect(await result).toEqual(told);
+  else await expect(result).rejects.toMatchObject(told);
+  expect(await copy.job(end.id)).toMatchObject({ state });
 });
 
 test('what failed and is retried as soon as that is told holds nobody up for ever', async () => {
