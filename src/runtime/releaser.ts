@@ -122,17 +122,21 @@ export class Releaser {
   /** As many of them as one commit takes, and of the last one perhaps not all children. */
   async #gather(entries: readonly IndexEntry[]): Promise<News[]> {
     const { journal } = this.#links;
-    const all = entries.map(({ text }) => newsIn(text));
-    const reads = await journal.jobs(all.map(({ id }) => id));
+    const said = entries.map(({ text }) => newsIn(text));
+    const reads = await journal.jobs(said.map(({ id }) => id));
     const news: News[] = [];
+    /** There may be several news of one job, and each child hears of it once. */
+    const told = new Set<string>();
     let room = BATCH;
     for (const [i, entry] of entries.entries()) {
       // Safe: there is one for each.
-      const fate = fateOf(all[i] as JobNews, reads[i]);
+      const fate = fateOf(said[i] as JobNews, reads[i]);
       if (fate === 'open') news.push({ entry, failure: undefined, children: [], isLast: true });
       else {
-        const { id } = all[i] as JobNews;
-        const { entries: children, next } = await journal.indexes.children(id, room);
+        const { id } = said[i] as JobNews;
+        const { entries: found, next } = await journal.indexes.children(id, room);
+        const children = found.filter(({ key }) => !told.has(key));
+        for (const { key } of children) told.add(key);
         const failure = fate === 'completed' ? undefined : fate;
         news.push({ entry, failure, children, isLast: next === undefined });
         room -= children.length;

@@ -102,6 +102,29 @@ test('all of a flow that failed is retried at once, and in its order', async () 
   expect(await mill.counts()).toMatchObject({ completed: 3, waiting: 0 });
 });
 
+test('two that are retried together wait for each of their parents, however often one of them is looked at', async () => {
+  const { mill } = await open();
+  const scripts = [{ do: 'throwUnrecoverable' }, { do: 'untilAborted', ends: 'return' }] as const;
+  const { again, left, right } = await mill.enqueueFlow({
+    done: { name: 'note', payload: 'done' },
+    again: { name: 'inline', payload: { do: 'inTurn', scripts } },
+    left: { name: 'note', payload: 'left', parents: ['done', 'again'] },
+    right: { name: 'note', payload: 'right', parents: ['done', 'again'] },
+  });
+  await mill.drain();
+  const started = new Recorder<string>();
+  mill.on('started', ({ id }) => started.push(id));
+  expect(await mill.retry({ state: 'failed' })).toBe(3);
+  await started.until((id) => id === again.id);
+  // Behind what was told of `done`.
+  await (await mill.enqueueFlow({ a: { name: 'tick' }, b: { name: 'tick', parents: ['a'] } })).b.result();
+  expect([await left.snapshot(), await right.snapshot()]).toMatchObject([
+    { state: 'waiting' },
+    { state: 'waiting' },
+  ]);
+  await again.cancel();
+});
+
 test('a child does not take for its own what a job of its id waited for before', async () => {
   const { mill } = await open();
   const hour = { delay: '1h' } as const;
