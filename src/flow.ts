@@ -13,7 +13,8 @@ export interface FlowLinks {
   /** The keys of the jobs that it waits for: it is `waiting` until all of them have ended. Default: none. */
   readonly parents?: readonly string[];
   /**
-   * What becomes of it when one of its parents fails, is cancelled or is removed before it has ended. `'fail'` (default):
+   * What becomes of it when one of its parents fails, is cancelled or is removed before it has ended, or
+   * cannot be read because its record is damaged. `'fail'` (default):
    * it fails at once, with `MILLRACE_PARENT_FAILED`. `'cancel'`: it is cancelled. `'ignore'`: that parent counts as done,
    * and has no result.
    */

@@ -2,9 +2,12 @@
  * Reads the journal's indexes, a page at a time: which jobs wait for what, which were claimed, and what is kept of
  * schedules, pauses, rate limits and unique keys. Entries that are damaged are reported and left out.
  */
-import type { MillraceError } from '../errors.js';
+import { MillraceError } from '../errors.js';
+import type { JobSpec } from '../job/record.js';
 import { unsealBytes, unsealText } from './integrity.js';
+import { readJobs } from './job-reads.js';
 import {
+  childKey,
   childrenSpan,
   claimOf,
   DEADLINES_SPAN,
@@ -74,6 +77,8 @@ export interface SchedulePage {
 
 /** A page of records, which hold payloads, ends with the one that takes it to so much. */
 const PAGE_BYTES = 1 << 20;
+/** Of a flow's jobs, where the first cannot be read. */
+const MEMBERS_PAGE = 100;
 
 export class Indexes {
   readonly #pages: Pages;
@@ -132,21 +137,43 @@ export class Indexes {
     return this.#pages.texts(childrenSpan(parentId), undefined, limit);
   }
 
-  /** For how many jobs each still waits; those that wait for none are left out. @param sequences The jobs' own. */
-  async parentCounts(sequences: readonly number[]): Promise<ReadonlyMap<number, number>> {
-    const keys = sequences.map(parentCountKey);
+  /** For how many jobs each still waits, by the jobs' own sequences; those that wait for none are left out. */
+  async parentCounts(specs: readonly JobSpec[]): Promise<ReadonlyMap<number, number>> {
+    const keys = specs.map(({ sequence }) => parentCountKey(sequence));
     const values = keys.length > 0 ? await this.#pages.store.getMany(keys) : [];
-    return new Map(
-      sequences.flatMap((sequence, i) => {
-        const [key = '', value] = [keys[i], values[i]];
-        return value ? [[sequence, Number(unsealText(key, value))] as const] : [];
-      }),
-    );
+    const counts = new Map<number, number>();
+    for (const [i, spec] of specs.entries()) {
+      const [key = '', value] = [keys[i], values[i]];
+      if (!value) continue;
+      try {
+        counts.set(spec.sequence, Number(unsealText(key, value)));
+      } catch (thrown) {
+        // It throws nothing else.
+        this.#pages.reportDamage(key, thrown as MillraceError);
+        counts.set(spec.sequence, await this.#countParents(spec));
+      }
+    }
+    return counts;
   }
 
-  /** Whether a job of the flow has not ended. */
+  /** By the links to those that have not told it yet. */
+  async #countParents({ sequence, parents = {} }: JobSpec): Promise<number> {
+    const keys = Object.values(parents).map((parent) => childKey(parent, sequence));
+    return (await this.#pages.store.getMany(keys)).filter((value) => value !== undefined).length;
+  }
+
+  /** Whether a job of the flow has not ended; one that cannot be read never runs, and asks for nothing. */
   async isFlowOpen(flow: string): Promise<boolean> {
-    return (await this.#pages.store.page({ ...membersSpan(flow), limit: 1 })).length > 0;
+    let after: string | undefined;
+    do {
+      const limit = after === undefined ? 1 : MEMBERS_PAGE;
+      const { entries, next } = await this.#pages.texts(membersSpan(flow), after, limit);
+      const ids = entries.map(({ text: id }) => id);
+      const reads = await readJobs(this.#pages.store, ids);
+      if (reads.some((read) => read !== undefined && !(read instanceof MillraceError))) return true;
+      after = next;
+    } while (after !== undefined);
+    return false;
   }
 
   /** Scheduled and retryable jobs, the first due first, behind the key `after`. */

@@ -185,6 +185,14 @@ export class Transaction {
     return this;
   }
 
+  /** The children of a job are to look what has become of it. @param sequence Where that sorts. */
+  askToLook(id: string, sequence: number): this {
+    const key = newsKey(id, sequence);
+    this.#put(key, sealText(key, newsText({ id })));
+    this.places.push(key);
+    return this;
+  }
+
   /**
    * A job's next status. A claim puts the job on the claim's roster and leaves its stored status alone: who is on a
    * roster, and has no status of that claim, is an orphan when the journal opens.

@@ -71,12 +71,13 @@ function bury(change: Transaction, choice: Choice, error: MillraceError, now: nu
     enqueuedAt: now,
     durability: 'fsync',
     payload: new Uint8Array(),
+    // Whether others wait for it cannot be told any more.
+    isParent: true,
   };
   const before = { spec, status: { state: 'available', attempt: 0 } } as const;
   const status = gaveUp(before.status, encodeError(error), now);
   // The key that it has in its lane, if any, is lost: its place is not.
   change.move(spec, before.status, status, key).withSync();
-  // Whether others wait for it cannot be told any more.
   change.tellChildren(spec, status);
   return { kind: 'damaged', before, job: { spec, status }, error };
 }

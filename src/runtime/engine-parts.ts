@@ -198,6 +198,7 @@ function composeIdle(
     // After a power cut a job may be listed as available as well, and be about to be claimed for that.
     isHeld: (id) => holds.has(id) || executor.has(id),
     onPromoted: host.placed,
+    onLost: (ids) => parts().releaser.lost(ids),
     onWarning,
   });
   const idle = new IdleJobs({

@@ -163,9 +163,10 @@ export class Explainer {
     return [{ reason: 'retrying', dueAt, inMs, attempt, error: lastMessage(status) ?? '' }];
   }
 
-  async #parents({ spec: { parents = {}, sequence } }: Job): Promise<Reason[]> {
+  async #parents({ spec }: Job): Promise<Reason[]> {
     const { journal } = this.#links;
-    const count = (await journal.indexes.parentCounts([sequence])).get(sequence);
+    const { parents = {}, sequence } = spec;
+    const count = (await journal.indexes.parentCounts([spec])).get(sequence);
     if (count === undefined) return [];
     const open: OpenParent[] = [];
     const entries = Object.entries(parents);

@@ -81,9 +81,10 @@ export class Lifecycle {
     const hasCrashed = await journal.hasCrashed();
     // Of a type that the code does not know nothing runs, and so nothing fails.
     const maxCrashesOf = (name: string): number => settings.types.get(name)?.maxCrashes ?? Infinity;
-    const { jobs, damaged } = await recover(journal, clock.now(), {
+    const { jobs, damaged, lost } = await recover(journal, clock.now(), {
       maxCrashesOf: hasCrashed ? maxCrashesOf : undefined,
     });
+    await this.#parts.releaser.lost(lost);
     await this.#parts.suspects.load();
     if (!hasCrashed) await journal.noteWork(true);
     this.#isAtWork = true;
@@ -178,7 +179,8 @@ export class Lifecycle {
     await journal.reopen();
     const { executor } = this.#parts;
     const isLive = (id: string, claim: number): boolean => executor.isLive(id, claim);
-    const { jobs, damaged, claims } = await recover(journal, clock.now(), { isLive });
+    const { jobs, damaged, lost, claims } = await recover(journal, clock.now(), { isLive });
+    await this.#parts.releaser.lost(lost);
     await this.#parts.suspects.load();
     if (!this.#closing) await journal.noteWork(true);
     for (const one of damaged) this.warn(one);

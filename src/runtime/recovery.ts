@@ -21,6 +21,8 @@ export interface Recovered {
   readonly jobs: readonly Job[];
   /** Orphans that cannot be read stay as they are. */
   readonly damaged: readonly MillraceError[];
+  /** Their ids. */
+  readonly lost: readonly string[];
   /** The claims that stay, because jobs of theirs go on or cannot be read. */
   readonly claims: ReadonlyMap<number, OpenClaim>;
 }
@@ -48,6 +50,7 @@ interface Orphan extends Job {
 interface Draft {
   readonly jobs: Job[];
   readonly damaged: MillraceError[];
+  readonly lost: string[];
   /** The jobs that are recovered: a power cut can leave a job on two rosters. */
   readonly ids: Set<string>;
   readonly claims: Map<number, OpenClaim>;
@@ -62,7 +65,7 @@ export async function recover(
   now: number,
   { isLive = nobody, maxCrashesOf }: RecoveryOptions = {},
 ): Promise<Recovered> {
-  const recovered: Draft = { jobs: [], damaged: [], ids: new Set(), claims: new Map() };
+  const recovered: Draft = { jobs: [], damaged: [], lost: [], ids: new Set(), claims: new Map() };
   let after: string | undefined;
   do {
     const { rosters, next } = await journal.indexes.running(after, PAGE);
@@ -77,6 +80,7 @@ export async function recover(
       if (size === 0) change.endClaim(claim);
       else if (size < ids.length) change.keepClaim(claim, [...live, ...unread]);
       if (size > 0) recovered.claims.set(claim, { live, size });
+      recovered.lost.push(...unread);
       if (unread.length > 0) journal.pin(key);
     }
     const ranAlone = after === undefined && next === undefined && orphans.length === 1;
@@ -92,8 +96,8 @@ export async function recover(
   // Every claim so far has a lower number than the next one.
   const lowest = Math.min(journal.nextSequence(), ...recovered.claims.keys());
   journal.raiseMark(RUNNING_SPAN.from, runningKey(lowest));
-  const { jobs, damaged, claims } = recovered;
-  return { jobs, damaged, claims };
+  const { jobs, damaged, lost, claims } = recovered;
+  return { jobs, damaged, lost, claims };
 }
 
 const nobody = (): boolean => false;

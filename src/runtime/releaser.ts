@@ -11,7 +11,7 @@ import { cancelled, gaveUp, unblocked } from '../job/transitions.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 import type { IndexEntry } from '../journal/pages.js';
 import { childOf, NEWS_SPAN, newsIn, newsKey, type JobNews } from '../journal/keys.js';
-import type { Transaction } from '../journal/transaction.js';
+import { Transaction } from '../journal/transaction.js';
 import { parentFailure } from './parent-failure.js';
 import type { IdleJobs } from './idle-jobs.js';
 
@@ -76,6 +76,25 @@ export class Releaser {
   look(): void {
     this.#hasMore = true;
     this.#begin();
+  }
+
+  /** Jobs that have not ended cannot be read, and never run: those that wait for them are told of it as of a failure. */
+  async lost(ids: readonly string[]): Promise<void> {
+    const { journal } = this.#links;
+    const change = new Transaction();
+    await this.addLost(change, ids);
+    if (change.keys.length === 0) return;
+    await journal.commit(change);
+    this.look();
+  }
+
+  /** The same, where it is committed with something else; {@link look} is to be called then. */
+  async addLost(change: Transaction, ids: readonly string[]): Promise<void> {
+    const { journal } = this.#links;
+    for (const id of ids) {
+      const { entries } = await journal.indexes.children(id, 1);
+      if (entries.length > 0) change.askToLook(id, journal.nextSequence());
+    }
   }
 
   #begin(): void {
@@ -157,10 +176,12 @@ export class Releaser {
         ids.add(id);
         parentsOf.set(childOf(key), [...(parentsOf.get(childOf(key)) ?? []), one]);
       }
-    const jobs = (await journal.jobs([...ids])).flatMap((read) =>
-      isWaiting(read) ? read.spec.sequence : [],
+    const reads = await journal.jobs([...ids]);
+    const counts = await journal.indexes.parentCounts(
+      reads.flatMap((read) => (isWaiting(read) ? read.spec : [])),
     );
-    const counts = await journal.indexes.parentCounts(jobs);
+    const damaged = reads.filter((read) => read instanceof MillraceError);
+    const lost = [...ids].filter((_id, i) => reads[i] instanceof MillraceError);
     const left = new Map<number, number>();
     const decide = ({ spec, status }: Job): JobStatus | undefined => {
       const count = counts.get(spec.sequence);
@@ -175,15 +196,18 @@ export class Releaser {
       left.set(spec.sequence, count - parents.length);
       return undefined;
     };
-    const commit = (change: Transaction): Promise<void> => {
+    const commit = async (change: Transaction): Promise<void> => {
+      await this.addLost(change, lost);
       for (const { entry, children, isLast } of news) {
         for (const { key } of children) change.forget(key);
         if (isLast) change.forget(entry.key);
       }
       for (const [sequence, count] of left) change.keepParentCount(sequence, count);
-      return journal.commit(change);
+      await journal.commit(change);
     };
     await idle.change([...ids], { decide, commit });
+    for (const error of damaged) this.#links.onWarning(error);
+    if (lost.length > 0) this.look();
   }
 }
 

@@ -12,6 +12,8 @@ export interface StagerLinks extends DueEntriesLinks {
   readonly isHeld: (id: string) => boolean;
   /** A job became available. */
   readonly onPromoted: (job: Job) => void;
+  /** Jobs cannot be read, and never become available. */
+  readonly onLost: (ids: readonly string[]) => Promise<void>;
 }
 
 const PAGE = 500;
@@ -69,8 +71,10 @@ export class Stager {
   }
 
   async #promote(entries: readonly IndexEntry[]): Promise<void> {
-    const { journal, onPromoted } = this.#links;
+    const { journal, onPromoted, onLost } = this.#links;
     const reads = await journal.jobs(entries.map(({ text: id }) => id));
+    const lost = entries.filter((_entry, i) => reads[i] === undefined || reads[i] instanceof MillraceError);
+    if (lost.length > 0) await onLost(lost.map(({ text: id }) => id));
     const change = new Transaction();
     const available: Job[] = [];
     for (const [i, entry] of entries.entries()) {

@@ -1,27 +1,12 @@
 /** A record that is damaged on the disk: its job fails with a reason, and all others run. */
-import { Level } from 'level';
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace } from '../../src/index.js';
+import { damage } from '../fixtures/damage.js';
 import { bench, record, type Bench } from '../fixtures/engine.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 
 const corrupt = 'MILLRACE_JOURNAL_CORRUPT';
 const jobs = { work: inlineJob((payload: string) => `did ${payload}`) };
-
-/** Flips one bit in the value of each key that starts so; to be called while the journal is closed. */
-async function damage(directory: string, prefix: string): Promise<number> {
-  const level = new Level<string, Uint8Array>(directory, { valueEncoding: 'view' });
-  let damaged = 0;
-  for await (const [key, value] of level.iterator({ gte: prefix, lt: `${prefix}\uffff` })) {
-    const flipped = Uint8Array.from(value);
-    const at = Math.floor(flipped.length / 2);
-    flipped[at] = (flipped[at] ?? 0) ^ 0x10;
-    await level.put(key, flipped);
-    damaged++;
-  }
-  await level.close();
-  return damaged;
-}
 
 /** Three jobs for later, in a journal that is closed. */
 async function threeScheduled({ options, closing }: Bench, clock: FakeClock) {

@@ -96,7 +96,12 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     await enqueue(journal, specOf(1));
     const next = await openOn(await disk.afterKill());
     const writes = next.store.writes.length;
-    expect(await recover(next.journal, NOW)).toStrictEqual({ jobs: [], damaged: [], claims: new Map() });
+    expect(await recover(next.journal, NOW)).toStrictEqual({
+      jobs: [],
+      damaged: [],
+      lost: [],
+      claims: new Map(),
+    });
     expect(next.store.writes).toHaveLength(writes);
   });
 
@@ -198,7 +203,12 @@ export function recoverySuite(name: string, createDisk: DiskFactory): void {
     const number = journal.nextSequence();
     await journal.commit(new Transaction().keepClaim(number, ['removed']));
     const next = await openOn(await disk.afterKill());
-    expect(await recover(next.journal, NOW)).toStrictEqual({ jobs: [], damaged: [], claims: new Map() });
+    expect(await recover(next.journal, NOW)).toStrictEqual({
+      jobs: [],
+      damaged: [],
+      lost: [],
+      claims: new Map(),
+    });
     expect(await next.journal.indexes.running(undefined, 10)).toStrictEqual({ rosters: [] });
   });
 

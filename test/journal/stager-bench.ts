@@ -50,6 +50,7 @@ export class StagerBench {
       journal,
       clock: this.clock,
       alarm: new Alarm(this.clock),
+      onLost: async () => {},
       isHeld: (id) => this.held.has(id),
       onPromoted: (job) => {
         this.jobs.set(job.spec.id, job);
