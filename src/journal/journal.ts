@@ -204,6 +204,12 @@ export class Journal {
     return isLarge ? this.payloadFiles.store(spec) : spec;
   }
 
+  /** These jobs are not committed after all, and certainly never were. */
+  discardPayloads(specs: readonly JobSpec[]): void {
+    const files = specs.flatMap(({ payloadFile }) => payloadFile ?? []);
+    if (files.length > 0) this.payloadFiles?.discard(files);
+  }
+
   /** The payload of a job, wherever it lies. @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` */
   async payloadOf(spec: JobSpec): Promise<Uint8Array> {
     return this.payloadFiles ? this.payloadFiles.read(spec) : spec.payload;

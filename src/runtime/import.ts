@@ -148,13 +148,35 @@ export class Import {
     const names = new Map(ids.flatMap((id, i) => this.#existing(id, reads[i])));
     const fresh: Job[] = [];
     let conflict: ImportError | undefined;
+    try {
+      conflict = await this.#addNew(fresh, change, chunk, names, holders);
+      if (fresh.length > 0) await journal.commit(change);
+    } catch (thrown) {
+      // Or they may be there all the same.
+      if (!change.isClosed) journal.discardPayloads(fresh.map(({ spec }) => spec));
+      throw thrown;
+    }
+    this.#counts.imported += fresh.length;
+    for (const job of fresh) this.#imported(job);
+    if (conflict) throw conflict;
+  }
+
+  /**
+   * @param fresh Gets the jobs that are new, one after another.
+   * @returns why the line behind them cannot be taken, where there is one.
+   */
+  async #addNew(
+    fresh: Job[],
+    change: Transaction,
+    chunk: readonly Imported[],
+    names: Map<string, string | undefined>,
+    holders: Map<string, KeyHolder>,
+  ): Promise<ImportError | undefined> {
+    const { journal } = this.#links;
     for (const { job: exported, checkpoint, line } of chunk) {
       const { id, name } = exported.spec;
       const known = names.get(id);
-      if (known !== undefined && known !== name) {
-        conflict = this.#conflict(line, exported, known, fresh.length);
-        break;
-      }
+      if (known !== undefined && known !== name) return this.#conflict(line, exported, known, fresh.length);
       if (names.has(id)) this.#counts.skipped++;
       else {
         const job = this.#withKey(exported, holders);
@@ -165,10 +187,7 @@ export class Import {
         names.set(id, name);
       }
     }
-    if (fresh.length > 0) await journal.commit(change);
-    this.#counts.imported += fresh.length;
-    for (const job of fresh) this.#imported(job);
-    if (conflict) throw conflict;
+    return undefined;
   }
 
   /** The name of the job of an id; of one that is damaged none is expected, for it is there, whatever it is. */

@@ -58,8 +58,7 @@ export class NewJobs {
 
   /** These are not committed after all, and certainly never were. */
   discard(specs: readonly JobSpec[]): void {
-    const files = specs.flatMap(({ payloadFile }) => payloadFile ?? []);
-    if (files.length > 0) this.#links.journal.payloadFiles?.discard(files);
+    this.#links.journal.discardPayloads(specs);
   }
 
   /** They were not enqueued for that reason; where it is that a write failed, they may be there all the same. */

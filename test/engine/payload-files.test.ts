@@ -1,6 +1,6 @@
 /** Large payloads lie in files beside the journal: as safe as their jobs, and gone with them. */
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as v from 'valibot';
@@ -235,6 +235,25 @@ test('where a payload cannot be written, the job is refused, and what is there g
     code: 'MILLRACE_JOURNAL_WRITE_FAILED',
   });
   expect(await (await mill.enqueue('upload', large(7, 10))).result()).toEqual([10, 7, 7]);
+});
+
+test('an import that fails half-way leaves no file, and can be made again', async () => {
+  const [from, to] = [await bench(), await bench()];
+  const source = from.closing(await Millrace.open({ ...from.options, jobs }));
+  for (const fill of [1, 2, 3]) await source.enqueue('upload', large(fill), { id: `job ${fill}`, ...later });
+  const lines = await collect(source.export());
+  const mill = to.closing(await Millrace.open({ ...to.options, jobs }));
+  await mill.enqueue('upload', large(), later);
+  const first = await only(to.options);
+  // What the third one's file would be called.
+  const taken = first.replace(/\d+$/, (count) => String(Number(count) + 3));
+  await mkdir(taken);
+  await expect(mill.import(lines)).rejects.toMatchObject({ code: 'MILLRACE_JOURNAL_WRITE_FAILED' });
+  await filesLeft(to.options, 2);
+  expect(await mill.counts()).toMatchObject({ scheduled: 1 });
+  await rmdir(taken);
+  expect(await mill.import(lines)).toEqual({ imported: 3, skipped: 0 });
+  expect((await mill.job('job 3'))?.payload).toEqual(large(3));
 });
 
 test('a schema checks a large payload, and an upgrade takes one', async () => {
