@@ -93,7 +93,10 @@ export interface JobTypeOptions<Queue extends string = string> {
    * journal. Default 1,048,576.
    */
   maxPayloadBytes?: number;
-  /** How many bytes a result may take, encoded; where it takes more, the job fails. Integer ≥ 1. Default 1,048,576. */
+  /**
+   * How many bytes a result may take, encoded; where it takes more, the job fails. So many may each checkpoint take, and
+   * each progress value; one that takes more is refused with `MILLRACE_PAYLOAD_INVALID`. Integer ≥ 1. Default 1,048,576.
+   */
   maxResultBytes?: number;
 }
 

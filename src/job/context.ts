@@ -33,7 +33,8 @@ export interface JobContext {
   readonly log: JobLog;
   /**
    * Tells listeners of `progress` and `JobHandle.progress()` how far the job is.
-   * @param value Anything that a payload may be.
+   * @param value Anything that a payload may be; of at most `maxResultBytes` of the job's type, as for a result.
+   * @throws MillraceError `MILLRACE_PAYLOAD_INVALID`
    * @throws the signal's reason, when the attempt has been aborted.
    */
   progress(value: unknown): void;
@@ -56,7 +57,7 @@ export interface JobContext {
    *
    * While the journal cannot be written it rejects, and the checkpoint before it may be the one that is kept; whether
    * to go on is the handler's to decide.
-   * @param value Anything that a payload may be.
+   * @param value Anything that a payload may be; of at most `maxResultBytes` of the job's type, as for a result.
    * @throws MillraceError `MILLRACE_PAYLOAD_INVALID`, `MILLRACE_JOURNAL_WRITE_FAILED`, `MILLRACE_ATTEMPT_OVER`
    * @throws the signal's reason, where the attempt was timed out or cancelled; while the engine closes it still works.
    */

@@ -34,7 +34,7 @@ export interface InlineHandler {
   readonly handler: (payload: never, job: JobContext) => unknown;
   /** How many may run at once. */
   readonly concurrency: number;
-  /** How many bytes a result may take; absent: the default. */
+  /** How many bytes a result, a checkpoint or progress may take; absent: the default. */
   readonly maxResultBytes?: number | undefined;
 }
 
@@ -144,6 +144,7 @@ export class InlinePool implements Pool {
       if (attempt.stop) return ['stopped'];
       if (task.timeoutMs !== undefined) this.#timeOutAfter(attempt, task.timeoutMs);
       const context = jobContext(task, {
+        maxResultBytes,
         signal: abort.signal,
         progress: (value) => this.#isLive(attempt) && this.#events.progress(task, value),
         log: (logLine) => this.#isLive(attempt) && this.#events.log(task, logLine),

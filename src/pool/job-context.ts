@@ -1,12 +1,14 @@
 /** Makes the {@link JobContext} of an attempt; the same for threads and inline jobs. */
-import { show } from '../errors.js';
-import { decode, encode } from '../job/codec.js';
+import { PayloadInvalidError, show } from '../errors.js';
+import { decode, DEFAULT_MAX_BYTES, encode } from '../job/codec.js';
 import type { JobContext, JobLog } from '../job/context.js';
 import type { Duration } from '../job/duration.js';
 import { SnoozeError } from '../job/snooze.js';
 import type { JobRequest, LogLine, ParentResults, Task } from './contract.js';
 
 export interface ContextLinks {
+  /** How many bytes a checkpoint or progress may take, as a result may; absent: the default. */
+  readonly maxResultBytes?: number | undefined;
   /** Made when it is first asked for. */
   readonly signal: AbortSignal;
   progress(value: Uint8Array): void;
@@ -68,13 +70,13 @@ class AttemptContext implements JobContext {
 
   readonly progress = (value: unknown): void => {
     this.throwIfAborted();
-    this.#links.progress(encode(value, 'progress'));
+    this.#links.progress(this.#encode(value, 'progress'));
   };
 
   readonly snooze = snooze;
 
   readonly checkpoint = (value: unknown): Promise<void> =>
-    ask(this.#links, () => ({ kind: 'checkpoint', value: encode(value, 'checkpoint') }), nothing);
+    ask(this.#links, () => ({ kind: 'checkpoint', value: this.#encode(value, 'checkpoint') }), nothing);
 
   readonly parentResults = (): Promise<Record<string, unknown>> =>
     ask(this.#links, () => ({ kind: 'parentResults' }), decodedResults);
@@ -91,6 +93,17 @@ class AttemptContext implements JobContext {
       // Safe: the engine replies to each kind of request with its type.
       (id) => ({ id: id as string }),
     );
+
+  /** @throws PayloadInvalidError */
+  #encode(value: unknown, what: 'progress' | 'checkpoint'): Uint8Array {
+    const bytes = encode(value, what);
+    const { maxResultBytes: maxBytes = DEFAULT_MAX_BYTES } = this.#links;
+    if (bytes.byteLength <= maxBytes) return bytes;
+    const advice = `Raise \`maxResultBytes\` of job type ${this.name}, or store the data elsewhere and tell where it is`;
+    throw new PayloadInvalidError(
+      `Expected a ${what} of at most ${maxBytes} bytes, got ${bytes.byteLength} bytes. ${advice}`,
+    );
+  }
 }
 
 export const jobContext = (task: ContextTask, links: ContextLinks): JobContext =>

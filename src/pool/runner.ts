@@ -91,7 +91,7 @@ export class Runner {
     this.#port = port;
     const send = (message: ThreadMessage): void => port.postMessage(message);
     const requests = new ThreadRequests(send);
-    this.#links = { send, requests };
+    this.#links = { send, requests, maxResultBytes };
     port.on('message', (message: EngineMessage) => {
       if (message.kind === 'stop') this.#stopping(message.of);
       else requests.replied(message);

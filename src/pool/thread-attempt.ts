@@ -11,6 +11,8 @@ import type { Slot } from './slot.js';
 export interface ThreadLinks {
   readonly send: (message: ThreadMessage) => void;
   readonly requests: ThreadRequests;
+  /** By job name. */
+  readonly maxResultBytes: Readonly<Record<string, number>>;
 }
 
 export class ThreadAttempt implements ContextLinks {
@@ -32,6 +34,10 @@ export class ThreadAttempt implements ContextLinks {
     this.of = of;
     this.#slot = slot;
     this.#links = links;
+  }
+
+  get maxResultBytes(): number | undefined {
+    return this.#links.maxResultBytes[this.task.name];
   }
 
   /** Asking it whether it is aborted looks at the shared word first. */

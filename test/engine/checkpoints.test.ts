@@ -14,6 +14,7 @@ describe.each([
     const { options, closing, directory } = await bench();
     const jobs = {
       long: scripted({ maxAttempts: 2, backoff: { type: 'exponential', delay: 1, max: 1 }, grace }),
+      small: scripted({ maxResultBytes: 100, maxAttempts: 1 }),
     };
     const reopen = async () => closing(await Millrace.open({ ...options, jobs, threads: { count: 1 } }));
     return { mill: await reopen(), reopen, directory, options };
@@ -37,6 +38,27 @@ describe.each([
     expect(await (await mill.enqueue('long', { do: 'inTurn', scripts }, { timeout })).result()).toEqual(
       value,
     );
+  });
+
+  test('one that is larger than a result may be is refused, and so is progress', async () => {
+    const { mill } = await open();
+    const value = 'x'.repeat(98);
+    const kinds: [of: (value: string) => Script, what: string][] = [
+      [(given) => ({ do: 'checkpoint', values: [given] }), 'checkpoint'],
+      [(given) => ({ do: 'progress', value: given, next: { do: 'return' } }), 'progress'],
+    ];
+    for (const [of, what] of kinds) {
+      await (await mill.enqueue('small', of(value))).result();
+      const tooLarge = await mill.enqueue('small', of(`${value}x`));
+      await expect(tooLarge.result()).rejects.toMatchObject({
+        cause: {
+          code: 'MILLRACE_PAYLOAD_INVALID',
+          message: expect.stringMatching(
+            `${what} of at most 100 bytes, got 101 bytes.*maxResultBytes.*small`,
+          ),
+        },
+      });
+    }
   });
 
   test('of several at once the last call counts', async () => {
