@@ -29,6 +29,12 @@ export function checkText(text: unknown, option: string): string {
   throw invalidOption(option, TEXT_RULE, text);
 }
 
+/** Of a job that is asked for: any other text than an id's is that of none. @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkAskedId(id: unknown): string {
+  if (typeof id === 'string') return id;
+  throw invalidOption('id', "a job's id", id);
+}
+
 /** What is said of a cancel. @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkReason(reason: unknown, option = 'reason'): string {
   const isShort = typeof reason === 'string' && reason !== '' && reason.length <= MAX_REASON_LENGTH;

@@ -47,7 +47,13 @@ export interface ImportCounts {
   readonly skipped: number;
 }
 
-/** What can be done with jobs, whatever engine runs them. */
+/**
+ * What can be done with jobs, whatever engine runs them.
+ *
+ * Of an id that no job has, or has any more, `job()` tells by `undefined`, and `remove()` by `false`, for then it is as it
+ * was to be. Whatever else is asked of one job rejects with `MILLRACE_JOB_NOT_FOUND`; filters just mean no such job. What is
+ * no id at all is refused with `MILLRACE_OPTION_INVALID`.
+ */
 export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue extends string = string> {
   /** Jobs that are enqueued by the clock. */
   readonly schedules: Schedules<Jobs, Queue>;

@@ -2,7 +2,7 @@
  * `Millrace.open()` and what an open engine offers, with its types. The engine itself (runtime/assembly.ts) is loaded when
  * one is opened: a handler's module that imports this package, for an error or a type, keeps its thread from loading it.
  */
-import { checkText } from './checks.js';
+import { checkAskedId, checkText } from './checks.js';
 import { systemClock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
 import type {
@@ -141,19 +141,19 @@ export class Millrace<
   }
 
   handle<Name extends keyof Jobs & string>(name: Name, id: string): HandleOf<Jobs, Name> {
-    return this.#engine.handle(name, id) as unknown as HandleOf<Jobs, Name>;
+    return this.#engine.handle(name, checkAskedId(id)) as unknown as HandleOf<Jobs, Name>;
   }
 
-  job(id: string): Promise<JobSnapshot | undefined> {
-    return this.#engine.snapshot(id);
+  async job(id: string): Promise<JobSnapshot | undefined> {
+    return this.#engine.snapshot(checkAskedId(id));
   }
 
-  logs(id: string): Promise<JobLogLine[]> {
-    return this.#engine.logs(id);
+  async logs(id: string): Promise<JobLogLine[]> {
+    return this.#engine.logs(checkAskedId(id));
   }
 
-  explain(id: string): Promise<Explanation> {
-    return this.#engine.explain(id);
+  async explain(id: string): Promise<Explanation> {
+    return this.#engine.explain(checkAskedId(id));
   }
 
   counts(queue?: Queue): Promise<JobCounts> {

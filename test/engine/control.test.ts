@@ -257,3 +257,29 @@ test('to its schedule, a job that is retried has ended', async () => {
   while ((await lastRun())?.outcome === undefined) await turn();
   expect(await lastRun()).toMatchObject({ jobId: run.id, outcome: 'failed' });
 });
+
+test('an id that no job has is undefined to job(), false to remove(), and not found by all others', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: { work: scriptedInline() } }));
+  expect(await mill.job('none')).toBeUndefined();
+  expect(await mill.remove('none')).toBe(false);
+  const handle = mill.handle('work', 'none');
+  const asked = [
+    ...(['cancel', 'retry', 'promote', 'logs', 'explain'] as const).map((ask) => mill[ask]('none')),
+    ...(['result', 'cancel', 'snapshot', 'explain'] as const).map((ask) => handle[ask]()),
+    handle.progress()[Symbol.asyncIterator]().next(),
+  ];
+  for (const answer of await Promise.allSettled(asked))
+    expect(answer).toMatchObject({ status: 'rejected', reason: NOT_FOUND });
+});
+
+test.each([undefined, null, 7, ['none']])('%j is no id, and no filter', async (given) => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: { work: scriptedInline() } }));
+  await mill.enqueue('work', { do: 'return' }, { delay: '1h' });
+  const id = given as never;
+  for (const ask of ['job', 'remove', 'cancel', 'retry', 'promote', 'logs', 'explain'] as const)
+    await expect(mill[ask](id)).rejects.toMatchObject({ code: 'MILLRACE_OPTION_INVALID' });
+  expect(() => mill.handle('work', id)).toThrow(expect.objectContaining({ code: 'MILLRACE_OPTION_INVALID' }));
+  expect(await mill.counts()).toMatchObject({ scheduled: 1 });
+});
