@@ -64,7 +64,14 @@ export type Reason =
       readonly parents: readonly OpenParent[];
     }
   /** It is not due yet: it has a delay or a `runAt`, or was put off. */
-  | { readonly reason: 'scheduled'; readonly dueAt: number; readonly inMs: number; readonly snoozed: boolean }
+  | {
+      readonly reason: 'scheduled';
+      readonly dueAt: number;
+      readonly inMs: number;
+      readonly snoozed: boolean;
+      /** Where it was put off by a `RetryAfterError`: its message. */
+      readonly error?: string;
+    }
   /** An attempt errored, and the next one is not due yet. */
   | {
       readonly reason: 'retrying';

@@ -38,6 +38,8 @@ export interface JobSnapshot {
   readonly attempt: number;
   /** How often it was snoozed, by `job.snooze()` or a `RetryAfterError`. */
   readonly snoozes: number;
+  /** The `RetryAfterError` of the last time; absent where that was none. */
+  readonly snoozeError?: ErrorData;
   readonly enqueuedAt: number;
   readonly uniqueKey?: string;
   /** The key that it was enqueued with. */

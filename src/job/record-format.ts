@@ -51,6 +51,7 @@ const RARE_STATUS = new Set(
     errors: true,
     failure: true,
     snoozes: true,
+    snoozeError: true,
     hasCheckpoint: true,
     hasNotes: true,
   }),

@@ -119,6 +119,8 @@ export interface JobStatus {
   readonly attemptsBefore?: number;
   /** How many of its attempts were snoozed; absent where none was. */
   readonly snoozes?: number;
+  /** The error that the last of them threw for that; absent where it threw none. */
+  readonly snoozeError?: Uint8Array;
   /** A checkpoint is kept beside it. */
   readonly hasCheckpoint?: true;
   /** Its progress, or lines of its log, are kept beside it. */

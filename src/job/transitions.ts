@@ -83,6 +83,7 @@ export function retried(status: JobStatus, hasParents = false): JobStatus {
   delete again.cancelRequestedAt;
   delete again.cancelReason;
   delete again.snoozes;
+  delete again.snoozeError;
   delete again.crashes;
   again.retries = (status.retries ?? 0) + 1;
   again.attemptsBefore = status.attempt;
@@ -153,7 +154,7 @@ export function settled(
     case 'released':
       return released(status);
     case 'snoozed':
-      return snoozed(status, outcome.delayMs, now);
+      return snoozed(status, outcome, now);
     case 'overdue':
       return ended(withError(status, outcome.error, now), 'failed', now);
     case 'refused': {
@@ -226,7 +227,10 @@ function next(status: JobStatus, state: JobState): Draft<JobStatus> {
   if (status.crashes !== undefined) draft.crashes = status.crashes;
   if (status.keyFreed !== undefined) draft.keyFreed = status.keyFreed;
   if (status.errors !== undefined) draft.errors = status.errors;
-  if (status.snoozes !== undefined) draft.snoozes = status.snoozes;
+  if (status.snoozes !== undefined) {
+    draft.snoozes = status.snoozes;
+    if (status.snoozeError !== undefined) draft.snoozeError = status.snoozeError;
+  }
   if (status.hasCheckpoint) draft.hasCheckpoint = true;
   if (status.hasNotes) draft.hasNotes = true;
   return draft;
@@ -257,10 +261,16 @@ function released(status: JobStatus): JobStatus {
   return uncounted(status, 'available');
 }
 
-function snoozed(status: JobStatus, delayMs: number, now: number): JobStatus {
+function snoozed(
+  status: JobStatus,
+  { delayMs, error }: Extract<Outcome, { kind: 'snoozed' }>,
+  now: number,
+): JobStatus {
   const later = uncounted(status, 'scheduled');
   later.runAt = now + delayMs;
   later.snoozes = (status.snoozes ?? 0) + 1;
+  if (error !== undefined) later.snoozeError = error;
+  else delete later.snoozeError;
   return later;
 }
 

@@ -155,11 +155,15 @@ export class Explainer {
   }
 
   #due({ status }: Job): Reason[] {
-    const { state, attempt, runAt: dueAt, snoozes = 0 } = status;
+    const { state, attempt, runAt: dueAt, snoozes = 0, snoozeError } = status;
     const now = this.#links.clock.now();
     if (dueAt === undefined || dueAt <= now) return [];
     const inMs = dueAt - now;
-    if (state !== 'retryable') return [{ reason: 'scheduled', dueAt, inMs, snoozed: snoozes > 0 }];
+    const error = snoozeError && decodeError(snoozeError).message;
+    if (state !== 'retryable')
+      return [
+        { reason: 'scheduled', dueAt, inMs, snoozed: snoozes > 0, ...(error !== undefined && { error }) },
+      ];
     return [{ reason: 'retrying', dueAt, inMs, attempt, error: lastMessage(status) ?? '' }];
   }
 

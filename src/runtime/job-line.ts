@@ -61,7 +61,7 @@ export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields
     onParentFailure,
   } = spec;
   const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes, failure } = status;
-  const { cancelReason, retries, attemptsBefore, suspicions, crashes } = status;
+  const { cancelReason, retries, attemptsBefore, suspicions, crashes, snoozeError } = status;
   // That it was claimed is not in the line, and it let go of its key then.
   const wasClaimed = uniqueWhile === 'queued' && status.claim !== undefined && !isEnd(state);
   const keyFreed = wasClaimed || status.keyFreed;
@@ -100,6 +100,7 @@ export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields
     ...fieldOf('payload', spec.payload),
     ...(result && fieldOf('result', result)),
     ...(failure && fieldOf('failure', failure)),
+    ...(snoozeError && fieldOf('snoozeError', snoozeError)),
     ...(checkpoint && fieldOf('checkpoint', checkpoint)),
     errors: errors?.map((one) => ({
       attempt: one.attempt,
@@ -210,6 +211,8 @@ function statusOf(line: Fields, state: JobState): JobStatus {
   const {
     attempt,
     snoozes,
+    snoozeError,
+    snoozeErrorBase64,
     runAt,
     startedAt,
     finishedAt,
@@ -234,6 +237,10 @@ function statusOf(line: Fields, state: JobState): JobStatus {
   if (unknown !== undefined) throw invalidOption(unknown, 'absent: no job has such a field', rest[unknown]);
   const status: Draft<JobStatus> = { state, attempt: integer(attempt, 'attempt', 0, MAX_ATTEMPT) };
   if (snoozes !== undefined) status.snoozes = integer(snoozes, 'snoozes', 1);
+  if ((snoozeError ?? snoozeErrorBase64) !== undefined) {
+    if (snoozes === undefined) throw invalidOption('snoozeError', 'absent where `snoozes` is', snoozeError);
+    status.snoozeError = errorIn(line, 'snoozeError');
+  }
   const isDue = state === 'scheduled' || state === 'retryable';
   if (isPresent(runAt, 'runAt', isDue, state)) status.runAt = integer(runAt, 'runAt', 0);
   if (startedAt !== undefined) status.startedAt = integer(startedAt, 'startedAt', 0);

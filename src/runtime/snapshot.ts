@@ -23,6 +23,7 @@ export function snapshotOf({ spec, status }: Job, stopping: boolean, notes?: Job
     priority: spec.priority,
     attempt: status.attempt,
     snoozes: status.snoozes ?? 0,
+    ...(status.snoozeError && { snoozeError: decodeError(status.snoozeError) }),
     enqueuedAt: spec.enqueuedAt,
     ...(spec.uniqueKey !== undefined && { uniqueKey: spec.uniqueKey }),
     ...(spec.concurrencyKey !== undefined && { concurrencyKey: spec.concurrencyKey }),

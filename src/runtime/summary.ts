@@ -36,8 +36,8 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
   },
   scheduled: {
     clause: ({ dueAt }) => `it is not due before ${instant(dueAt)}`,
-    lead: ({ dueAt, inMs, snoozed }) =>
-      `${snoozed ? 'was put off' : 'is scheduled'} until ${instant(dueAt)}, in ${inWords(inMs)}`,
+    lead: ({ dueAt, inMs, snoozed, error }) =>
+      `${snoozed ? 'was put off' : 'is scheduled'} until ${instant(dueAt)}, in ${inWords(inMs)}${error === undefined ? '' : ` (${brief(error)})`}`,
   },
   retrying: {
     clause: ({ dueAt }) => `its next attempt is not due before ${instant(dueAt)}`,

@@ -1,7 +1,7 @@
 /** Attempts that put their job off, by `job.snooze()` or a `RetryAfterError`: it comes back later, and none is counted. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { inlineJob, Millrace, RetryAfterError } from '../../src/index.js';
+import { inlineJob, Millrace, RetryAfterError, type JobContext } from '../../src/index.js';
 import { collect } from '../fixtures/collect.js';
 import { startProgram } from '../fixtures/child.js';
 import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
@@ -43,6 +43,14 @@ test('while it waits a job is scheduled, for exactly as long as it was snoozed',
   });
   const waiting = await job.snapshot();
   expect(waiting).toMatchObject({ state: 'scheduled', attempt: 0, snoozes: 1, runAt: clock.now() + WAIT_MS });
+  expect(waiting).toMatchObject({
+    snoozeError: { code: 'MILLRACE_RETRY_AFTER', message: 'busy' },
+    errors: [],
+  });
+  expect(await job.explain()).toMatchObject({
+    summary: expect.stringMatching(/was put off until .*, in 30 s \(busy\)/),
+    reasons: [{ reason: 'scheduled', snoozed: true, error: 'busy' }],
+  });
   expect(waiting).not.toHaveProperty('startedAt');
   expect(await mill.counts()).toMatchObject({ scheduled: 1, running: 0, retryable: 0 });
   await mill.drain();
@@ -51,6 +59,32 @@ test('while it waits a job is scheduled, for exactly as long as it was snoozed',
   expect(started.all).toHaveLength(1);
   await clock.advance(1);
   expect(await job.result()).toBe('done');
+});
+
+test('why a job was put off last is kept, exported, and gone when it is put off for nothing', async () => {
+  const { options, closing, directory } = await bench();
+  const jobs = { both: inlineJob(putOff) };
+  let runs = 0;
+  function putOff(_payload: undefined, job: JobContext): string {
+    if (++runs === 1) throw new RetryAfterError('1h', 'later');
+    return runs === 2 ? job.snooze('1h') : 'done';
+  }
+  const mill = closing(await Millrace.open({ ...options, jobs }));
+  const { id } = await mill.enqueue('both');
+  await mill.drain();
+  const told = { code: 'MILLRACE_RETRY_AFTER', message: 'later' };
+  expect(await mill.job(id)).toMatchObject({ snoozes: 1, snoozeError: told });
+  const lines = await collect(mill.export());
+  await mill.close();
+  const again = closing(await Millrace.open({ ...options, jobs }));
+  expect(await again.job(id)).toMatchObject({ snoozes: 1, snoozeError: told });
+  const copy = closing(await Millrace.open({ ...options, jobs, directory: join(directory, 'copy') }));
+  expect(await copy.import(lines)).toEqual({ imported: 1, skipped: 0 });
+  expect(await copy.job(id)).toMatchObject({ snoozes: 1, snoozeError: told });
+  await again.promote(id);
+  await again.drain();
+  expect(await again.job(id)).toMatchObject({ state: 'scheduled', snoozes: 2 });
+  expect(await again.job(id)).not.toHaveProperty('snoozeError');
 });
 
 test('a job that is snoozed after it has errored keeps what was counted', async () => {

@@ -29,7 +29,11 @@ const result = Uint8Array.of(4, 5);
 test('a record comes back as it went in, with few fields or with all', () => {
   for (const one of [spec, { ...spec, ...rareSpec }, { ...spec, scheduledFor: 0 }])
     expect(plain(decodeSpec('a', encodeSpec(one)))).toStrictEqual(plain(one));
-  for (const one of [status, { ...status, ...rareStatus, snoozes: 3 }, { ...status, ...rareStatus, result }])
+  for (const one of [
+    status,
+    { ...status, ...rareStatus, snoozes: 3, snoozeError: result },
+    { ...status, ...rareStatus, result },
+  ])
     expect(plain(decodeStatus(encodeStatus(one)))).toStrictEqual(plain(one));
 });
 

@@ -136,6 +136,16 @@ test('an attempt that was snoozed does not count, and the job waits for its time
   expect(again).toMatchObject({ state: 'scheduled', attempt: 0, claim: 8, snoozes: 2 });
 });
 
+test('the error that a job was snoozed with is kept until it is snoozed again, or retried', () => {
+  const snoozed = settle(running, { kind: 'snoozed', delayMs: 500, error: ERROR });
+  expect(snoozed).toMatchObject({ snoozes: 1, snoozeError: ERROR });
+  const again = claimed(promoted(snoozed), 8, NOW);
+  const failed = settle(again, errored);
+  expect(failed).toHaveProperty('snoozeError', ERROR);
+  expect(retried(failed)).not.toHaveProperty('snoozeError');
+  expect(settle(again, { kind: 'snoozed', delayMs: 500 })).not.toHaveProperty('snoozeError');
+});
+
 test('whatever becomes of a job, how often it was snoozed is kept', () => {
   const before = { ...running, snoozes: 2 };
   const outcomes: Outcome[] = [errored, { kind: 'completed', result: ERROR }, { kind: 'released' }];
