@@ -7,7 +7,7 @@ import type { Listener, MillraceEvents } from './events.js';
 import type { Explanation } from './explanation.js';
 import type { FlowHandles, FlowJob } from './flow.js';
 import type { Duration } from './job/duration.js';
-import type { JobFilter } from './job-filter.js';
+import type { JobFilter, NamedFilter } from './job-filter.js';
 import type { CancelOptions, JobHandle, JobLogLine, JobSnapshot } from './job-handle.js';
 import type { EnqueueOptions } from './job-options.js';
 import type { JobCounts, JobState } from './job/record.js';
@@ -32,6 +32,11 @@ export type EnqueueItem<Jobs extends JobCatalogue, Queue extends string> = {
 export type JobHandles<Jobs extends JobCatalogue, Items extends readonly { readonly name: string }[]> = {
   -readonly [I in keyof Items]: JobHandle<Items[I]['name'], JobResult<Jobs[Items[I]['name']]>>;
 };
+
+/** Jobs of one of these names; each tells of which type its result is. */
+export type JobSnapshots<Jobs extends JobCatalogue, Name extends keyof Jobs & string> = {
+  [One in Name]: JobSnapshot<One, JobResult<Jobs[One]>>;
+}[Name];
 
 /** What `enqueueStream()` came to. */
 export interface StreamCounts {
@@ -165,6 +170,9 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    *   `MILLRACE_JOURNAL_CORRUPT`, `MILLRACE_JOURNAL_READ_FAILED`, and while the journal cannot be opened
    *   `MILLRACE_JOURNAL_WRITE_FAILED`
    */
+  jobs<Name extends keyof Jobs & string>(
+    filter: NamedFilter<Name>,
+  ): AsyncGenerator<JobSnapshots<Jobs, Name>, undefined>;
   jobs(filter?: JobFilter): AsyncGenerator<JobSnapshot, undefined>;
 
   /**
@@ -247,7 +255,10 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   import(lines: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>): Promise<ImportCounts>;
 
   /** Calls back until the returned function is called. A listener that throws harms nobody. */
-  on<Event extends keyof MillraceEvents>(event: Event, listener: Listener<MillraceEvents[Event]>): () => void;
+  on<Event extends keyof MillraceEvents>(
+    event: Event,
+    listener: Listener<MillraceEvents<Jobs>[Event]>,
+  ): () => void;
 
   /** Resolves when no job is `available` or `running`; it waits for those of queues that are paused, too. */
   drain(): Promise<void>;

@@ -1,34 +1,46 @@
 /** What an engine tells its listeners. Each event is emitted after the commit that it speaks of. */
+import type { JobCatalogue, JobResult } from './define.js';
 import type { MillraceError } from './errors.js';
 import type { ErrorData } from './job/error-data.js';
 
 /** Which job an event speaks of. */
-export interface JobEvent {
+export interface JobEvent<Name extends string = string> {
   readonly id: string;
-  readonly name: string;
+  readonly name: Name;
   readonly queue: string;
 }
 
 /** Which attempt an event speaks of. */
-export interface AttemptEvent extends JobEvent {
+export interface AttemptEvent<Name extends string = string> extends JobEvent<Name> {
   /** Counted from 1; 0 of a job that failed before its first. */
   readonly attempt: number;
 }
 
-/** The events by name, and what their listeners get. */
-export interface MillraceEvents {
+/** An attempt that completed its job; its `name` tells of which type the result is. */
+type CompletedEvent<Jobs extends JobCatalogue> = {
+  [Name in keyof Jobs & string]: AttemptEvent<Name> & {
+    readonly result: JobResult<Jobs[Name]>;
+    readonly durationMs: number;
+  };
+}[keyof Jobs & string];
+
+/**
+ * The events by name, and what their listeners get. What runs is of a type that the code knows; what is enqueued, ends
+ * without running or is rescued can be of any that the journal has.
+ */
+export interface MillraceEvents<Jobs extends JobCatalogue = JobCatalogue> {
   /** A job was acknowledged. */
   enqueued: JobEvent;
   /** An attempt was claimed and handed to its thread. */
-  started: AttemptEvent;
+  started: AttemptEvent<keyof Jobs & string>;
   /** The handler called `job.progress(value)`. */
-  progress: AttemptEvent & { readonly value: unknown };
+  progress: AttemptEvent<keyof Jobs & string> & { readonly value: unknown };
   /** `durationMs`: from the claim to the outcome. */
-  completed: AttemptEvent & { readonly result: unknown; readonly durationMs: number };
+  completed: CompletedEvent<Jobs>;
   /** An attempt errored; `retrying` or `failed` follows. */
-  errored: AttemptEvent & { readonly error: ErrorData };
+  errored: AttemptEvent<keyof Jobs & string> & { readonly error: ErrorData };
   /** The job gets another attempt at `runAt` (epoch milliseconds). */
-  retrying: AttemptEvent & { readonly error: ErrorData; readonly runAt: number };
+  retrying: AttemptEvent<keyof Jobs & string> & { readonly error: ErrorData; readonly runAt: number };
   /** The job gave up; without an `errored` before where that was no attempt's doing, as where it expired. */
   failed: AttemptEvent & { readonly error: ErrorData };
   /** The job was cancelled, and its handler, if there was one, has gone. */

@@ -20,6 +20,7 @@ export type {
   ImportCounts,
   JobEngine,
   JobHandles,
+  JobSnapshots,
   StreamCounts,
 } from './engine.js';
 export {
@@ -48,7 +49,7 @@ export type { Durability, JobCounts, JobState, OnParentFailure } from './job/rec
 export { RetryAfterError } from './job/snooze.js';
 export type { RateLimit } from './job/rate-limit.js';
 export type { Retention } from './job/retention.js';
-export type { JobFilter } from './job-filter.js';
+export type { JobFilter, NamedFilter } from './job-filter.js';
 export type { EnqueueFollowUp, FollowUp, FollowUpOptions, JobContext, Register } from './job-context.js';
 export type { AttemptError, CancelOptions, JobHandle, JobLogLine, JobSnapshot } from './job-handle.js';
 export type { BackupReport } from './journal/backup.js';

@@ -22,6 +22,9 @@ export interface JobFilter {
   error?: string;
 }
 
+/** A filter that says of which types the jobs are, and with that what their results are. */
+export type NamedFilter<Name extends string> = JobFilter & { name: Name | readonly Name[] };
+
 /** A {@link JobFilter} whose fields were checked: what is absent says nothing. */
 export interface JobCriteria {
   readonly states?: ReadonlySet<JobState>;

@@ -26,9 +26,9 @@ export interface AttemptError {
 }
 
 /** A job as it was at one moment. Instants are epoch milliseconds. */
-export interface JobSnapshot {
+export interface JobSnapshot<Name extends string = string, Result = unknown> {
   readonly id: string;
-  readonly name: string;
+  readonly name: Name;
   readonly queue: string;
   readonly state: JobState;
   /** While `running`: it was told to stop (timeout, deadline, cancel, close), and its handler has not gone yet. */
@@ -65,12 +65,15 @@ export interface JobSnapshot {
   readonly progress?: unknown;
   /** How often its process crashed while it ran alone; absent where it never did. See `maxCrashes` of its job type. */
   readonly crashes?: number;
-  /** As it was enqueued: what a schema or `upgrade()` makes of it is only its handler's. */
+  /**
+   * As it was enqueued, which may have been by other code, so it has no type: what a schema or `upgrade()` makes of it is only its
+   * handler's.
+   */
   readonly payload: unknown;
   /** The `version` of its job type that the payload was enqueued for; absent: 1. */
   readonly payloadVersion?: number;
   /** Of a completed job. */
-  readonly result?: unknown;
+  readonly result?: Result;
   /** Why it failed; until then, the error of its last attempt that errored. */
   readonly error?: ErrorData;
   /** The attempts that errored, the newest last; at most ten. */
@@ -108,7 +111,7 @@ export interface JobHandle<Name extends string = string, Result = unknown> {
   /** @see JobEngine.cancel */
   cancel(options?: CancelOptions): Promise<JobState>;
   /** @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept. */
-  snapshot(): Promise<JobSnapshot>;
+  snapshot(): Promise<JobSnapshot<Name, Result>>;
   /** @see JobEngine.explain */
   explain(): Promise<Explanation>;
 }

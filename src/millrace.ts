@@ -11,6 +11,7 @@ import type {
   ImportCounts,
   JobEngine,
   JobHandles,
+  JobSnapshots,
   StreamCounts,
 } from './engine.js';
 import { asError, MillraceError } from './errors.js';
@@ -18,7 +19,7 @@ import type { Explanation } from './explanation.js';
 import { checkFlow, type AnyFlow, type FlowHandles, type FlowJob } from './flow.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
-import type { JobFilter } from './job-filter.js';
+import type { JobFilter, NamedFilter } from './job-filter.js';
 import type { CancelOptions, JobHandle, JobLogLine, JobSnapshot } from './job-handle.js';
 import type { JobCounts, JobState } from './job/record.js';
 import type { BackupReport } from './journal/backup.js';
@@ -172,6 +173,10 @@ export class Millrace<
     return this.#engine.isPaused(queue);
   }
 
+  jobs<Name extends keyof Jobs & string>(
+    filter: NamedFilter<Name>,
+  ): AsyncGenerator<JobSnapshots<Jobs, Name>, undefined>;
+  jobs(filter?: JobFilter): AsyncGenerator<JobSnapshot, undefined>;
   jobs(filter?: JobFilter): AsyncGenerator<JobSnapshot, undefined> {
     return this.#engine.jobs(filter);
   }
@@ -225,9 +230,10 @@ export class Millrace<
 
   on<Event extends keyof MillraceEvents>(
     event: Event,
-    listener: Listener<MillraceEvents[Event]>,
+    listener: Listener<MillraceEvents<Jobs>[Event]>,
   ): () => void {
-    return this.#announcer.emitter.on(event, listener);
+    // Safe: what completes, or runs at all, is of the catalogue, and so is its result.
+    return this.#announcer.emitter.on(event, listener as Listener<MillraceEvents[Event]>);
   }
 
   async drain(): Promise<void> {

@@ -21,7 +21,7 @@ test('tiny jobs complete once each, with its own result', async () => {
   const { options, closing } = await bench();
   const mill = closing(await Millrace.open({ ...options, jobs: { tiny }, threads, durability: 'os' }));
   const completed: number[] = [];
-  mill.on('completed', ({ result }) => completed.push(Number(result)));
+  mill.on('completed', ({ result }) => completed.push(result));
   const numbers = Array.from({ length: 3_000 }, (_, i) => i);
   const handles = await mill.enqueueMany(numbers.map((payload) => ({ name: 'tiny', payload }) as const));
   expect(await Promise.all(handles.map((handle) => handle.result()))).toEqual(numbers);

@@ -7,9 +7,11 @@ import type {
   BackupReport,
   Explanation,
   JobEngine,
+  JobFilter,
   JobHandle,
   JobPayload,
   JobResult,
+  JobSnapshot,
   OpenParent,
   Reason,
   Schedule,
@@ -243,3 +245,31 @@ const ofOneQueue: Record<string, Schedule<typeof alone>> = {
   hourly: { every: '1h', job: 'one', payload: (scheduledFor) => ({ of: scheduledFor }) },
 };
 export const withOneQueue = () => Millrace.open({ directory: 'jobs', jobs: alone, schedules: ofOneQueue });
+
+export async function namesAndResults(mill: Awaited<ReturnType<typeof open>>): Promise<void> {
+  mill.on('completed', (event) => {
+    if (event.name === 'sync') expectTypeOf(event.result).toEqualTypeOf<number>();
+    if (event.name === 'nothing') expectTypeOf(event.result).toEqualTypeOf<'tock'>();
+    expectTypeOf(event.name).toEqualTypeOf<keyof typeof jobs>();
+  });
+  mill.on('started', ({ name }) => expectTypeOf(name).toEqualTypeOf<keyof typeof jobs>());
+  // It may be of a type that the code does not know any more.
+  mill.on('failed', ({ name }) => expectTypeOf(name).toEqualTypeOf<string>());
+  const sync = await mill.handle('sync', 'id').snapshot();
+  expectTypeOf(sync).toEqualTypeOf<JobSnapshot<'sync', number>>();
+  expectTypeOf(sync.result).toEqualTypeOf<number | undefined>();
+  expectTypeOf(sync.payload).toEqualTypeOf<unknown>();
+  for await (const { name, result } of mill.jobs({ name: 'sync', state: 'completed' })) {
+    expectTypeOf(name).toEqualTypeOf<'sync'>();
+    expectTypeOf(result).toEqualTypeOf<number | undefined>();
+  }
+  for await (const job of mill.jobs({ name: ['sync', 'nothing'] }))
+    if (job.name === 'nothing') expectTypeOf(job.result).toEqualTypeOf<'tock' | undefined>();
+  // Jobs of any name may be there, and be looked for.
+  const filter: JobFilter = { state: 'failed' };
+  for (const jobs of [mill.jobs(), mill.jobs(filter), mill.jobs({ name: 'gone' })])
+    for await (const job of jobs) expectTypeOf(job).toExtend<JobSnapshot>();
+  expectTypeOf(await mill.job('id')).toEqualTypeOf<JobSnapshot | undefined>();
+  // Whoever knows nothing of the types takes any engine.
+  expectTypeOf(mill).toExtend<Pick<Millrace, 'on' | 'jobs' | 'job'>>();
+}

@@ -13,6 +13,8 @@ export async function wrongNames(mill: Engine): Promise<void> {
   mill.handle('nope', 'id');
   // @ts-expect-error: no event has this name
   mill.on('nope', () => {});
+  // @ts-expect-error no job type of that name completes
+  mill.on('completed', ({ name }) => name === 'nope');
 }
 
 export async function wrongQueues(mill: Engine): Promise<void> {
