@@ -14,7 +14,7 @@ import type { RetentionPolicy } from '../job/retention.js';
 import { listedJobs } from '../journal/listed-jobs.js';
 import { endedLaneSpan, finishedAtOf, isEndOf } from '../journal/keys.js';
 import { EndedCount, type CountedPage } from './ended-count.js';
-import { FIRST_BATCH, Remover, type RemovalLane, type RemoverLinks } from './remover.js';
+import { FIRST_BATCH, Remover, type Removed, type RemovalLane, type RemoverLinks } from './remover.js';
 
 export interface PrunerLinks extends RemoverLinks {
   readonly clock: Clock;
@@ -32,6 +32,8 @@ interface Lane extends RemovalLane {
   readonly count: EndedCount;
   /** When the first of its jobs is to go, as far as is known. */
   dueAt: number;
+  /** The last roster on which all that are left are held by their flows, and until when (monotonic) they are not looked at. */
+  held: { readonly to: string; readonly untilMs: number } | undefined;
 }
 
 /** How many rosters are read at once. */
@@ -71,7 +73,10 @@ export class Pruner {
     this.#isStopped = false;
     this.#hasLooked = false;
     // What the disk holds may be other than what was known.
-    for (const lane of this.#allLanes()) lane.count.forget();
+    for (const lane of this.#allLanes()) {
+      lane.count.forget();
+      lane.held = undefined;
+    }
     this.#begin();
   }
 
@@ -117,6 +122,7 @@ export class Pruner {
         maxCount: retention.maxCount,
         count: new EndedCount(),
         dueAt: Infinity,
+        held: undefined,
         batch: FIRST_BATCH,
       };
       lanes.set(name, lane);
@@ -205,12 +211,14 @@ export class Pruner {
     const { journal } = this.#links;
     const { state, name, keptMs } = lane;
     let last: string | undefined;
-    let isHeld = false;
-    for (let after: string | undefined; ;) {
+    let after = this.#behindHeld(lane);
+    let isHeld = after !== undefined;
+    for (;;) {
       const { rosters, next } = await journal.ended.page(state, name, { after, until, limit: PAGE });
       const removed = await this.#remover.remove(lane, rosters, () => this.#isStopped);
       lane.count.removed(removed.count);
       isHeld ||= removed.isHeld;
+      this.#holdTo(lane, removed);
       if (this.#isStopped) return;
       last = next ?? rosters.at(-1)?.key ?? last;
       if (next === undefined) break;
@@ -220,18 +228,38 @@ export class Pruner {
     if (first) lane.dueAt = Math.min(lane.dueAt, first.finishedAt + keptMs);
     if (isHeld) {
       // Below the first that is later they have stayed.
-      lane.dueAt = Math.min(lane.dueAt, this.#links.clock.now() + HELD_MS);
+      this.#lookLater(lane);
       return;
     }
     const live = first?.key ?? last;
     if (live !== undefined) journal.raiseMark(endedLaneSpan(state, name).from, live);
   }
+
+  /** Where a pass begins that need not look at those again that the one before found held. */
+  #behindHeld(lane: Lane): string | undefined {
+    if (lane.held && lane.held.untilMs <= this.#links.clock.monotonic()) lane.held = undefined;
+    return lane.held?.to;
+  }
+
+  /** All up to there were looked at from the beginning on, and some of them stay. */
+  #holdTo(lane: Lane, { isHeld, seenTo }: Removed): void {
+    if (seenTo === undefined || (!isHeld && !lane.held)) return;
+    const untilMs = lane.held?.untilMs ?? this.#links.clock.monotonic() + HELD_MS;
+    lane.held = { to: seenTo, untilMs };
+  }
+
+  #lookLater(lane: Lane): void {
+    const { clock } = this.#links;
+    const inMs = lane.held ? lane.held.untilMs - clock.monotonic() : HELD_MS;
+    lane.dueAt = Math.min(lane.dueAt, clock.now() + inMs);
+  }
+
   /** Sees to it that no more are kept than may be: those that ended first go. */
   async #bound(lane: Lane): Promise<void> {
     const { state, name, maxCount, count } = lane;
     try {
       if (count.known === undefined) await count.count((after) => this.#countPage(lane, after));
-      for (let after: string | undefined; (count.known ?? 0) > maxCount;) {
+      for (let after = this.#behindHeld(lane); (count.known ?? 0) > maxCount;) {
         const excess = (count.known ?? 0) - maxCount;
         const { rosters, next } = await this.#links.journal.ended.pageBehind(state, name, {
           after,
@@ -239,7 +267,8 @@ export class Pruner {
         });
         const removed = await this.#remover.remove(lane, rosters, () => this.#isStopped, excess);
         count.removed(removed.count);
-        if (removed.isHeld) lane.dueAt = Math.min(lane.dueAt, this.#links.clock.now() + HELD_MS);
+        this.#holdTo(lane, removed);
+        if (removed.isHeld || lane.held) this.#lookLater(lane);
         if (this.#isStopped || next === undefined) return;
         after = next;
       }

@@ -40,6 +40,8 @@ export interface Removed {
   readonly count: number;
   /** Whether jobs were left because of their flows. */
   readonly isHeld: boolean;
+  /** The last roster to which all before it were seen to, itself included: whoever is left on these stays for now. */
+  readonly seenTo: string | undefined;
 }
 
 /** How many jobs go in one write at most: few enough not to be felt on the event loop. */
@@ -70,6 +72,7 @@ export class Remover {
   ): Promise<Removed> {
     let count = 0;
     let isHeld = false;
+    let seenTo: string | undefined;
     const queue: Work[] = [];
     for (const { key, ids } of rosters) {
       // Again, for the journal may have been opened anew.
@@ -93,8 +96,9 @@ export class Remover {
       );
       count += removed.count;
       isHeld ||= removed.isHeld;
+      seenTo = batch.findLast(([work]) => work.ids.length === 0)?.[0].key ?? seenTo;
     }
-    return { count, isHeld };
+    return { count, isHeld, seenTo };
   }
 
   /** While nobody else changes the jobs. */
@@ -111,7 +115,7 @@ export class Remover {
   async #removeBatch(
     lane: RemovalLane,
     batch: readonly (readonly [work: Work, ids: readonly string[]])[],
-  ): Promise<Removed> {
+  ): Promise<Omit<Removed, 'seenTo'>> {
     const { journal, onRemoved } = this.#links;
     const { generation } = journal;
     const reads = await journal.jobs(batch.flatMap(([, ids]) => ids));

@@ -21,6 +21,7 @@ export const RETENTION = {
   resize: retentionPolicy({ completed: '10s', failed: '1m', cancelled: '30s' }, ''),
   mail: retentionPolicy({ completed: '20s' }, ''),
   brief: retentionPolicy({ completed: 0, failed: 'forever' }, ''),
+  few: retentionPolicy({ failed: 'forever', maxCount: 3 }, ''),
 } as const;
 
 const isKnown = (name: string): name is keyof typeof RETENTION => name in RETENTION;

@@ -70,6 +70,46 @@ export function prunerSuite(name: string, createDisk: DiskFactory): void {
     expect(next.clock.isIdle).toBe(true);
   });
 
+  test(`${name}: what flows hold is not read again at every pass, and goes when they are through`, async () => {
+    for (const [type, state, stay] of [
+      ['brief', 'completed', 0],
+      ['few', 'failed', 3],
+    ] as const) {
+      const bench = await open();
+      let reads = 0;
+      bench.store.onRead = async () => void reads++;
+      // Whoever of it has not ended holds the others.
+      const last = specOf(bench.journal.nextSequence(), { flow: 'flow' });
+      await bench.journal.commit(new Transaction().enqueue(last, enqueued(last)));
+      const held: string[] = [];
+      for (let i = 0; i < 12; i++)
+        held.push(...(await bench.end(state, { name: type, flow: 'flow', count: 100 })));
+      await bench.advance(REST);
+      expect(reads).toBeGreaterThan(6);
+      expect(await bench.kept(held)).toHaveLength(held.length);
+      // More of them, which are held, too, and others that are not.
+      for (let i = 0; i < 5; i++) {
+        held.push(...(await bench.end(state, { name: type, flow: 'flow', count: 5 })));
+        const free = await bench.end(state, { name: type, count: 5 });
+        reads = 0;
+        await bench.advance(REST);
+        expect(reads).toBeLessThan(8);
+        expect(await bench.kept(free)).toStrictEqual([]);
+      }
+      expect(await bench.kept(held)).toHaveLength(held.length);
+      const status = enqueued(last);
+      await bench.journal.commit(
+        new Transaction().move(last, status, {
+          state: 'cancelled',
+          attempt: 0,
+          finishedAt: bench.clock.now(),
+        }),
+      );
+      await bench.advance(60_000 + REST);
+      expect(await bench.kept(held)).toHaveLength(stay);
+    }
+  });
+
   test(`${name}: jobs that ended together and have gone leave the counters of their queues exact`, async () => {
     const bench = await open();
     const change = new Transaction();
