@@ -109,7 +109,8 @@ export class Admission {
       const line = this.#lineOf(queue);
       if (count > line.maxSize) throw neverFits(line, count);
       const isFree = line.waiting.isEmpty && this.#fits(line, count);
-      if (!isFree && line.onFull === 'reject') throw full(line, this.#options.sizeOf(queue) + line.taken);
+      if (!isFree && line.onFull === 'reject')
+        throw full(line, this.#options.sizeOf(queue) + line.taken, count);
       mustWait ||= !isFree;
     }
     return mustWait ? undefined : this.#take(needs);
@@ -184,8 +185,9 @@ function leave({ links }: Standing): void {
   for (const link of links) link.list?.remove(link);
 }
 
-function full({ queue, maxSize }: Line, size: number): MillraceError {
-  const message = `Queue ${queue} is full: ${size} jobs wait in it, or are on their way, and its \`maxSize\` is ${maxSize}. Try it again later, or let \`onFull: 'wait'\` do so`;
+function full({ queue, maxSize }: Line, size: number, count: number): MillraceError {
+  const more = count === 1 ? '' : ` which leaves no room for ${count} at once,`;
+  const message = `Queue ${queue} is full: ${size} jobs wait in it, or are on their way,${more} and its \`maxSize\` is ${maxSize}. Try it again later, or let \`onFull: 'wait'\` do so`;
   return new MillraceError('MILLRACE_QUEUE_FULL', message);
 }
 

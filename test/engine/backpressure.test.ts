@@ -195,6 +195,42 @@ test('a stream waits for room, or for its signal', async () => {
   expect(await mill.counts('small')).toMatchObject({ available: 2, completed: 50 });
 });
 
+test('a stream ends where a queue that is full refuses, and tells how many are in', async () => {
+  const mill = await openSmall(await bench(), { maxSize: 5, onFull: 'reject' });
+  const items = Array.from(
+    { length: 12 },
+    (_, i) => ({ name: 'small', payload: i, options: { id: `${i}` } }) as const,
+  );
+  let asked = 0;
+  const counted = function* () {
+    for (const item of items) {
+      asked++;
+      yield item;
+    }
+  };
+  await expect(mill.enqueueStream(counted())).rejects.toMatchObject({
+    code: 'MILLRACE_STREAM_FAILED',
+    enqueued: 3,
+    cause: {
+      ...full,
+      message: expect.stringMatching(/full: 3 jobs .* no room for 3 at once, .* `maxSize` is 5/),
+    },
+  });
+  expect(asked).toBe(6);
+  expect(await mill.counts('small')).toMatchObject({ available: 3 });
+  // Those of another queue that were to come with the ones that are refused do not come either.
+  await expect(
+    mill.enqueueStream([{ name: 'echo', payload: 1 }, ...items.slice(3, 6)] as const),
+  ).rejects.toMatchObject({ enqueued: 0, cause: full });
+  expect(await mill.counts('default')).toMatchObject({ available: 0, completed: 0 });
+  // It goes on behind those.
+  await mill.resume('small');
+  await mill.drain();
+  expect(await mill.enqueueStream(items.slice(3, 5))).toEqual({ enqueued: 2 });
+  await mill.drain();
+  expect(await mill.counts('small')).toMatchObject({ completed: 5 });
+});
+
 test('a job that exists needs no room, and of several that wait with one id one is made', async () => {
   const mill = await openSmall(await bench(), { maxSize: 1, onFull: 'wait' });
   const made = await mill.enqueue('small', 1, { id: 'one' });
