@@ -3,7 +3,7 @@
  * one is opened: a handler's module that imports this package, for an error or a type, keeps its thread from loading it.
  */
 import { checkAskedId, checkText } from './checks.js';
-import { systemClock } from './clock.js';
+import { systemClock, type Clock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
 import type {
   EnqueueArguments,
@@ -38,6 +38,7 @@ import type { EmbeddedEngine } from './runtime/embedded-engine.js';
 import type { Transfer } from './runtime/transfer.js';
 import type { Schedules } from './schedules.js';
 import { closeOnSignals, type SignalSettings } from './signals.js';
+import { stayWhile } from './stay.js';
 
 /** The engine's handles know no types: a job's result was encoded by the handler of its name, whose result this is. */
 type HandleOf<Jobs extends JobCatalogue, Name extends keyof Jobs & string> = JobHandle<
@@ -56,9 +57,11 @@ export class Millrace<
   readonly schedules: Schedules<Jobs, Queue>;
   /** Once closed, it has no use for signals. */
   #stopListening = (): void => {};
+  readonly #stopStaying: () => void;
 
-  private constructor({ engine, announcer, transfer }: Assembly) {
+  private constructor({ engine, announcer, transfer }: Assembly, clock: Clock) {
     this.#engine = engine;
+    this.#stopStaying = stayWhile(() => engine.isAwaited, clock);
     // The engine's schedules know no types: what they enqueue was checked against the catalogue.
     this.schedules = engine.schedules;
     this.#announcer = announcer;
@@ -79,7 +82,10 @@ export class Millrace<
     const settings = checkOptions(options);
     await checkScheduledPayloads(settings);
     const { assemble } = await import('./runtime/assembly.js');
-    const mill = new Millrace<Jobs, QueueNames<Queue>>(await assemble({ ...options, settings }));
+    const mill = new Millrace<Jobs, QueueNames<Queue>>(
+      await assemble({ ...options, settings }),
+      options.clock ?? systemClock,
+    );
     if (settings.closeOnSignals) mill.#closeOn(settings.closeOnSignals);
     return mill;
   }
@@ -250,6 +256,7 @@ export class Millrace<
       await Promise.all([this.#engine.close(timeoutMs, isEnd), this.#transfer.close()]);
     } finally {
       this.#stopListening();
+      this.#stopStaying();
     }
   }
 

@@ -87,6 +87,11 @@ export class Admission {
     );
   }
 
+  /** Whether anybody waits for room. */
+  get isAwaited(): boolean {
+    return [...this.#lines.values()].some(({ waiting }) => !waiting.isEmpty);
+  }
+
   /** What jobs need; nothing where their queues have no bounds. */
   needsOf(specs: readonly { readonly queue: string }[]): Needs | undefined {
     let needs: Map<string, number> | undefined;

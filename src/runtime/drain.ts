@@ -23,6 +23,10 @@ export class Drain {
     this.#links = links;
   }
 
+  get isAwaited(): boolean {
+    return this.#waiters.length > 0;
+  }
+
   /** A job is available or running, or may be. */
   notice(isActive = this.#links.isActive()): void {
     this.#wasActive ||= isActive;

@@ -67,6 +67,12 @@ export class EmbeddedEngine implements JobAccess {
     return this.#parts.imports;
   }
 
+  /** Whether anybody waits for what is yet to happen. */
+  get isAwaited(): boolean {
+    const { results } = this.#own.announcer;
+    return results.isAwaited || this.#lifecycle.drain.isAwaited || this.#parts.entrance?.isAwaited === true;
+  }
+
   /** Makes orphans available again, and stores the schedules that the code declares. */
   recover(): Promise<void> {
     return this.#lifecycle.recover();

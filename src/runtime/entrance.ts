@@ -46,6 +46,11 @@ export class Entrance {
     return bounds.size === 0 ? undefined : new Entrance(bounds, links);
   }
 
+  /** Whether anybody waits for room. */
+  get isAwaited(): boolean {
+    return this.#admission.isAwaited;
+  }
+
   /** Whether there is a limit to how many jobs may wait in the queue. */
   isBounded(queue: string): boolean {
     return this.#bounds.has(queue);

@@ -43,6 +43,11 @@ export class Results {
     for (const queue of takeAll(this.#watchers, id)) queue.end();
   }
 
+  /** Whether anybody waits for a job. */
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0 || this.#watchers.size > 0;
+  }
+
   /** The jobs whose end somebody waits for. */
   awaited(): string[] {
     return [...new Set([...this.#waiters.keys(), ...this.#watchers.keys()])];

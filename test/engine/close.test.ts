@@ -208,3 +208,17 @@ test.each([
   expect(await program.exit).toEqual({ code: 0, signal: null });
   expect(program.lines.all).toEqual(lines);
 });
+
+test.skipIf(process.platform === 'win32').each(['result', 'progress', 'drain', 'room'])(
+  'a process stays while somebody waits for what a pause holds back: %s',
+  async (what) => {
+    const { directory } = await bench();
+    const program = startProgram('held-back', directory, what);
+    // By then there was nothing left to do, and it would have gone.
+    await program.lines.until((line) => line === 'about to exit');
+    program.kill('SIGUSR2');
+    expect(await program.exit).toEqual({ code: 0, signal: null });
+    expect(program.lines.all.filter((line) => line !== 'about to exit')).toEqual(['resumed', 'done']);
+    expect(program.stderr()).toBe('');
+  },
+);
