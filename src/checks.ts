@@ -67,9 +67,9 @@ export function checkJobName<Type>(
   throw new MillraceError('MILLRACE_JOB_UNKNOWN', `Expected ${expected} (${known}), got: ${show(name)}`);
 }
 
-export const checkDurability = (value: Durability, option = 'durability'): Durability =>
+export const checkDurability = (value: unknown, option = 'durability'): Durability =>
   oneOf(value, option, ['fsync', 'os']);
-export const checkPriority = (value: number, option: string): number =>
+export const checkPriority = (value: unknown, option: string): number =>
   integer(value, option, MIN_PRIORITY, MAX_PRIORITY);
 export const checkConcurrency = (value: number | undefined, option: string): number =>
   value === undefined ? Infinity : integer(value, option, 1);
@@ -104,8 +104,8 @@ export function checkInstant(value: number | Date, option: string): number {
   return at;
 }
 
-export function integer(value: number, option: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
+export function integer(value: unknown, option: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
   throw invalidOption(
     option,
     max === Number.MAX_SAFE_INTEGER ? `an integer ≥ ${min}` : `an integer from ${min} to ${max}`,
@@ -119,9 +119,14 @@ export function positiveMs(value: Duration, option: string): number {
   return durationMs;
 }
 
-export function oneOf<T extends string>(value: T, option: string, allowed: readonly T[]): T {
-  if (allowed.includes(value)) return value;
-  throw invalidOption(option, allowed.map((one) => `'${one}'`).join(' or '), value);
+export function oneOf<const T>(value: unknown, option: string, allowed: readonly T[]): T {
+  const found = allowed.find((one) => one === value);
+  if (found !== undefined) return found;
+  throw invalidOption(
+    option,
+    allowed.map((one) => (typeof one === 'string' ? `'${one}'` : String(one))).join(' or '),
+    value,
+  );
 }
 
 export function checkFunction<Call extends (...args: never[]) => unknown>(value: Call, option: string): Call {

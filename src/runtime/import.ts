@@ -2,6 +2,7 @@
  * Takes the lines of an export: jobs that wait go into their queues, in the order of the lines, and jobs that have ended
  * are kept as they ended. A chunk of lines is one commit, so whoever was interrupted gives the same lines once more.
  */
+import { integer } from '../checks.js';
 import type { ImportCounts } from '../engine.js';
 import {
   asError,
@@ -19,7 +20,8 @@ import { Transaction } from '../journal/transaction.js';
 import type { Settings } from '../options.js';
 import type { ArrivingIds } from './arriving-ids.js';
 import { EXPORT_FORMAT, EXPORT_VERSION } from './export.js';
-import { checkpointOf, integer, jobOf, record } from './job-line.js';
+import { checkpointOf, jobOf } from './job-line.js';
+import { record } from './line-bytes.js';
 import { linesOf, type Line } from './lines.js';
 import { Slices } from './slices.js';
 import { keyOf, type KeyHolder, type UniqueKeys } from './unique-keys.js';

@@ -1,28 +1,34 @@
 /**
  * A job as a line of JSON, and back. What JSON keeps exactly (a payload, a result, an error) is plain JSON, which people
- * and other programs can read; anything else is the codec's bytes in base64, in a field whose name ends in `Base64`.
+ * and other programs can read; anything else is the codec's bytes in base64, in a field whose name ends in `Base64`
+ * (line-bytes.ts).
  */
-import { isDeepStrictEqual } from 'node:util';
-import { boolean, checkName, checkReason, checkText, LAST_INSTANT } from '../checks.js';
-import { asError, invalidOption, MillraceError } from '../errors.js';
-import { decode, encode, isRich } from '../job/codec.js';
-import { isErrorData } from '../job/error-data.js';
+import {
+  boolean,
+  checkDurability,
+  checkName,
+  checkPriority,
+  checkReason,
+  checkText,
+  integer,
+  LAST_INSTANT,
+  oneOf,
+} from '../checks.js';
+import { invalidOption } from '../errors.js';
 import {
   ALONE_FROM,
   isEnd,
   MAX_ERRORS,
-  MAX_PRIORITY,
-  MIN_PRIORITY,
   ON_PARENT_FAILURE,
   type AttemptRecord,
   type Draft,
-  type Durability,
   type Job,
   type JobSpec,
   type JobState,
   type JobStatus,
 } from '../job/record.js';
 import type { UniqueWhile } from '../job/uniqueness.js';
+import { bytesOf, errorIn, fieldOf, hasBytes, record, type Fields } from './line-bytes.js';
 
 /** The states that a line can have: a job that ran waits again. */
 const STATES = [
@@ -35,72 +41,89 @@ const STATES = [
   'cancelled',
 ] as const;
 const UNIQUE_STATES = ['queued', 'active', 'retained'] as const;
-const DURABILITIES: readonly Durability[] = ['fsync', 'os'];
 /** A record has room for twice as many: what is imported can still be run. */
 const MAX_ATTEMPT = 2 ** 31;
 
-/** What is larger, and holds something that JSON mostly has not, is not tried. */
-const MAX_TRIED_BYTES = 65_536;
+/** What a line has as the record has it: how each field is checked, where it is there. */
+type Checks = Readonly<Record<string, (value: unknown, field: string) => unknown>>;
 
-type Fields = Record<string, unknown>;
+const from =
+  (min: number, max?: number) =>
+  (value: unknown, field: string): number =>
+    integer(value, field, min, max);
+
+/** What else there is of a status. */
+const STATUS_BYTES = ['result', 'failure', 'snoozeError'] as const;
+
+/** Fields that a line has in another form, or not at all: so that no other is forgotten here. */
+type UnlikeSpec = 'sequence' | 'payload' | 'payloadFile' | 'runAt';
+type UnlikeStatus =
+  | (typeof STATUS_BYTES)[number]
+  | ('state' | 'attempt' | 'errors' | 'claim' | 'cancelRequestedAt' | 'hasCheckpoint' | 'hasNotes');
+
+const SPEC_CHECKS = {
+  id: checkText,
+  name: checkName,
+  queue: checkName,
+  priority: checkPriority,
+  enqueuedAt: from(0),
+  durability: checkDurability,
+} satisfies Checks;
+
+const OWN_SPEC_CHECKS = {
+  maxAttempts: from(1),
+  timeoutMs: from(1),
+  deadlineAt: from(0, LAST_INSTANT),
+  payloadVersion: from(1),
+  concurrencyKey: checkText,
+  schedule: checkName,
+  scheduledFor: from(0),
+  uniqueKey: checkText,
+  uniqueWhile: uniqueWhileOf,
+  flow: checkName,
+  isParent: (value: unknown, field: string) => oneOf(value, field, [true]),
+  parents: parentsOf,
+  onParentFailure: (value: unknown, field: string) => oneOf(value, field, ON_PARENT_FAILURE),
+} satisfies Checks & Record<Exclude<keyof JobSpec, keyof typeof SPEC_CHECKS | UnlikeSpec>, unknown>;
+
+const STATUS_CHECKS = {
+  snoozes: from(1),
+  runAt: from(0),
+  startedAt: from(0),
+  finishedAt: from(0),
+  keyFreed: boolean,
+  cancelReason: checkReason,
+  retries: from(1, MAX_ATTEMPT),
+  attemptsBefore: from(0, MAX_ATTEMPT),
+  suspicions: from(1, ALONE_FROM),
+  crashes: from(1),
+} satisfies Checks & Record<Exclude<keyof JobStatus, UnlikeStatus>, unknown>;
+
+const FIELDS: ReadonlySet<string> = new Set([
+  ...Object.keys({ ...SPEC_CHECKS, ...OWN_SPEC_CHECKS, ...STATUS_CHECKS }),
+  ...['payload', 'checkpoint', ...STATUS_BYTES].flatMap((name) => [name, `${name}Base64`]),
+  'state',
+  'attempt',
+  'errors',
+]);
 
 /** @returns a line's object; JSON leaves out what is `undefined`. */
 export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields {
-  const { id, name, queue, priority, enqueuedAt, durability, maxAttempts, timeoutMs } = spec;
-  const {
-    deadlineAt,
-    payloadVersion,
-    concurrencyKey,
-    schedule,
-    scheduledFor,
-    uniqueKey,
-    uniqueWhile,
-    flow,
-    isParent,
-    parents,
-    onParentFailure,
-  } = spec;
-  const { state, attempt, runAt, startedAt, finishedAt, result, errors, snoozes, failure } = status;
-  const { cancelReason, retries, attemptsBefore, suspicions, crashes, snoozeError } = status;
+  const { state, attempt, errors } = status;
   // That it was claimed is not in the line, and it let go of its key then.
-  const wasClaimed = uniqueWhile === 'queued' && status.claim !== undefined && !isEnd(state);
-  const keyFreed = wasClaimed || status.keyFreed;
+  const wasClaimed = spec.uniqueWhile === 'queued' && status.claim !== undefined && !isEnd(state);
   return {
-    id,
-    name,
-    queue,
+    ...picked(spec, SPEC_CHECKS),
     state,
-    priority,
-    enqueuedAt,
-    durability,
-    maxAttempts,
-    timeoutMs,
-    deadlineAt,
-    payloadVersion,
-    concurrencyKey,
-    schedule,
-    scheduledFor,
-    uniqueKey,
-    uniqueWhile,
-    keyFreed,
-    flow,
-    isParent,
-    parents,
-    onParentFailure,
+    ...picked(spec, OWN_SPEC_CHECKS),
     attempt,
-    snoozes,
-    runAt,
-    startedAt,
-    finishedAt,
-    cancelReason,
-    retries,
-    attemptsBefore,
-    suspicions,
-    crashes,
+    ...picked(status, STATUS_CHECKS),
+    keyFreed: wasClaimed || status.keyFreed,
     ...fieldOf('payload', spec.payload),
-    ...(result && fieldOf('result', result)),
-    ...(failure && fieldOf('failure', failure)),
-    ...(snoozeError && fieldOf('snoozeError', snoozeError)),
+    ...STATUS_BYTES.reduce<Fields>((all, name) => {
+      const bytes = status[name];
+      return bytes ? { ...all, ...fieldOf(name, bytes) } : all;
+    }, {}),
     ...(checkpoint && fieldOf('checkpoint', checkpoint)),
     errors: errors?.map((one) => ({
       attempt: one.attempt,
@@ -112,93 +135,39 @@ export function fieldsOf({ spec, status }: Job, checkpoint?: Uint8Array): Fields
   };
 }
 
-/** `undefined`, which JSON has not, is a field that is absent. */
-function fieldOf(name: string, bytes: Uint8Array): Fields {
-  const base64 = (): Fields => ({ [`${name}Base64`]: Buffer.from(bytes).toString('base64') });
-  // To find that out of an image's bytes JSON would take seconds.
-  if (bytes.byteLength > MAX_TRIED_BYTES && isRich(bytes)) return base64();
-  const value = decode(bytes);
-  if (value === undefined) return {};
-  return isKeptByJson(value) ? { [name]: value } : base64();
-}
-
-function isKeptByJson(value: unknown): boolean {
-  try {
-    return isDeepStrictEqual(JSON.parse(JSON.stringify(value)), value);
-  } catch {
-    return false; // It has no word for a bigint.
-  }
+/** @param checks Of the fields that are meant. */
+function picked<From extends object>(
+  from: From,
+  checks: { readonly [Name in keyof From]?: unknown },
+): Fields {
+  // Safe: these are its keys.
+  const names = Object.keys(checks) as (keyof From)[];
+  return Object.fromEntries(names.map((name) => [name, from[name]]));
 }
 
 /** The checkpoint that a line's job has. @throws MillraceError as {@link jobOf} does */
-export function checkpointOf(line: Fields): Uint8Array | undefined {
-  if (line['checkpoint'] === undefined && line['checkpointBase64'] === undefined) return undefined;
-  return bytesOf(line, 'checkpoint');
-}
+export const checkpointOf = (line: Fields): Uint8Array | undefined =>
+  hasBytes(line, 'checkpoint') ? bytesOf(line, 'checkpoint') : undefined;
 
 /**
  * @param sequence The job's own in its new journal.
  * @throws MillraceError that says what was expected, and what came.
  */
 export function jobOf(line: Fields, sequence: number): Job {
-  const { id, name, queue, state, priority, enqueuedAt, durability, maxAttempts, timeoutMs, ...others } =
-    line;
-  const {
-    deadlineAt,
-    payloadVersion,
-    concurrencyKey,
-    schedule,
-    scheduledFor,
-    uniqueKey,
-    uniqueWhile,
-    flow,
-    isParent,
-    parents,
-    onParentFailure,
-    ...rest
-  } = others;
-  const spec: Draft<JobSpec> = {
-    id: checkText(id, 'id'),
-    name: checkName(name, 'name'),
-    queue: checkName(queue, 'queue'),
-    priority: integer(priority, 'priority', MIN_PRIORITY, MAX_PRIORITY),
+  const unknown = Object.keys(line).find((field) => !FIELDS.has(field));
+  if (unknown !== undefined) throw invalidOption(unknown, 'absent: no job has such a field', line[unknown]);
+  const spec: JobSpec = {
+    ...all(line, SPEC_CHECKS),
     sequence,
-    enqueuedAt: integer(enqueuedAt, 'enqueuedAt', 0),
-    durability: oneOf(durability, 'durability', DURABILITIES),
-    payload: bytesOf(rest, 'payload'),
+    payload: bytesOf(line, 'payload'),
+    ...present(line, OWN_SPEC_CHECKS),
   };
-  if (maxAttempts !== undefined) spec.maxAttempts = integer(maxAttempts, 'maxAttempts', 1);
-  if (timeoutMs !== undefined) spec.timeoutMs = integer(timeoutMs, 'timeoutMs', 1);
-  if (deadlineAt !== undefined) spec.deadlineAt = integer(deadlineAt, 'deadlineAt', 0, LAST_INSTANT);
-  if (payloadVersion !== undefined) spec.payloadVersion = integer(payloadVersion, 'payloadVersion', 1);
-  if (concurrencyKey !== undefined) spec.concurrencyKey = checkText(concurrencyKey, 'concurrencyKey');
-  if (schedule !== undefined) spec.schedule = checkName(schedule, 'schedule');
-  if ((schedule === undefined) !== (scheduledFor === undefined))
-    throw invalidOption('scheduledFor', 'present where `schedule` is, and only there', scheduledFor);
-  if (scheduledFor !== undefined) spec.scheduledFor = integer(scheduledFor, 'scheduledFor', 0);
-  if ((uniqueKey === undefined) !== (uniqueWhile === undefined))
-    throw invalidOption('uniqueWhile', 'present where `uniqueKey` is, and only there', uniqueWhile);
-  if (uniqueKey !== undefined) spec.uniqueKey = checkText(uniqueKey, 'uniqueKey');
-  if (uniqueWhile !== undefined) spec.uniqueWhile = uniqueWhileOf(uniqueWhile);
-  Object.assign(spec, flowOf({ flow, isParent, parents, onParentFailure }));
-  return { spec, status: statusOf(rest, stateOf(state, spec)) };
-}
-
-/** What a job of a flow has. */
-function flowOf({ flow, isParent, parents, onParentFailure }: Fields): Partial<JobSpec> {
-  const own: Draft<Partial<JobSpec>> = {};
-  if (flow !== undefined) own.flow = checkName(flow, 'flow');
+  together(line, 'schedule', 'scheduledFor');
+  together(line, 'uniqueKey', 'uniqueWhile');
+  const { flow, isParent, parents, onParentFailure } = spec;
   const isOdd = flow === undefined && [isParent, parents, onParentFailure].some((one) => one !== undefined);
   if (isOdd) throw invalidOption('flow', 'present where `isParent`, `parents` or `onParentFailure` is', flow);
-  if (isParent !== undefined) own.isParent = oneOf(isParent, 'isParent', [true]);
-  if (onParentFailure !== undefined)
-    own.onParentFailure = oneOf(onParentFailure, 'onParentFailure', ON_PARENT_FAILURE);
-  if (parents === undefined) return own;
-  const ids = Object.entries(record(parents, 'parents')).map(
-    ([key, id]) => [checkName(key, 'parents'), checkText(id, 'id')] as const,
-  );
-  own.parents = Object.fromEntries(ids);
-  return own;
+  return { spec, status: statusOf(line, stateOf(line['state'], spec)) };
 }
 
 function stateOf(value: unknown, { parents }: JobSpec): JobState {
@@ -208,74 +177,67 @@ function stateOf(value: unknown, { parents }: JobSpec): JobState {
 }
 
 function statusOf(line: Fields, state: JobState): JobStatus {
-  const {
-    attempt,
-    snoozes,
-    snoozeError,
-    snoozeErrorBase64,
-    runAt,
-    startedAt,
-    finishedAt,
-    suspicions,
-    crashes,
-    result,
-    resultBase64,
-    keyFreed,
-    errors,
-    cancelReason,
-    retries,
-    attemptsBefore,
-    failure,
-    failureBase64,
-    checkpoint,
-    checkpointBase64,
-    payload: _payload,
-    payloadBase64: _payloadBase64,
-    ...rest
-  } = line;
-  const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) throw invalidOption(unknown, 'absent: no job has such a field', rest[unknown]);
-  const status: Draft<JobStatus> = { state, attempt: integer(attempt, 'attempt', 0, MAX_ATTEMPT) };
-  if (snoozes !== undefined) status.snoozes = integer(snoozes, 'snoozes', 1);
-  if ((snoozeError ?? snoozeErrorBase64) !== undefined) {
-    if (snoozes === undefined) throw invalidOption('snoozeError', 'absent where `snoozes` is', snoozeError);
-    status.snoozeError = errorIn(line, 'snoozeError');
-  }
   const isDue = state === 'scheduled' || state === 'retryable';
-  if (isPresent(runAt, 'runAt', isDue, state)) status.runAt = integer(runAt, 'runAt', 0);
-  if (startedAt !== undefined) status.startedAt = integer(startedAt, 'startedAt', 0);
-  if (isPresent(finishedAt, 'finishedAt', isEnd(state), state))
-    status.finishedAt = integer(finishedAt, 'finishedAt', 0);
+  const hasEnded = isEnd(state);
+  mustBe(line, 'runAt', isDue, state);
+  mustBe(line, 'finishedAt', hasEnded, state);
+  if (state !== 'completed') mustBe(line, 'result', false, state);
+  if (hasEnded) mustBe(line, 'suspicions', false, state);
+  if (state !== 'cancelled') mustBe(line, 'cancelReason', false, state);
+  if (state !== 'failed') mustBe(line, 'failure', false, state);
+  // Nothing is to be resumed of a job that has completed.
+  if (state === 'completed') mustBe(line, 'checkpoint', false, state);
+  together(line, 'retries', 'attemptsBefore');
+  const attempt = integer(line['attempt'], 'attempt', 0, MAX_ATTEMPT);
+  const status: Draft<JobStatus> = { state, attempt, ...present(line, STATUS_CHECKS) };
+  const { attemptsBefore = 0, snoozes } = status;
+  if (attemptsBefore > attempt)
+    throw invalidOption('attemptsBefore', `an integer from 0 to ${attempt}, its attempts`, attemptsBefore);
+  if (hasBytes(line, 'snoozeError') && snoozes === undefined)
+    throw invalidOption('snoozeError', 'absent where `snoozes` is', line['snoozeError']);
   if (state === 'completed') status.result = bytesOf(line, 'result');
-  else isPresent(result ?? resultBase64, 'result', false, state);
-  if (suspicions !== undefined && isPresent(suspicions, 'suspicions', !isEnd(state), state))
-    status.suspicions = integer(suspicions, 'suspicions', 1, ALONE_FROM);
-  if (crashes !== undefined) status.crashes = integer(crashes, 'crashes', 1);
-  if (keyFreed !== undefined) status.keyFreed = boolean(keyFreed, 'keyFreed');
-  if (errors !== undefined) status.errors = errorsOf(errors);
-  if (cancelReason !== undefined && isPresent(cancelReason, 'cancelReason', state === 'cancelled', state))
-    status.cancelReason = checkReason(cancelReason, 'cancelReason');
-  if ((retries === undefined) !== (attemptsBefore === undefined))
-    throw invalidOption('attemptsBefore', 'present where `retries` is, and only there', attemptsBefore);
-  if (retries !== undefined) {
-    status.retries = integer(retries, 'retries', 1, MAX_ATTEMPT);
-    status.attemptsBefore = integer(attemptsBefore, 'attemptsBefore', 0, status.attempt);
-  }
-  if (checkpoint !== undefined || checkpointBase64 !== undefined) {
-    // Nothing is to be resumed of a job that has completed.
-    if (state === 'completed') isPresent(checkpoint ?? checkpointBase64, 'checkpoint', false, state);
-    status.hasCheckpoint = true;
-  }
-  if ((failure ?? failureBase64) === undefined) return status;
-  isPresent(failure ?? failureBase64, 'failure', state === 'failed', state);
-  status.failure = errorIn(line, 'failure');
+  for (const name of ['failure', 'snoozeError'] as const)
+    if (hasBytes(line, name)) status[name] = errorIn(line, name);
+  if (line['errors'] !== undefined) status.errors = errorsOf(line['errors']);
+  if (hasBytes(line, 'checkpoint')) status.hasCheckpoint = true;
   return status;
 }
 
 /** A field that is there in some states, and only in those. */
-function isPresent(value: unknown, field: string, isExpected: boolean, state: JobState): boolean {
-  if ((value !== undefined) === isExpected) return isExpected;
-  throw invalidOption(field, `${isExpected ? 'present' : 'absent'} in a job that is ${state}`, value);
+function mustBe(line: Fields, name: string, isExpected: boolean, state: JobState): void {
+  if (hasBytes(line, name) === isExpected) return;
+  throw invalidOption(name, `${isExpected ? 'present' : 'absent'} in a job that is ${state}`, line[name]);
+}
+
+/** Both, or none. */
+function together(line: Fields, first: string, second: string): void {
+  if ((line[first] === undefined) === (line[second] === undefined)) return;
+  throw invalidOption(second, `present where \`${first}\` is, and only there`, line[second]);
+}
+
+type Checked<Own extends Checks> = { -readonly [Name in keyof Own]: ReturnType<Own[Name]> };
+
+function all<Own extends Checks>(line: Fields, checks: Own): Checked<Own> {
+  const values = Object.entries(checks).map(([name, check]) => [name, check(line[name], name)] as const);
+  // Safe: each check gives its own field back.
+  return Object.fromEntries(values) as Checked<Own>;
+}
+
+function present<Own extends Checks>(line: Fields, checks: Own): Partial<Checked<Own>> {
+  const there = Object.entries(checks).filter(([name]) => line[name] !== undefined);
+  // Safe: all() of a part of them.
+  return all(line, Object.fromEntries(there)) as Partial<Checked<Own>>;
+}
+
+function parentsOf(value: unknown, field: string): Readonly<Record<string, string>> {
+  const ids = Object.entries(record(value, field)).map(
+    ([key, id]) => [checkName(key, field), checkText(id, 'id')] as const,
+  );
+  return Object.fromEntries(ids);
+}
+
+function uniqueWhileOf(value: unknown, field: string): UniqueWhile {
+  return typeof value === 'number' ? integer(value, field, 1) : oneOf(value, field, UNIQUE_STATES);
 }
 
 function errorsOf(errors: unknown): AttemptRecord[] {
@@ -294,64 +256,4 @@ function errorsOf(errors: unknown): AttemptRecord[] {
       error: errorIn({ error, errorBase64 }, 'error', field),
     };
   });
-}
-
-function errorIn(line: Fields, name: string, within?: string): Uint8Array {
-  const bytes = bytesOf(line, name, within);
-  if (isErrorData(decode(bytes))) return bytes;
-  const field = within === undefined ? name : `${within}.${name}`;
-  throw invalidOption(field, 'an error with a name and a message', line[name]);
-}
-
-function bytesOf(line: Fields, name: string, within?: string): Uint8Array {
-  const [value, base64] = [line[name], line[`${name}Base64`]];
-  const field = within === undefined ? name : `${within}.${name}`;
-  if (base64 === undefined) return encode(value, field, 'MILLRACE_IMPORT_INVALID');
-  if (value !== undefined) throw invalidOption(field, `absent where \`${field}Base64\` is given`, value);
-  const bytes = bytesIn(base64, `${field}Base64`);
-  // Whoever made them: nothing gets into a journal but what a handler can be given.
-  encode(decoded(bytes, `${field}Base64`), field, 'MILLRACE_IMPORT_INVALID');
-  return bytes;
-}
-
-function bytesIn(base64: unknown, field: string): Uint8Array {
-  const bytes = typeof base64 === 'string' ? Buffer.from(base64, 'base64') : undefined;
-  if (bytes?.toString('base64') === base64 && bytes?.length) return bytes;
-  throw invalidOption(field, 'base64', base64);
-}
-
-function decoded(bytes: Uint8Array, field: string): unknown {
-  try {
-    return decode(bytes);
-  } catch (thrown) {
-    throw new MillraceError(
-      'MILLRACE_IMPORT_INVALID',
-      `Expected \`${field}\` to be what an export writes: ${asError(thrown).message}`,
-      { cause: thrown },
-    );
-  }
-}
-
-export function record(value: unknown, field: string): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalidOption(field, 'an object', value);
-  // Safe: it is an object.
-  return value as Fields;
-}
-
-export function integer(value: unknown, field: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw invalidOption(field, `an integer from ${min} to ${max}`, value);
-}
-
-function uniqueWhileOf(value: unknown): UniqueWhile {
-  return typeof value === 'number'
-    ? integer(value, 'uniqueWhile', 1)
-    : oneOf(value, 'uniqueWhile', UNIQUE_STATES);
-}
-
-function oneOf<Value>(value: unknown, field: string, allowed: readonly Value[]): Value {
-  const found = allowed.find((one) => one === value);
-  if (found !== undefined) return found;
-  throw invalidOption(field, allowed.join(' or '), value);
 }
