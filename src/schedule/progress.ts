@@ -35,7 +35,11 @@ export function redefined(
   if (definition.overlap === 'allow') next.going = [];
   else if (before.overlap === 'allow') next.going = goingOf(progress.lastRun);
   if (progress.runCount >= (definition.maxRuns ?? Infinity)) delete next.queuedFor;
-  if (!isSame) next.anchorAt = definition.startAt ?? now;
+  if (!isSame) {
+    next.anchorAt = definition.startAt ?? now;
+    // Of the new rhythm nothing has ticked, whatever the clock showed when that was decided last.
+    next.decidedAt = now;
+  }
   if (progress.pausedAt !== undefined) return next;
   if (!isSame) return withNext(definition, next, now, beforeFirst(definition, next, now), readRhythm);
   const isPending = progress.nextAt !== undefined && isWithin(definition, next, progress.nextAt);

@@ -73,3 +73,21 @@ test('a run that ends while its tick, which was lost, is had again is not waited
   );
   expect(violations, tellStory(violations, facts)).toEqual([]);
 });
+
+test('a schedule that is described anew while it is paused ticks from when it goes on, although the clock was set back before', async () => {
+  const often = PLANS.findIndex((plan) => plan(NOW).maxRuns === 6);
+  const other = PLANS.findIndex((plan) => plan(NOW).every === 15 && plan(NOW).startAt === NOW);
+  const { facts, violations } = await runHistory(
+    onOneThread(0, [
+      rest({ do: 'advance', ms: 90_000 }),
+      rest({ do: 'upsert', n: 0, plan: often }),
+      rest({ do: 'advance', ms: 40 }),
+      rest({ do: 'setClock', ms: -90_000 }),
+      rest({ do: 'pause', n: 0 }),
+      rest({ do: 'upsert', n: 0, plan: other }),
+      rest({ do: 'resume', n: 0 }),
+      rest({ do: 'advance', ms: 200 }),
+    ]),
+  );
+  expect(violations, tellStory(violations, facts)).toEqual([]);
+});
