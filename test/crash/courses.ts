@@ -10,6 +10,8 @@ export interface Run extends FinalRun {
   readonly id: string;
   /** When its end was told first; Infinity where it was not. */
   readonly endedAt: number;
+  /** A disk that errs may lose it. */
+  readonly isUnsynced: boolean;
 }
 
 export interface Course {
@@ -26,6 +28,8 @@ export interface Course {
   readonly wasSetBack: boolean;
   /** How often an instant may have come again, and been ticked at again. */
   readonly comebacks: number;
+  /** Up to when a disk that erred may have lost what was not synced, while its process went on. */
+  readonly unsureUntil: number;
 }
 
 export function coursesOf({ facts, contents }: Evidence): Course[] {
@@ -36,6 +40,9 @@ export function coursesOf({ facts, contents }: Evidence): Course[] {
   const endedAt = new Map(ends.toReversed());
   const all = [...contents.jobs.values()].flatMap((job) => runOf(job, endedAt.get(job.id)));
   const setBacks = setBacksIn(facts);
+  const erred = facts.findLast(
+    (fact) => fact.kind === 'warned' && fact.code === 'MILLRACE_JOURNAL_WRITE_FAILED',
+  );
   return Array.from(names, (name) => {
     const own = calls.filter(({ asked }) => asked.schedule === name);
     const runs = all.filter(({ schedule }) => schedule === name);
@@ -50,12 +57,14 @@ export function coursesOf({ facts, contents }: Evidence): Course[] {
       ticks: runs.filter(({ id }) => !extras.has(id)),
       extras: runs.filter(({ id }) => extras.has(id)),
       wasSetBack: setBacks.length > 0,
+      unsureUntil: !erred ? -Infinity : setBacks.length > 0 ? Infinity : erred.at,
       comebacks: setBacks.filter(({ isFar }) => isFar || isEverInterval).length,
     };
   });
 }
 
-const runOf = ({ id, run }: FinalJob, endedAt = Infinity): Run[] => (run ? [{ ...run, id, endedAt }] : []);
+const runOf = ({ id, run, durability }: FinalJob, endedAt = Infinity): Run[] =>
+  run ? [{ ...run, id, endedAt, isUnsynced: durability === 'os' }] : [];
 
 /** Calls that may have enqueued a job for that instant, of whose id nobody was told. */
 export const mayHaveRun = ({ calls, wasSetBack }: Course, at: number): Call[] =>

@@ -163,12 +163,14 @@ function mayTick({ calls, wasSetBack }: Course, { asked: { as }, askedAt }: Call
 }
 
 /** Where all that was asked for ends after so many runs, there are not more. */
-function tooMany({ name, calls, ticks }: Course): Finding[] {
+function tooMany({ name, calls, ticks, unsureUntil }: Course): Finding[] {
   const asked = calls.flatMap(({ asked }) => asked.as ?? []);
   const mayBeginAnew = calls.some(({ asked }) => asked.change === 'remove');
   const most = Math.max(0, ...asked.map(({ maxRuns = Infinity }) => maxRuns));
-  if (mayBeginAnew || ticks.length <= most) return [];
-  return [{ id: name, message: `has had ${ticks.length} runs of ${most}` }];
+  // What a disk has lost while it ran goes on, and its schedule, which has lost it, too, counts without it.
+  const sure = ticks.filter(({ isUnsynced, enqueuedAt }) => !isUnsynced || enqueuedAt > unsureUntil);
+  if (mayBeginAnew || sure.length <= most) return [];
+  return [{ id: name, message: `has had ${sure.length} runs of ${most}` }];
 }
 
 /** What a schedule says of its last run is what came of the job. */

@@ -8,7 +8,7 @@ import { NOW } from '../fixtures/jobs.js';
 
 const rest = (act: Step['act']): Step => ({ act, until: 'rest' });
 
-const onOneThread = (declared: number, steps: readonly Step[]): History => ({
+const onOneThread = (declared: number | undefined, steps: readonly Step[]): History => ({
   tuning: {
     durability: 'os',
     threads: 1,
@@ -89,5 +89,22 @@ test('a schedule that is described anew while it is paused ticks from when it go
       rest({ do: 'advance', ms: 200 }),
     ]),
   );
+  expect(violations, tellStory(violations, facts)).toEqual([]);
+});
+
+test('runs that a disk that errs has lost, and that go on, are beside those that the schedule has', async () => {
+  const often = PLANS.findIndex((plan) => plan(NOW).maxRuns === 6);
+  const { facts, violations } = await runHistory(
+    onOneThread(undefined, [
+      rest({ do: 'upsert', n: 0, plan: often }),
+      rest({ do: 'cutPower', kept: 1, downMs: 3_600_000 }),
+      rest({ do: 'failWrite', failure: 'unsynced', opens: 0 }),
+      rest({ do: 'end', n: 0, how: 'return' }),
+    ]),
+  );
+  const started = new Set(
+    facts.flatMap((fact) => (fact.kind === 'started' && fact.id.startsWith('one@') ? fact.id : [])),
+  );
+  expect(started.size).toBeGreaterThan(6);
   expect(violations, tellStory(violations, facts)).toEqual([]);
 });
