@@ -19,6 +19,8 @@ export interface FinalJob {
   readonly maxAttempts: number;
   /** The attempts that errored. */
   readonly errored: readonly number[];
+  /** How often it was run again after it had ended. */
+  readonly retries?: number;
   /** How often its process crashed and it was blamed for that. */
   readonly crashes?: number;
   /** Of its payload. */
@@ -111,17 +113,20 @@ function finalJob(
   payload: Uint8Array,
   maxAttemptsOf: (name: string) => number,
 ): FinalJob {
-  const { id, name, queue, durability, schedule, scheduledFor, enqueuedAt, deadlineAt } = spec;
+  const { id, name, queue, durability, schedule, scheduledFor, enqueuedAt } = spec;
   const { parents, onParentFailure, uniqueKey } = spec;
-  const { state, attempt, crashes, startedAt } = status;
+  const { state, attempt, crashes, retries, startedAt } = status;
+  // One that is run again has none.
+  const deadlineAt = retries === undefined ? spec.deadlineAt : undefined;
   // Safe: only the workload wrote to this journal.
   const { token } = decode(payload) as { token: string };
-  const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
+  const maxAttempts = (status.attemptsBefore ?? 0) + (spec.maxAttempts ?? maxAttemptsOf(name));
   const errored = (status.errors ?? []).map((error) => error.attempt);
   const job = { id, name, queue, state, durability, attempt, maxAttempts, errored, token };
   const isRun = schedule !== undefined && scheduledFor !== undefined;
   return {
     ...job,
+    ...(retries !== undefined && { retries }),
     ...(crashes !== undefined && { crashes }),
     ...(uniqueKey !== undefined && { uniqueKey }),
     // Safe: that is what its handlers return.

@@ -71,6 +71,7 @@ export const TERMS: Terms = {
   ]),
   // An inline handler goes on when its attempt has timed out.
   endedByForce: new Set<Name>(['call']),
+  keptMs: Infinity,
   // As by default: no history is so long.
   maxSnoozes: 100,
   // Clocks are set, and machines are down for an hour.

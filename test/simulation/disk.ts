@@ -105,7 +105,12 @@ export class SimulatedDisk {
 
   /** The jobs whose durability lets a power cut take them, or what became of them. */
   unsyncedJobs(): Set<string> {
-    const ids = this.#current.page(SPECS).flatMap(({ key, value }) => {
+    // Those that were removed may be there again.
+    const written = this.#unsynced.flatMap(({ changes }) =>
+      changes.flatMap(([key, value]) => (key.startsWith(SPECS.from) && value ? [{ key, value }] : [])),
+    );
+    const specs = [...this.#synced.page(SPECS), ...written];
+    const ids = specs.flatMap(({ key, value }) => {
       const id = key.slice(SPECS.from.length);
       return decodeSpec(id, value).durability === 'os' ? [id] : [];
     });

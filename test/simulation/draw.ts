@@ -175,6 +175,9 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
       n: anyN,
     }),
   },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('retry' as const), n: anyN }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('retryAll' as const), n: fc.nat(2) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('removeJob' as const), n: anyN }) },
   {
     weight: 18,
     arbitrary: fc.record({

@@ -50,6 +50,10 @@ export type Act =
   /** Each of the jobs waits for those of the ones before it whose bits are set. */
   | { readonly do: 'enqueueFlow'; readonly jobs: readonly FlowItem[] }
   | { readonly do: 'cancel' | 'promote' | 'await' | 'look'; readonly n: number }
+  /** A job is run again, or removed: mostly one that has ended. */
+  | { readonly do: 'retry' | 'removeJob'; readonly n: number }
+  /** All jobs that one of `RETRIED` (operations.ts) means are run again. */
+  | { readonly do: 'retryAll'; readonly n: number }
   /** All jobs that one of `FILTERS` (operations.ts) means are listed. */
   | { readonly do: 'find'; readonly n: number }
   /** A handler comes to its end. */

@@ -220,6 +220,7 @@ export class Machine {
       durability: this.#tuning.durability,
       now: () => this.clock.now(),
       known: this.#known,
+      facts: this.facts,
       tell: (fact) => process.tell(fact),
       token: () => `job-${++this.#tokens}`,
       ask: (operation, id, perform) => void process.ask(operation, id, perform),

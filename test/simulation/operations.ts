@@ -6,7 +6,7 @@ import {
   type JobFilter,
   type JobHandle,
 } from '../../src/index.js';
-import { isEnd } from '../../src/job/record.js';
+import { ENDED_STATES, isEnd, type JobState } from '../../src/job/record.js';
 import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
 import { change, NOT_FOUND } from '../crash/change.js';
 import type { Changing, Done, Fact, Halting } from '../crash/facts.js';
@@ -18,6 +18,8 @@ import { asAsked, described, nameOf, PLANS } from './schedules.js';
 export interface Target {
   readonly id: string;
   readonly name: Name;
+  /** Of a schedule, whose runs are kept. */
+  readonly isRun?: true;
   /** What that engine gave for it. */
   readonly handle?: JobHandle;
   readonly engine?: EmbeddedEngine;
@@ -31,6 +33,8 @@ export interface Call {
   readonly now: () => number;
   readonly tell: (fact: Fact) => void;
   readonly known: Target[];
+  /** All that has happened. */
+  readonly facts: readonly Fact[];
   /** New at each call. */
   readonly token: () => string;
   /** @param perform What it rejects with is told as refused. */
@@ -49,6 +53,9 @@ export type Asking =
   | 'cancel'
   | 'await'
   | 'promote'
+  | 'retry'
+  | 'retryAll'
+  | 'removeJob'
   | 'look'
   | 'find'
   | 'upsert'
@@ -159,6 +166,30 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
       }),
     );
   },
+  retry(call, { n }) {
+    withEnded(call, n, GIVEN_UP, ({ id }) =>
+      call.ask('retry', id, async () => {
+        // Safe: of one job it is a state.
+        const state = (await call.engine.retry(id)) as JobState;
+        call.tell({ kind: 'retried', id, state });
+      }),
+    );
+  },
+  retryAll(call, { n }) {
+    call.ask('retry', undefined, async () => {
+      await call.engine.retry(RETRIED[n % RETRIED.length] ?? {});
+      call.tell({ kind: 'retried' });
+    });
+  },
+  removeJob(call, { n }) {
+    withEnded(call, n, ENDED_STATES, ({ id, isRun }) => {
+      if (isRun) return;
+      call.ask('remove', id, async () => {
+        const wasThere = await call.engine.remove(id);
+        call.tell({ kind: 'removed', id, wasThere: wasThere === true });
+      });
+    });
+  },
   find(call, { n }) {
     call.ask('find', undefined, async () => {
       const met = new Set<string>();
@@ -209,7 +240,7 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
       const { id, name } = await call.engine.schedules.runNow(schedule);
       call.tell({ kind: 'enqueued', id, name });
       // Safe: all schedules name a job type of the catalogue.
-      call.known.push({ id, name: name as Name });
+      call.known.push({ id, name: name as Name, isRun: true });
       return { jobId: id };
     });
   },
@@ -223,7 +254,7 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
     call.ask('list', undefined, async () => {
       for (const { lastRun, job } of await call.engine.schedules.list())
         // Safe: as above.
-        if (lastRun) call.known.push({ id: lastRun.jobId, name: job as Name });
+        if (lastRun) call.known.push({ id: lastRun.jobId, name: job as Name, isRun: true });
     });
   },
 };
@@ -236,6 +267,15 @@ const FILTERS: readonly JobFilter[] = [
   { state: ['scheduled', 'retryable'] },
   { state: 'running' },
 ];
+
+/** What is run again where a filter says what. */
+const RETRIED: readonly JobFilter[] = [
+  { state: 'failed' },
+  { state: ['failed', 'cancelled'] },
+  { name: 'work' },
+];
+
+const GIVEN_UP: readonly JobState[] = ['failed', 'cancelled'];
 
 const expiring = ({ expiresIn }: Item['options']): { mayExpire?: true } =>
   expiresIn === undefined ? {} : { mayExpire: true };
@@ -267,6 +307,15 @@ export function halt(
 function withTarget({ known }: Call, n: number, then: (target: Target) => void): void {
   const target = known.at(-1 - (n % known.length));
   if (target) then(target);
+}
+
+/** Mostly one of the jobs of which was told that they have ended in one of those ways. */
+function withEnded(call: Call, n: number, states: readonly JobState[], then: (target: Target) => void): void {
+  const ended = new Set(
+    call.facts.flatMap((fact) => (fact.kind === 'ended' && states.includes(fact.state) ? fact.id : [])),
+  );
+  const known = call.known.filter(({ id }) => ended.has(id));
+  withTarget(n % 4 === 3 || known.length === 0 ? call : { ...call, known }, n, then);
 }
 
 async function cancel({ engine, tell }: Call, id: string): Promise<void> {

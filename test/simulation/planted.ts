@@ -9,6 +9,7 @@ import { encodeError } from '../../src/job/error-data.js';
 import type { JobRead } from '../../src/journal/journal.js';
 import { lostOutcome } from '../../src/pool/answer.js';
 import type { Settled } from '../../src/pool/contract.js';
+import { PLANTED_AGAIN } from './planted-again.js';
 import { PLANTED_FLOWS } from './planted-flows.js';
 import { PLANTED_REQUESTS } from './planted-requests.js';
 import { PLANTED_TICKS } from './planted-ticks.js';
@@ -376,6 +377,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   ...PLANTED_TICKS,
   ...PLANTED_FLOWS,
   ...PLANTED_REQUESTS,
+  ...PLANTED_AGAIN,
   'closing is over before it is': {
     invariant: 'broke',
     wrap: () =>
