@@ -72,13 +72,22 @@ export class DueEntries {
     await this.#pass;
   }
 
-  /** The entry's job cannot be read. @param error Absent where it is missing. */
-  report({ key, text: id }: IndexEntry, error: MillraceError | undefined): void {
+  /** The entry's job cannot be read. */
+  report({ key }: IndexEntry, error: MillraceError): void {
     this.#damaged.add(key);
     this.#links.journal.pin(key);
-    this.#links.onWarning(
-      error ?? new MillraceError('MILLRACE_JOURNAL_CORRUPT', `The record of job ${id} is missing`),
-    );
+    this.#links.onWarning(error);
+  }
+
+  /** There are no such jobs: one that was removed since the page was read has taken its entry along. */
+  async reportMissing(entries: readonly IndexEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    const left = await this.#links.journal.records(entries.map(({ key }) => key));
+    for (const [i, entry] of entries.entries()) {
+      if (left[i] === undefined) continue;
+      const message = `The record of job ${entry.text} is missing`;
+      this.report(entry, new MillraceError('MILLRACE_JOURNAL_CORRUPT', message));
+    }
   }
 
   #arm(): void {

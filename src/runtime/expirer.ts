@@ -65,16 +65,19 @@ export class Expirer {
     onFreed();
     for (const id of running) executor.stopOverdue(id, now);
     const stale: IndexEntry[] = [];
+    const missing: IndexEntry[] = [];
     const gone = entries.filter((entry) => {
       const { key, text: id } = entry;
       if (running.includes(id)) return false;
       const job = reads.get(id);
-      if (job === undefined || job instanceof MillraceError) this.#entries.report(entry, job);
+      if (job === undefined) missing.push(entry);
+      else if (job instanceof MillraceError) this.#entries.report(entry, job);
       // A power cut has brought it back.
       else if (deadlineKeyOf(job) !== key) stale.push(entry);
       else return changed.has(id);
       return true;
     });
+    await this.#entries.reportMissing(missing);
     await this.#forget(stale);
     return gone;
   }

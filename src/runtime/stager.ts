@@ -77,12 +77,12 @@ export class Stager {
     if (lost.length > 0) await onLost(lost.map(({ text: id }) => id));
     const change = new Transaction();
     const available: Job[] = [];
+    const missing: IndexEntry[] = [];
     for (const [i, entry] of entries.entries()) {
       const job = reads[i];
-      if (job === undefined || job instanceof MillraceError) {
-        this.#entries.report(entry, job);
-        continue;
-      }
+      if (job === undefined) missing.push(entry);
+      if (job instanceof MillraceError) this.#entries.report(entry, job);
+      if (job === undefined || job instanceof MillraceError) continue;
       // It was cancelled since the page was read; or a power cut has brought the entry back.
       if (placeOf(job) !== entry.key) {
         change.forget(entry.key);
@@ -95,5 +95,6 @@ export class Stager {
     // Not synced: a promotion that a power cut takes back is made again.
     await journal.commit(change);
     for (const job of available) onPromoted(job);
+    await this.#entries.reportMissing(missing);
   }
 }

@@ -98,3 +98,23 @@ test('a pause that was not synced can go with what a disk that errs loses', asyn
   const own = { ...tuning, durability: 'os' } as const;
   expect((await runHistory({ tuning: own, livesOn: false, steps })).violations).toEqual([]);
 });
+
+test.each([
+  ['whose deadline has come', { expiresIn: 5, delay: 40 }],
+  ['that is due', { delay: 5 }],
+] as const)('a job %s can be removed while it is looked for', async (_which, options) => {
+  const { facts, violations } = await runHistory({
+    // What is looked for is read before the removal, and answered behind it.
+    tuning: { ...tuning, readsEarly: true, readsBackwards: true },
+    livesOn: false,
+    steps: [
+      { act: { do: 'enqueue', item: { name: 'work', options } }, until: 'rest' },
+      { act: { do: 'advance', ms: 15 }, until: 'disk' },
+      { act: { do: 'removeJob', n: 0 }, until: 'read' },
+      { act: { do: 'nothing' }, until: 'write' },
+      { act: { do: 'nothing' }, until: 'rest' },
+    ],
+  });
+  expect(facts).toContainEqual(expect.objectContaining({ kind: 'removed', wasThere: true }));
+  expect(violations).toEqual([]);
+});
