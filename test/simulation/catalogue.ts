@@ -1,5 +1,6 @@
 /** The job types and queues of a simulated app: one of each kind without a limit and one with, and little room. */
 import { defineJobs, inlineJob, threadJob, type JobContext, type JobTypeOptions } from '../../src/index.js';
+import type { RatePolicy } from '../../src/job/rate-limit.js';
 import type { Done } from '../crash/facts.js';
 import type { Terms } from '../crash/evidence.js';
 
@@ -34,9 +35,15 @@ const inline = (options: JobTypeOptions) =>
     { backoff, retention, maxCrashes, grace: 5, ...options },
   );
 
+/** How many may start in so many milliseconds: within a step of a history, and across the time that a machine is down. */
+const METERED = { max: 2, per: 64 } as const;
+const METERED_PER_KEY = { max: 1, per: 96 } as const;
+const DRIBBLE = { max: 1, per: 1_600 } as const;
+
 export const jobs = defineJobs({
   work: thread({}),
   tenant: thread({ concurrencyPerKey: 1 }),
+  metered: thread({ rateLimit: METERED, rateLimitPerKey: METERED_PER_KEY }),
   narrow: thread({ queue: 'low', concurrency: 1, timeout: 10 }),
   // A queue's limit does not count a handler that goes on after its attempt, so inline jobs stay out of `low`.
   mail: inline({ concurrency: 2, concurrencyPerKey: 1 }),
@@ -45,7 +52,11 @@ export const jobs = defineJobs({
 
 export type Name = keyof typeof jobs;
 
-export const queues = { default: { weight: 2 }, low: { weight: 1, concurrency: 2 } };
+export const queues = {
+  default: { weight: 2 },
+  low: { weight: 1, concurrency: 2 },
+  dribble: { weight: 1, rateLimit: DRIBBLE },
+};
 
 export type Queue = keyof typeof queues;
 
@@ -55,6 +66,8 @@ export const INLINE_PLACES = 2;
 export const maxAttemptsOf = (name: string): number =>
   // Safe: the names in the journal are the catalogue's.
   jobs[name as Name].options.maxAttempts ?? 3;
+
+const rate = ({ max, per }: { max: number; per: number }): RatePolicy => ({ max, perMs: per });
 
 export const TERMS: Terms = {
   limits: {
@@ -69,6 +82,12 @@ export const TERMS: Terms = {
     ['tenant', 1],
     ['mail', 1],
   ]),
+  rates: {
+    name: new Map([['metered', rate(METERED)]]),
+    key: new Map([['metered', rate(METERED_PER_KEY)]]),
+    queue: new Map([['dribble', rate(DRIBBLE)]]),
+    toldLateMs: 0,
+  },
   // An inline handler goes on when its attempt has timed out.
   endedByForce: new Set<Name>(['call']),
   keptMs: Infinity,

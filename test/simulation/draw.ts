@@ -80,6 +80,18 @@ const anyTenantsItem: fc.Arbitrary<Item> = fc.record({
   ),
 });
 
+/** How often such jobs start is limited: by their type, its keys, or the queue. */
+const anyMeteredItem = fc.constantFrom<Item>(
+  { name: 'metered', options: {} },
+  { name: 'metered', options: {} },
+  { name: 'metered', options: { concurrencyKey: 'a' } },
+  { name: 'metered', options: { concurrencyKey: 'a', priority: 3 } },
+  { name: 'metered', options: { concurrencyKey: 'b', queue: 'dribble' } },
+  { name: 'metered', options: { queue: 'dribble', durability: 'os' } },
+  { name: 'work', options: { queue: 'dribble' } },
+  { name: 'work', options: { queue: 'dribble', delay: 5 } },
+);
+
 const anyN = fc.nat(MAX_N);
 const anyDownMs = fc.constantFrom(0, 0, 0, 40, 1_000, 90_000, 3_600_000);
 const nothing = { do: 'nothing' } as const;
@@ -147,6 +159,14 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('enqueue' as const), item: anyTenantsItem }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('enqueueMany' as const),
+      items: fc.array(anyMeteredItem, { minLength: 2, maxLength: 6, size: 'max' }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('enqueue' as const), item: anyMeteredItem }) },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -249,10 +269,10 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   {
-    weight: 1,
+    weight: 3,
     arbitrary: fc.record({
       do: fc.constant('setClock' as const),
-      ms: fc.constantFrom(30, 90_000, 3_600_000, -30, -90_000, -3_600_000),
+      ms: fc.constantFrom(30, 90_000, 90_000, 3_600_000, -30, -90_000, -3_600_000),
     }),
   },
 );

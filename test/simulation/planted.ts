@@ -11,6 +11,7 @@ import { lostOutcome } from '../../src/pool/answer.js';
 import type { Settled } from '../../src/pool/contract.js';
 import { PLANTED_AGAIN } from './planted-again.js';
 import { PLANTED_FLOWS } from './planted-flows.js';
+import { PLANTED_RATES } from './planted-rates.js';
 import { PLANTED_REQUESTS } from './planted-requests.js';
 import { PLANTED_TICKS } from './planted-ticks.js';
 import { writing } from '../fixtures/writing.js';
@@ -378,6 +379,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   ...PLANTED_FLOWS,
   ...PLANTED_REQUESTS,
   ...PLANTED_AGAIN,
+  ...PLANTED_RATES,
   'closing is over before it is': {
     invariant: 'broke',
     wrap: () =>

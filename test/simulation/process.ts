@@ -65,7 +65,7 @@ export class Process {
 
   constructor(around: Surroundings) {
     this.#around = around;
-    this.store = new SimulatedStore(around.openDisk, around.tuning);
+    this.store = new SimulatedStore(around.openDisk, around.tuning, () => around.clock.monotonic());
     this.runs = new Runs(around.pid, (fact) => this.tell(fact));
   }
 
@@ -201,7 +201,10 @@ export class Process {
     const ended = (state: 'failed' | 'cancelled') => (job: { readonly id: string }) =>
       this.tell({ kind: 'ended', id: job.id, state, by: 'event' });
     emitter.on('enqueued', ({ id, name }) => this.tell({ kind: 'enqueued', id, name }));
-    emitter.on('started', ({ id, queue }) => this.tell({ kind: 'began', id, queue }));
+    emitter.on('started', ({ id, queue }) => {
+      const { writtenInMs } = this.store;
+      this.tell({ kind: 'began', id, queue, writtenInMs });
+    });
     emitter.on('completed', (event) => this.tell(completed(event)));
     emitter.on('failed', ended('failed'));
     emitter.on('cancelled', ended('cancelled'));

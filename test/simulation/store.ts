@@ -6,6 +6,8 @@ export type Access = 'read' | 'write';
 
 interface Underway {
   readonly access: Access;
+  /** When it was asked for. */
+  readonly askedAt: number;
   complete(): void;
 }
 
@@ -20,17 +22,21 @@ export class SimulatedStore implements Store {
   #disk: DiskHandle;
   readonly #open: () => DiskHandle;
   readonly #options: StoreOptions;
+  readonly #now: () => number;
+  /** How long the last write that was done was under way. */
+  writtenInMs = 0;
   #underway: Underway[] = [];
   #isClosed = false;
   #isDead = false;
   /** Set while it closes. */
   #onIdle: (() => void) | undefined;
 
-  /** @param open Opens the disk, or throws. */
-  constructor(open: () => DiskHandle, options: StoreOptions) {
+  /** @param open Opens the disk, or throws. @param now In milliseconds. */
+  constructor(open: () => DiskHandle, options: StoreOptions, now: () => number = () => 0) {
     this.#open = open;
     this.#disk = open();
     this.#options = options;
+    this.#now = now;
   }
 
   /** Lets one through of what is under way: of writes always the first. @returns whether there was any. */
@@ -40,6 +46,7 @@ export class SimulatedStore implements Store {
     const isBackwards = this.#options.readsBackwards && next === 'read';
     const at = isBackwards ? this.#underway.findLastIndex(isNext) : this.#underway.findIndex(isNext);
     const [one] = at < 0 ? [] : this.#underway.splice(at, 1);
+    if (one?.access === 'write') this.writtenInMs = this.#now() - one.askedAt;
     one?.complete();
     this.#closeWhenIdle();
     return one !== undefined;
@@ -121,7 +128,7 @@ export class SimulatedStore implements Store {
           reject(thrown);
         }
       };
-      this.#underway.push({ access, complete });
+      this.#underway.push({ access, askedAt: this.#now(), complete });
     });
   }
 }
