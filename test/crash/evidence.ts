@@ -10,6 +10,8 @@ export interface Terms {
   readonly limits: Readonly<Record<'name' | 'queue', ReadonlyMap<string, number>>>;
   /** And of a type with the same concurrency key. */
   readonly limitsPerKey: ReadonlyMap<string, number>;
+  /** How many jobs may wait in a queue for others to come in; absent where none has a bound. */
+  readonly bounds?: ReadonlyMap<string, number>;
   /** How many attempts may begin in a time; absent where that is not limited. */
   readonly rates?: Rates;
   /** Job types whose attempts may end while their handler goes on: what died with its process may have counted. */

@@ -53,9 +53,13 @@ export type Fact =
     }
   | Changing
   | Halting
+  | Entering
   // What the engine said.
   | Answered
   | Halted
+  | { readonly kind: 'entered'; readonly call: string; readonly ids: readonly string[] }
+  /** `isFull`: because there was no room. */
+  | { readonly kind: 'turnedAway'; readonly call: string; readonly isFull: boolean }
   | Began
   | Enqueued
   | Ended
@@ -105,6 +109,16 @@ export interface Halting {
   readonly change: 'pause' | 'resume';
   /** Tells it from every other. */
   readonly call: string;
+}
+
+/** Jobs are to come into a queue with a bound, all or none. */
+export interface Entering {
+  readonly kind: 'entering';
+  readonly queue: string;
+  /** Tells it from every other. */
+  readonly call: string;
+  /** Of their payloads. */
+  readonly tokens: readonly string[];
 }
 
 /** That call was done. */

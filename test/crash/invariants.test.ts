@@ -169,6 +169,27 @@ const PLANTED: Planted = {
     'another process forgets what began before it': () =>
       limited({ name: 'tiny' }, [10, 19], ...respawned(11)),
   },
+  overSize: {
+    'a job comes into a queue that is full': () =>
+      bounded(entering('c'), entered('c'), entering('d'), entered('d')),
+  },
+  refusedStayed: {
+    'a job that was turned away is there': () =>
+      bounded(entering('c'), entered('c'), entering('d'), { kind: 'turnedAway', call: 'd', isFull: true }),
+  },
+  refusedInVain: {
+    'a job is turned away from a queue that has room': () =>
+      bounded(
+        entering('c'),
+        entered('c'),
+        ...ran('c'),
+        entering('d'),
+        entered('d'),
+        ...ran('d'),
+        entering('e'),
+        { kind: 'turnedAway', call: 'e', isFull: true },
+      ),
+  },
   miscounted: {
     'an attempt is over the number of attempts': () =>
       evidence(soundFacts().map((fact) => (isStartOf('a')(fact) ? started('a', 4) : fact))),
@@ -405,6 +426,16 @@ function respawnedLater(afterMs: number): Timed[] {
   return [{ kind: 'clockSet', ms: 1_000, at: 1_010 }, ...respawned(1_010 + afterMs)];
 }
 
+const entering = (id: string): Fact => ({ kind: 'entering', queue: 'default', call: id, tokens: [id] });
+const entered = (id: string): Fact => ({ kind: 'entered', call: id, ids: [id] });
+
+/** In the queue one job may wait; `c` and `d` are there in the end. */
+function bounded(...facts: readonly Fact[]): Evidence {
+  const jobs = [...soundJobs(), finalJob('c'), finalJob('d')];
+  const found = counted(4, factsWith(isEndOf('b'), ...facts), jobs);
+  return { ...found, terms: { ...found.terms, bounds: new Map([['default', 1]]) } };
+}
+
 const respawned = (at: number): Timed[] => [
   { kind: 'spawned', cycle: 2, role: 'workload', at },
   { kind: 'opening', at },
@@ -582,6 +613,16 @@ test('a job that failed may run again once somebody has asked for that, and end 
   expect(new Set(found.map(({ invariant }) => invariant))).toEqual(
     new Set(['lost', 'announcedTwice', 'finishedTwice']),
   );
+});
+
+test.each([
+  ['one that waited has begun', [entering('c'), entered('c'), entering('d'), ...ran('c'), entered('d')]],
+  [
+    'one that waited may have been removed',
+    [entering('c'), entered('c'), ...removed('c').slice(0, 1), entering('d'), entered('d')],
+  ],
+] as const)('a job may come into a queue that was full where %s', (_why, facts) => {
+  expect(findViolations(bounded(...facts))).toEqual([]);
 });
 
 test('a job may be gone that somebody has removed, or may have', () => {

@@ -1,5 +1,6 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
 import { removalsUndone, retriesLost, withUndone } from './again.js';
+import { overSize, refusedInVain, refusedStayed } from './bounds.js';
 import { blamed } from './blame.js';
 import { checkpointLost } from './checkpoints.js';
 import type { Evidence, Finding, Invariant } from './evidence.js';
@@ -38,6 +39,9 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'overLimit', check: overLimit },
   { name: 'overKeyLimit', check: overKeyLimit },
   { name: 'overRate', check: overRate },
+  { name: 'overSize', check: overSize },
+  { name: 'refusedStayed', check: refusedStayed },
+  { name: 'refusedInVain', check: refusedInVain },
   { name: 'miscounted', check: miscounted },
   { name: 'backEarly', check: backEarly },
   { name: 'blamed', check: blamed },

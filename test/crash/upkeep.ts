@@ -54,7 +54,8 @@ export function troubled({ facts, terms: { tolerated } }: Evidence): Finding[] {
 }
 
 /** The workload asks engines that close, and operations for jobs and schedules that may never have been. */
-const isExpected = ({ code, id }: FactOf<'refused'>): boolean =>
+const isExpected = ({ code, id, operation }: FactOf<'refused'>): boolean =>
+  (code === 'MILLRACE_QUEUE_FULL' && operation === 'enter') ||
   code === 'MILLRACE_CLOSED' ||
   code === 'MILLRACE_SCHEDULE_NOT_FOUND' ||
   code === 'MILLRACE_UNIQUE_CONFLICT' ||

@@ -40,6 +40,9 @@ const METERED = { max: 2, per: 64 } as const;
 const METERED_PER_KEY = { max: 1, per: 96 } as const;
 const DRIBBLE = { max: 1, per: 1_600 } as const;
 
+/** How many may wait in a queue with a bound. */
+const MAX_SIZE = 2;
+
 export const jobs = defineJobs({
   work: thread({}),
   tenant: thread({ concurrencyPerKey: 1 }),
@@ -56,7 +59,9 @@ export const queues = {
   default: { weight: 2 },
   low: { weight: 1, concurrency: 2 },
   dribble: { weight: 1, rateLimit: DRIBBLE },
-};
+  small: { weight: 1, maxSize: MAX_SIZE },
+  patient: { weight: 1, maxSize: MAX_SIZE, onFull: 'wait' },
+} as const;
 
 export type Queue = keyof typeof queues;
 
@@ -81,6 +86,10 @@ export const TERMS: Terms = {
   limitsPerKey: new Map([
     ['tenant', 1],
     ['mail', 1],
+  ]),
+  bounds: new Map([
+    ['small', MAX_SIZE],
+    ['patient', MAX_SIZE],
   ]),
   rates: {
     name: new Map([['metered', rate(METERED)]]),

@@ -92,6 +92,8 @@ const anyMeteredItem = fc.constantFrom<Item>(
   { name: 'work', options: { queue: 'dribble', delay: 5 } },
 );
 
+type Entrant = Extract<Act, { readonly do: 'enter' }>['options'][number];
+
 const anyN = fc.nat(MAX_N);
 const anyDownMs = fc.constantFrom(0, 0, 0, 40, 1_000, 90_000, 3_600_000);
 const nothing = { do: 'nothing' } as const;
@@ -167,6 +169,22 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('enqueue' as const), item: anyMeteredItem }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('enter' as const),
+      queue: fc.constantFrom('small' as const, 'patient' as const),
+      options: fc.array(
+        fc.constantFrom<Entrant>({}, {}, {}, { delay: 40 }, { durability: 'os' }, { priority: 3 }),
+        {
+          minLength: 1,
+          maxLength: 3,
+          size: 'max',
+        },
+      ),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('giveUp' as const), n: anyN }) },
   {
     weight: 5,
     arbitrary: fc.record({

@@ -45,6 +45,14 @@ export type Act =
       readonly options: Item['options'];
     }
   | { readonly do: 'enqueueMany'; readonly items: readonly Item[] }
+  /** Into a queue with a bound, all or none. */
+  | {
+      readonly do: 'enter';
+      readonly queue: 'small' | 'patient';
+      readonly options: readonly Pick<Item['options'], 'delay' | 'durability' | 'priority'>[];
+    }
+  /** Somebody who waits for room gives up, unless he has got in. */
+  | { readonly do: 'giveUp'; readonly n: number }
   /** As many jobs of one type as no window holds that is small, with priorities as they come. */
   | { readonly do: 'flood'; readonly priorities: readonly number[] }
   /** Each of the jobs waits for those of the ones before it whose bits are set. */

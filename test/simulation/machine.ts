@@ -45,6 +45,7 @@ export class Machine {
   readonly #settings: Settings;
   readonly #wrap: () => Wraps;
   readonly #known: Target[] = [];
+  readonly #patience: AbortController[] = [];
   #process: Process | undefined;
   #processes = 0;
   #tokens = 0;
@@ -221,6 +222,7 @@ export class Machine {
       now: () => this.clock.now(),
       known: this.#known,
       facts: this.facts,
+      patience: this.#patience,
       tell: (fact) => process.tell(fact),
       token: () => `job-${++this.#tokens}`,
       ask: (operation, id, perform) => void process.ask(operation, id, perform),

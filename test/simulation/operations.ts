@@ -2,6 +2,7 @@
 import {
   JobCancelledError,
   JobFailedError,
+  MillraceError,
   type Durability,
   type JobFilter,
   type JobHandle,
@@ -33,6 +34,8 @@ export interface Call {
   readonly now: () => number;
   readonly tell: (fact: Fact) => void;
   readonly known: Target[];
+  /** Of all calls that may wait for room. */
+  readonly patience: AbortController[];
   /** All that has happened. */
   readonly facts: readonly Fact[];
   /** New at each call. */
@@ -48,6 +51,8 @@ export type Asking =
   | 'enqueueNamed'
   | 'enqueueKeyed'
   | 'enqueueMany'
+  | 'enter'
+  | 'giveUp'
   | 'flood'
   | 'enqueueFlow'
   | 'cancel'
@@ -118,6 +123,30 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
       for (const { name, options } of jobs)
         call.tell({ kind: 'enqueued', id: options.id, name, token: options.id, ...expiring(options) });
     });
+  },
+  enter(call, { queue, options }) {
+    const controller = new AbortController();
+    call.patience.push(controller);
+    const own = { call: call.token(), queue };
+    const tokens = options.map((_one, i) => `${own.call}-${i}`);
+    call.ask('enter', undefined, async () => {
+      call.tell({ kind: 'entering', ...own, tokens });
+      const ids = await entered(call, queue, options, tokens, controller.signal).catch((thrown: unknown) => {
+        const isFull = thrown instanceof MillraceError && thrown.code === 'MILLRACE_QUEUE_FULL';
+        const hasGivenUp = controller.signal.aborted && thrown === controller.signal.reason;
+        if (isFull || hasGivenUp) call.tell({ kind: 'turnedAway', call: own.call, isFull });
+        if (!hasGivenUp) throw thrown;
+      });
+      if (!ids) return;
+      for (const [i, id] of ids.entries()) {
+        call.tell({ kind: 'enqueued', id, name: 'work', token: tokens[i] ?? '' });
+        call.known.push({ id, name: 'work' });
+      }
+      call.tell({ kind: 'entered', call: own.call, ids });
+    });
+  },
+  giveUp({ patience }, { n }) {
+    patience.at(-1 - (n % patience.length))?.abort();
   },
   flood(call, { priorities }) {
     const token = call.token();
@@ -307,6 +336,25 @@ export function halt(
 function withTarget({ known }: Call, n: number, then: (target: Target) => void): void {
   const target = known.at(-1 - (n % known.length));
   if (target) then(target);
+}
+
+/** @returns the ids of jobs that have come into a queue with a bound. */
+async function entered(
+  { engine }: Call,
+  queue: ActOf<'enter'>['queue'],
+  options: ActOf<'enter'>['options'],
+  tokens: readonly string[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const items = options.map((own, i) => ({
+    name: 'work',
+    payload: { token: tokens[i] ?? '' },
+    options: { ...own, queue, signal },
+  }));
+  const [first, ...others] = items;
+  if (first && others.length === 0)
+    return [(await engine.enqueue(first.name, first.payload, first.options)).id];
+  return (await engine.enqueueMany(items)).map(({ id }) => id);
 }
 
 /** Mostly one of the jobs of which was told that they have ended in one of those ways. */

@@ -10,6 +10,7 @@ import type { JobRead } from '../../src/journal/journal.js';
 import { lostOutcome } from '../../src/pool/answer.js';
 import type { Settled } from '../../src/pool/contract.js';
 import { PLANTED_AGAIN } from './planted-again.js';
+import { PLANTED_BOUNDS } from './planted-bounds.js';
 import { PLANTED_FLOWS } from './planted-flows.js';
 import { PLANTED_RATES } from './planted-rates.js';
 import { PLANTED_REQUESTS } from './planted-requests.js';
@@ -380,6 +381,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   ...PLANTED_REQUESTS,
   ...PLANTED_AGAIN,
   ...PLANTED_RATES,
+  ...PLANTED_BOUNDS,
   'closing is over before it is': {
     invariant: 'broke',
     wrap: () =>

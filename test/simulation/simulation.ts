@@ -135,7 +135,8 @@ function withoutLosses(facts: readonly Recorded[], losses: readonly Loss[]): rea
     // That it will count is as uncertain as what was told; and of jobs that came together, those that ran came back.
     if (fact.kind === 'left') return [{ ...fact, isHeard: false }];
     // Nor is it told which handler of a job was its last, if that one began behind what is gone.
-    const isUncertain = fact.kind === 'asked' || fact.kind === 'followedUp';
+    // And a job whose beginning may be gone does not certainly wait.
+    const isUncertain = fact.kind === 'asked' || fact.kind === 'followedUp' || fact.kind === 'entered';
     const isGone = isUncertain || about.some(({ from }) => at >= from);
     return isGone ? [] : [fact];
   });
@@ -147,5 +148,6 @@ const isUnsyncedAnswer = (fact: Fact): boolean =>
 
 function isAbout(fact: Fact, ids: ReadonlySet<string>): boolean {
   if (fact.kind === 'asked') return fact.together?.some((id) => ids.has(id)) ?? false;
+  if (fact.kind === 'entered') return fact.ids.some((id) => ids.has(id));
   return 'id' in fact && fact.id !== undefined && ids.has(fact.id);
 }
