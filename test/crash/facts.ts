@@ -200,6 +200,8 @@ export interface Started {
   readonly key?: string;
   /** The tick that it was told to be for. */
   readonly scheduledFor?: number;
+  /** Of a type whose payloads have versions. */
+  readonly versions?: Versions;
   /** What it was given of an earlier attempt. */
   readonly resumeFrom?: Mark;
   readonly pid: number;
@@ -207,6 +209,19 @@ export interface Started {
   readonly thread: number;
   /** All threads that its process had then. */
   readonly living: readonly number[];
+}
+
+/** From which version to which. */
+export type Upgrade = readonly [from: number, to: number];
+
+/** What a handler sees of versions. */
+export interface Versions {
+  /** Of the code that runs. */
+  readonly code: number;
+  /** For which one its job was enqueued. */
+  readonly enqueued: number;
+  /** What was done to the payload since. */
+  readonly upgrades: readonly Upgrade[];
 }
 
 /** A handler was told that a job will be enqueued once its own has completed. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { RatePolicy } from '../../src/job/rate-limit.js';
 import { INVARIANTS, findViolations } from './invariants.js';
 import type { Evidence } from './evidence.js';
-import type { Fact, FactOf, Mark } from './facts.js';
+import type { Fact, FactOf, Mark, Versions } from './facts.js';
 import {
   completed,
   ended,
@@ -254,6 +254,19 @@ const PLANTED: Planted = {
         ),
       ),
   },
+  misupgraded: {
+    'a payload for older code is given as it is': () => upgraded({ code: 3, enqueued: 1, upgrades: [] }),
+    'a payload is upgraded step by step': () =>
+      upgraded({
+        code: 3,
+        enqueued: 1,
+        upgrades: [
+          [1, 2],
+          [2, 3],
+        ],
+      }),
+    'a payload for this code is upgraded': () => upgraded({ code: 3, enqueued: 3, upgrades: [[2, 3]] }),
+  },
   startedLate: {
     'an attempt starts behind the deadline of its job': () =>
       evidence(soundFacts(), [
@@ -425,6 +438,9 @@ function limited(
 function respawnedLater(afterMs: number): Timed[] {
   return [{ kind: 'clockSet', ms: 1_000, at: 1_010 }, ...respawned(1_010 + afterMs)];
 }
+
+const upgraded = (versions: Versions): Evidence =>
+  evidence(soundFacts().map((fact) => (isStartOf('a')(fact) ? started('a', 1, { versions }) : fact)));
 
 const entering = (id: string): Fact => ({ kind: 'entering', queue: 'default', call: id, tokens: [id] });
 const entered = (id: string): Fact => ({ kind: 'entered', call: id, ids: [id] });

@@ -24,6 +24,7 @@ import {
   startedLate,
 } from './runs.js';
 import { misreportedRuns, ticksDoubled, ticksInvented, ticksLost } from './ticks.js';
+import { misupgraded } from './versions.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
 
 export const INVARIANTS: readonly Invariant[] = [
@@ -47,6 +48,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'blamed', check: blamed },
   { name: 'ranWhileClosed', check: ranWhileClosed },
   { name: 'ranWhilePaused', check: ranWhilePaused },
+  { name: 'misupgraded', check: misupgraded },
   { name: 'startedLate', check: startedLate },
   { name: 'flowStuck', check: flowStuck },
   { name: 'flowBroken', check: flowBroken },

@@ -1,7 +1,7 @@
 /** The job types and queues of a simulated app: one of each kind without a limit and one with, and little room. */
 import { defineJobs, inlineJob, threadJob, type JobContext, type JobTypeOptions } from '../../src/index.js';
 import type { RatePolicy } from '../../src/job/rate-limit.js';
-import type { Done } from '../crash/facts.js';
+import type { Done, Upgrade } from '../crash/facts.js';
 import type { Terms } from '../crash/evidence.js';
 
 /** What a job carries. */
@@ -10,6 +10,10 @@ export interface Work {
   readonly token: string;
   /** The job's concurrency key. */
   readonly key?: string;
+  /** Of a type whose payloads have versions: which one it was enqueued for. */
+  readonly version?: number;
+  /** From which to which it was upgraded. */
+  readonly upgrades?: readonly Upgrade[];
 }
 
 const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
@@ -43,15 +47,31 @@ const DRIBBLE = { max: 1, per: 1_600 } as const;
 /** How many may wait in a queue with a bound. */
 const MAX_SIZE = 2;
 
-export const jobs = defineJobs({
-  work: thread({}),
-  tenant: thread({ concurrencyPerKey: 1 }),
-  metered: thread({ rateLimit: METERED, rateLimitPerKey: METERED_PER_KEY }),
-  narrow: thread({ queue: 'low', concurrency: 1, timeout: 10 }),
-  // A queue's limit does not count a handler that goes on after its attempt, so inline jobs stay out of `low`.
-  mail: inline({ concurrency: 2, concurrencyPerKey: 1 }),
-  call: inline({ concurrency: 2, timeout: 10, maxAttempts: 2 }),
+/** Payloads of that version, made from older ones; every other version takes its time for that. */
+const versioned = (version: number): JobTypeOptions => ({
+  version,
+  upgrade(payload, from) {
+    // Safe: only histories wrote to the journal.
+    const work = payload as Work;
+    const upgraded = { ...work, upgrades: [...(work.upgrades ?? []), [from, version]] };
+    return version % 2 === 0 ? upgraded : Promise.resolve(upgraded);
+  },
 });
+
+/** @param version Of the app's code. */
+export const jobsOf = (version: number) =>
+  defineJobs({
+    aged: thread(version > 1 ? versioned(version) : {}),
+    work: thread({}),
+    tenant: thread({ concurrencyPerKey: 1 }),
+    metered: thread({ rateLimit: METERED, rateLimitPerKey: METERED_PER_KEY }),
+    narrow: thread({ queue: 'low', concurrency: 1, timeout: 10 }),
+    // A queue's limit does not count a handler that goes on after its attempt, so inline jobs stay out of `low`.
+    mail: inline({ concurrency: 2, concurrencyPerKey: 1 }),
+    call: inline({ concurrency: 2, timeout: 10, maxAttempts: 2 }),
+  });
+
+export const jobs = jobsOf(1);
 
 export type Name = keyof typeof jobs;
 

@@ -94,6 +94,13 @@ const anyMeteredItem = fc.constantFrom<Item>(
 
 type Entrant = Extract<Act, { readonly do: 'enter' }>['options'][number];
 
+/** Their payloads have versions, and may wait for newer code. */
+const anyAgedItem = fc.constantFrom<Item>(
+  { name: 'aged', options: {} },
+  { name: 'aged', options: { delay: 40 } },
+  { name: 'aged', options: { durability: 'os' } },
+);
+
 const anyN = fc.nat(MAX_N);
 const anyDownMs = fc.constantFrom(0, 0, 0, 40, 1_000, 90_000, 3_600_000);
 const nothing = { do: 'nothing' } as const;
@@ -169,6 +176,7 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('enqueue' as const), item: anyMeteredItem }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('enqueue' as const), item: anyAgedItem }) },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -255,9 +263,16 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ do: fc.constant('close' as const), timeoutMs: fc.constantFrom(0, 10) }),
+    arbitrary: fc.record({
+      do: fc.constant('close' as const),
+      timeoutMs: fc.constantFrom(0, 10),
+      deploys: fc.boolean(),
+    }),
   },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('kill' as const), downMs: anyDownMs }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('kill' as const), downMs: anyDownMs, deploys: fc.boolean() }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('cutPower' as const), kept: fc.nat(6), downMs: anyDownMs }),

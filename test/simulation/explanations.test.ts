@@ -29,7 +29,11 @@ async function explanationOf(
 
 /** @returns what was said of all jobs, whenever the engine had come to its rest. */
 async function explanationsIn({ tuning, steps }: History): Promise<Explanation[]> {
-  const machine = new Machine(tuning, settingsOf(tuning), () => ({}));
+  const machine = new Machine(
+    tuning,
+    (version) => settingsOf(tuning, version),
+    () => ({}),
+  );
   machine.boot('workload');
   await machine.goOn('rest');
   const explanations: Explanation[] = [];

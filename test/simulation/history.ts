@@ -81,9 +81,10 @@ export type Act =
   | { readonly do: 'setClock'; readonly ms: number }
   /** The next write will fail, and so many tries to open the disk again. */
   | { readonly do: 'failWrite'; readonly failure: Failure; readonly opens: number }
-  | { readonly do: 'close'; readonly timeoutMs: number }
+  /** `deploys`: the next process has newer code. */
+  | { readonly do: 'close'; readonly timeoutMs: number; readonly deploys?: boolean }
   /** The process dies; all that was written survives, and another one opens, then or so much later. */
-  | { readonly do: 'kill'; readonly downMs?: number }
+  | { readonly do: 'kill'; readonly downMs?: number; readonly deploys?: boolean }
   /** The power is cut: so many batches that were not synced survive, or nearly as many as there are. */
   | { readonly do: 'cutPower'; readonly kept: number; readonly downMs?: number }
   | { readonly do: 'nothing' };

@@ -42,15 +42,18 @@ export class Machine {
   powerCuts = 0;
   failedWrites = 0;
   readonly #tuning: Tuning;
-  readonly #settings: Settings;
+  readonly #settings: (version: number) => Settings;
   readonly #wrap: () => Wraps;
   readonly #known: Target[] = [];
   readonly #patience: AbortController[] = [];
   #process: Process | undefined;
   #processes = 0;
   #tokens = 0;
+  /** Of the app's code. */
+  #version = 1;
 
-  constructor(tuning: Tuning, settings: Settings, wrap: () => Wraps) {
+  /** @param settings By the version of the app's code. */
+  constructor(tuning: Tuning, settings: (version: number) => Settings, wrap: () => Wraps) {
     this.#tuning = tuning;
     this.#settings = settings;
     this.#wrap = wrap;
@@ -75,7 +78,8 @@ export class Machine {
     const process = new Process({
       pid: this.#processes,
       tuning: this.#tuning,
-      settings: this.#settings,
+      settings: this.#settings(this.#version),
+      version: this.#version,
       openDisk: () => this.disk.open(),
       clock: this.clock,
       boot: String(this.powerCuts),
@@ -181,6 +185,7 @@ export class Machine {
         return;
       case 'kill':
         this.kill();
+        if (act.deploys) this.#version++;
         this.stayDown(act.downMs ?? 0);
         this.boot('workload');
         return;
@@ -190,7 +195,7 @@ export class Machine {
         this.boot('workload');
         return;
       case 'close':
-        this.#reopen(act.timeoutMs);
+        this.#reopen(act.timeoutMs, act.deploys);
         return;
       default:
         this.ask(act);
@@ -198,12 +203,13 @@ export class Machine {
   }
 
   /** Closes, and opens again when that is done. */
-  #reopen(timeoutMs: number): void {
+  #reopen(timeoutMs: number, deploys = false): void {
     const { process } = this;
     process.close(timeoutMs).then(
       (hasClosed) => {
         if (!hasClosed) return;
         process.die();
+        if (deploys) this.#version++;
         this.boot('workload');
       },
       (thrown: unknown) => process.tell({ kind: 'broke', message: `close() failed: ${String(thrown)}` }),
@@ -219,6 +225,7 @@ export class Machine {
     const call: Call = {
       engine,
       durability: this.#tuning.durability,
+      version: this.#version,
       now: () => this.clock.now(),
       known: this.#known,
       facts: this.facts,

@@ -31,6 +31,8 @@ export interface Call {
   readonly engine: EmbeddedEngine;
   /** What the engine's own writes survive. */
   readonly durability: Durability;
+  /** Of the app's code. */
+  readonly version: number;
   readonly now: () => number;
   readonly tell: (fact: Fact) => void;
   readonly known: Target[];
@@ -73,16 +75,22 @@ export type Asking =
   | 'resumeQueue';
 export type AskingAct = ActOf<Asking>;
 
-const workOf = (token: string, { concurrencyKey: key }: Item['options']): Work => ({
+const workOf = (
+  token: string,
+  { name, options: { concurrencyKey: key } }: Item,
+  { version }: Call,
+): Work => ({
   token,
   ...(key !== undefined && { key }),
+  ...(name === 'aged' && { version }),
 });
 
 export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>) => void } = {
-  enqueue(call, { item: { name, options }, and }) {
+  enqueue(call, { item, and }) {
+    const { name, options } = item;
     const token = call.token();
     call.ask('enqueue', undefined, async () => {
-      const handle = await call.engine.enqueue(name, workOf(token, options), options);
+      const handle = await call.engine.enqueue(name, workOf(token, item, call), options);
       const { id } = handle;
       call.tell({ kind: 'enqueued', id, name, token, ...expiring(options) });
       const target = { id, name, handle, engine: call.engine };
@@ -91,11 +99,12 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
       if (and === 'cancel') call.ask('cancel', id, () => cancel(call, id));
     });
   },
-  enqueueNamed(call, { n, item: { name, options } }) {
+  enqueueNamed(call, { n, item }) {
+    const { name, options } = item;
     const id = `named-${name}-${n}`;
     call.known.push({ id, name });
     call.ask('enqueue by id', id, async () => {
-      await call.engine.enqueue(name, workOf(id, options), { ...options, id });
+      await call.engine.enqueue(name, workOf(id, item, call), { ...options, id });
       call.tell({ kind: 'enqueued', id, name, token: id, ...expiring(options) });
     });
   },
@@ -111,9 +120,10 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
   },
   enqueueMany(call, { items }) {
     const token = call.token();
-    const jobs = items.map(({ name, options }: Item, i) => {
+    const jobs = items.map((item, i) => {
+      const { name, options } = item;
       const id = `many-${token}-${i}`;
-      return { name, payload: workOf(id, options), options: { ...options, id } };
+      return { name, payload: workOf(id, item, call), options: { ...options, id } };
     });
     const together = jobs.map(({ options: { id } }) => id);
     call.known.push(...jobs.map(({ name, options: { id } }) => ({ id, name })));

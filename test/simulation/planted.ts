@@ -15,6 +15,7 @@ import { PLANTED_FLOWS } from './planted-flows.js';
 import { PLANTED_RATES } from './planted-rates.js';
 import { PLANTED_REQUESTS } from './planted-requests.js';
 import { PLANTED_TICKS } from './planted-ticks.js';
+import { PLANTED_VERSIONS } from './planted-versions.js';
 import { writing } from '../fixtures/writing.js';
 import {
   batching,
@@ -382,6 +383,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   ...PLANTED_AGAIN,
   ...PLANTED_RATES,
   ...PLANTED_BOUNDS,
+  ...PLANTED_VERSIONS,
   'closing is over before it is': {
     invariant: 'broke',
     wrap: () =>

@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly pid: number;
   readonly tuning: Tuning;
   readonly settings: Settings;
+  /** Of the app's code. */
+  readonly version: number;
   readonly openDisk: () => DiskHandle;
   readonly clock: SimulatedClock;
   /** Which start of the machine it is. */
@@ -66,7 +68,7 @@ export class Process {
   constructor(around: Surroundings) {
     this.#around = around;
     this.store = new SimulatedStore(around.openDisk, around.tuning, () => around.clock.monotonic());
-    this.runs = new Runs(around.pid, (fact) => this.tell(fact));
+    this.runs = new Runs(around.pid, around.version, (fact) => this.tell(fact));
   }
 
   /** Absent while it opens, or where it could not. */

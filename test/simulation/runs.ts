@@ -34,14 +34,16 @@ interface Run {
 export class Runs {
   readonly #tell: (fact: Fact) => void;
   readonly #pid: number;
+  readonly #version: number;
   readonly #runs: Run[] = [];
   /** Threads that have not ended; the first is the event loop. */
   readonly #living = new Set<number>();
   #lastThread: number;
 
-  /** @param pid Tells the process, and its threads, from all others. */
-  constructor(pid: number, tell: (fact: Fact) => void) {
+  /** @param pid Tells the process, and its threads, from all others. @param version Of the app's code. */
+  constructor(pid: number, version: number, tell: (fact: Fact) => void) {
     this.#pid = pid;
+    this.#version = version;
     this.#tell = tell;
     this.#lastThread = pid * 1_000;
     this.#living.add(this.#lastThread);
@@ -104,6 +106,9 @@ export class Runs {
       maxAttempts,
       ...(payload.key !== undefined && { key: payload.key }),
       ...(scheduledFor !== undefined && { scheduledFor }),
+      ...(payload.version !== undefined && {
+        versions: { code: this.#version, enqueued: payload.version, upgrades: payload.upgrades ?? [] },
+      }),
       // Safe: that is what histories have handlers keep.
       ...(running.resumeFrom !== undefined && { resumeFrom: running.resumeFrom as Mark }),
       pid: this.#pid,

@@ -4,7 +4,7 @@ import { readContents } from '../crash/contents.js';
 import type { Evidence } from '../crash/evidence.js';
 import type { Fact, Recorded } from '../crash/facts.js';
 import { findViolations, type Violation } from '../crash/invariants.js';
-import { jobs, maxAttemptsOf, queues, TERMS, TERMS_WITH_FAILURES } from './catalogue.js';
+import { jobsOf, maxAttemptsOf, queues, TERMS, TERMS_WITH_FAILURES } from './catalogue.js';
 import type { History, Tuning } from './history.js';
 import { Machine, turn, type Loss } from './machine.js';
 import type { Wraps } from './process.js';
@@ -31,7 +31,7 @@ export async function runHistory(
   { tuning, steps, livesOn }: History,
   wrap: () => Wraps = () => ({}),
 ): Promise<Verdict> {
-  const machine = new Machine(tuning, settingsOf(tuning), wrap);
+  const machine = new Machine(tuning, (version) => settingsOf(tuning, version), wrap);
   machine.boot('workload');
   await machine.goOn('rest');
   for (const step of steps) await machine.step(step);
@@ -41,8 +41,10 @@ export async function runHistory(
   return { facts, violations: findViolations(evidence), crashes, powerCuts, failedWrites };
 }
 
-export function settingsOf({ durability, selection, declared }: Tuning): Settings {
+/** @param version Of the app's code. */
+export function settingsOf({ durability, selection, declared }: Tuning, version: number): Settings {
   const schedules = declaredSchedules(declared);
+  const jobs = jobsOf(version);
   return checkOptions({ directory: 'simulated', jobs, queues, durability, selection, schedules });
 }
 
