@@ -1,6 +1,6 @@
 /** What a journal holds in the end, read below the engine: every job, acknowledged or not, the counters, the indexes. */
 import { MillraceError } from '../../src/index.js';
-import { decode } from '../../src/job/codec.js';
+import { decode, encode } from '../../src/job/codec.js';
 import type { Durability, Job, JobCounts, JobState, OnParentFailure } from '../../src/job/record.js';
 import { Journal } from '../../src/journal/journal.js';
 import type { PayloadFiles } from '../../src/journal/payload-files.js';
@@ -25,6 +25,8 @@ export interface FinalJob {
   readonly crashes?: number;
   /** Of its payload. */
   readonly token: string;
+  /** The file in which that lies, where it is large. */
+  readonly payloadFile?: string;
   readonly uniqueKey?: string;
   readonly result?: Done;
   /** Of one with a deadline: when that was, and when its last attempt was claimed. */
@@ -76,8 +78,13 @@ export async function readContents(
     for (let i = 0; i < ids.length; i += PAGE) {
       for (const read of await journal.jobs(ids.slice(i, i + PAGE))) {
         if (read instanceof MillraceError) unreadable.push(read.message);
-        else if (read)
-          jobs.set(read.spec.id, finalJob(read, await journal.payloadOf(read.spec), maxAttemptsOf));
+        else if (read) {
+          const payload = await journal.payloadOf(read.spec).catch((thrown: unknown) => {
+            unreadable.push(String(thrown));
+            return encode({ token: '' }, 'payload');
+          });
+          jobs.set(read.spec.id, finalJob(read, payload, maxAttemptsOf));
+        }
       }
     }
     const schedules = await readProgress(journal, unreadable);
@@ -128,6 +135,7 @@ function finalJob(
     ...job,
     ...(retries !== undefined && { retries }),
     ...(crashes !== undefined && { crashes }),
+    ...(spec.payloadFile && { payloadFile: spec.payloadFile.name }),
     ...(uniqueKey !== undefined && { uniqueKey }),
     // Safe: that is what its handlers return.
     ...(status.result && { result: decode(status.result) as Done }),

@@ -10,6 +10,8 @@ export interface Work {
   readonly token: string;
   /** The job's concurrency key. */
   readonly key?: string;
+  /** What makes it large. */
+  readonly ballast?: Uint8Array;
   /** Of a type whose payloads have versions: which one it was enqueued for. */
   readonly version?: number;
   /** From which to which it was upgraded. */

@@ -92,6 +92,13 @@ const anyMeteredItem = fc.constantFrom<Item>(
   { name: 'work', options: { queue: 'dribble', delay: 5 } },
 );
 
+/** Payloads in files of their own: of jobs that are synced, or a power cut could take one and leave the other. */
+const anyLargeItem = fc.constantFrom<Item>(
+  { name: 'work', isLarge: true, options: { durability: 'fsync' } },
+  { name: 'work', isLarge: true, options: { durability: 'fsync', delay: 5 } },
+  { name: 'aged', isLarge: true, options: { durability: 'fsync' } },
+);
+
 type Entrant = Extract<Act, { readonly do: 'enter' }>['options'][number];
 
 /** Their payloads have versions, and may wait for newer code. */
@@ -177,6 +184,11 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('enqueue' as const), item: anyMeteredItem }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('enqueue' as const), item: anyAgedItem }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('enqueue' as const), item: anyLargeItem }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('enqueueNamed' as const), n: fc.nat(2), item: anyLargeItem }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({

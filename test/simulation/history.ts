@@ -21,6 +21,8 @@ export interface Tuning extends StoreOptions {
 /** A job that is enqueued. */
 export interface Item {
   readonly name: Name;
+  /** Its payload is so large that it lies in a file of its own. */
+  readonly isLarge?: true;
   readonly options: Omit<EnqueueOptions<Queue>, 'id'>;
 }
 

@@ -4,6 +4,7 @@ import type { Settings } from '../../src/options.js';
 import type { Fact, Recorded } from '../crash/facts.js';
 import { SimulatedClock } from './clock.js';
 import { SimulatedDisk } from './disk.js';
+import { prefixOf, type Files } from './files.js';
 import { askFromWithin, type FromWithinAct } from './from-within.js';
 import type { Act, Step, Tuning, Until } from './history.js';
 import { OPERATIONS, type AskingAct, type Call, type Target } from './operations.js';
@@ -37,6 +38,8 @@ export class Machine {
     onLoss: (ids, from = this.facts.length) => this.losses.push({ from, to: undefined, ids }),
     onOpen: () => this.#endLosses(),
   });
+  /** Of large payloads. */
+  readonly files: Files = new Map();
   readonly clock = new SimulatedClock();
   crashes = 0;
   powerCuts = 0;
@@ -57,6 +60,11 @@ export class Machine {
     this.#tuning = tuning;
     this.#settings = settings;
     this.#wrap = wrap;
+  }
+
+  /** What the names of the last process's files begin with. */
+  get lastPrefix(): string {
+    return prefixOf(this.#processes);
   }
 
   /** The process that lives. */
@@ -81,6 +89,7 @@ export class Machine {
       settings: this.#settings(this.#version),
       version: this.#version,
       openDisk: () => this.disk.open(),
+      files: this.files,
       clock: this.clock,
       boot: String(this.powerCuts),
       wraps: this.#wrap(),

@@ -7,6 +7,7 @@ import {
   type JobFilter,
   type JobHandle,
 } from '../../src/index.js';
+import { MAX_INLINE_BYTES } from '../../src/job/payload-file.js';
 import { ENDED_STATES, isEnd, type JobState } from '../../src/job/record.js';
 import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
 import { change, NOT_FOUND } from '../crash/change.js';
@@ -75,14 +76,18 @@ export type Asking =
   | 'resumeQueue';
 export type AskingAct = ActOf<Asking>;
 
+/** Too much for a record. */
+const BALLAST = new Uint8Array(MAX_INLINE_BYTES);
+
 const workOf = (
   token: string,
-  { name, options: { concurrencyKey: key } }: Item,
+  { name, isLarge, options: { concurrencyKey: key } }: Item,
   { version }: Call,
 ): Work => ({
   token,
   ...(key !== undefined && { key }),
   ...(name === 'aged' && { version }),
+  ...(isLarge && { ballast: BALLAST }),
 });
 
 export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>) => void } = {

@@ -11,6 +11,7 @@ import { lostOutcome } from '../../src/pool/answer.js';
 import type { Settled } from '../../src/pool/contract.js';
 import { PLANTED_AGAIN } from './planted-again.js';
 import { PLANTED_BOUNDS } from './planted-bounds.js';
+import { PLANTED_FILES } from './planted-files.js';
 import { PLANTED_FLOWS } from './planted-flows.js';
 import { PLANTED_RATES } from './planted-rates.js';
 import { PLANTED_REQUESTS } from './planted-requests.js';
@@ -384,6 +385,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
   ...PLANTED_RATES,
   ...PLANTED_BOUNDS,
   ...PLANTED_VERSIONS,
+  ...PLANTED_FILES,
   'closing is over before it is': {
     invariant: 'broke',
     wrap: () =>

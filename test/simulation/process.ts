@@ -5,10 +5,12 @@
 import { setImmediate as soon } from 'node:timers';
 import type { Clock } from '../../src/clock.js';
 import { MillraceError, type Logger, type MillraceEvents } from '../../src/index.js';
+import { encode } from '../../src/job/codec.js';
 import { Journal } from '../../src/journal/journal.js';
+import type { PayloadFiles } from '../../src/journal/payload-files.js';
 import type { Store } from '../../src/journal/store.js';
 import type { Settings } from '../../src/options.js';
-import type { Pool, PoolEvents } from '../../src/pool/contract.js';
+import type { Pool, PoolEvents, Task } from '../../src/pool/contract.js';
 import { InlinePool } from '../../src/pool/inline-pool.js';
 import { Announcer } from '../../src/runtime/announcer.js';
 import { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
@@ -17,6 +19,7 @@ import type { Done, Fact } from '../crash/facts.js';
 import { INLINE_PLACES, jobs, type Work } from './catalogue.js';
 import type { SimulatedClock } from './clock.js';
 import type { DiskHandle } from './disk.js';
+import { prefixOf, SimulatedFiles, type Files } from './files.js';
 import type { Tuning } from './history.js';
 import { Runs } from './runs.js';
 import { asAsked, DECLARED, DECLARED_NAME } from './schedules.js';
@@ -27,6 +30,7 @@ import { SimulatedThreads } from './threads.js';
 export interface Wraps {
   readonly settings?: (settings: Settings) => Settings;
   readonly store?: (store: Store) => Store;
+  readonly files?: (files: PayloadFiles) => PayloadFiles;
   readonly journal?: (journal: Journal) => Journal;
   readonly clock?: (clock: Clock) => Clock;
   readonly threads?: (pool: Pool, events: PoolEvents) => Pool;
@@ -44,6 +48,7 @@ export interface Surroundings {
   /** Of the app's code. */
   readonly version: number;
   readonly openDisk: () => DiskHandle;
+  readonly files: Files;
   readonly clock: SimulatedClock;
   /** Which start of the machine it is. */
   readonly boot: string;
@@ -89,14 +94,16 @@ export class Process {
     this.tell({ kind: 'opening' });
     const { wraps, boot, tuning, pid } = this.#around;
     const declared = tuning.declared === undefined ? undefined : DECLARED[tuning.declared];
-    const own = { schedule: DECLARED_NAME, call: `open-${pid}` };
-    if (declared) this.tell({ kind: 'changing', ...own, change: 'upsert', as: asAsked(declared) });
+    const call = { schedule: DECLARED_NAME, call: `open-${pid}` };
+    if (declared) this.tell({ kind: 'changing', ...call, change: 'upsert', as: asAsked(declared) });
     const store = wraps.store?.(this.store) ?? this.store;
-    const opened = await Journal.open(store, boot);
+    const { files } = this.#around;
+    const own = new SimulatedFiles({ files, prefix: prefixOf(pid), access: this.store.beside });
+    const opened = await Journal.open(store, boot, wraps.files?.(own) ?? own);
     const engine = this.#compose(wraps.journal?.(opened) ?? opened);
     await engine.recover();
     this.tell({ kind: 'opened', tookMs: 0, isFirst: true });
-    if (declared) this.tell({ kind: 'answered', ...own, durability: 'fsync' });
+    if (declared) this.tell({ kind: 'answered', ...call, durability: 'fsync' });
     this.#engine = wraps.engine?.(engine) ?? engine;
     // In a turn of its own, as Millrace.open() does it.
     soon(() => engine.begin());
@@ -154,7 +161,9 @@ export class Process {
     let engine: EmbeddedEngine | undefined;
     const forwarded = poolEvents(announcer, () => engine);
     const events = wraps.events?.(forwarded) ?? forwarded;
-    const thread = new SimulatedThreads(tuning.threads, events, clock, this.runs);
+    const thread = new SimulatedThreads(tuning.threads, events, clock, this.runs, (task) =>
+      this.#payloadOf(task),
+    );
     const inline = new InlinePool(this.#handlers(), events, clock);
     engine = new EmbeddedEngine({
       settings,
@@ -170,6 +179,18 @@ export class Process {
       windowSize: tuning.windowSize,
     });
     return engine;
+  }
+
+  /** As a thread has it. */
+  #payloadOf({ id, payload, payloadFile }: Task): Uint8Array {
+    if (!payloadFile) return payload;
+    const file = this.#around.files.get(payloadFile.path);
+    if (file?.id === id) return file.payload;
+    this.tell({
+      kind: 'broke',
+      message: `the payload of ${id}, which runs, is ${file ? 'another' : 'gone'}`,
+    });
+    return encode({ token: 'gone' }, 'payload');
   }
 
   /** Of inline jobs: they run until a history ends them. */

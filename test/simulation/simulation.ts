@@ -1,10 +1,11 @@
 /** One history from its beginning to the verdict: its steps, an audit, and what is found then. */
 import { checkOptions, type Settings } from '../../src/options.js';
-import { readContents } from '../crash/contents.js';
+import { readContents, type Contents } from '../crash/contents.js';
 import type { Evidence } from '../crash/evidence.js';
 import type { Fact, Recorded } from '../crash/facts.js';
 import { findViolations, type Violation } from '../crash/invariants.js';
 import { jobsOf, maxAttemptsOf, queues, TERMS, TERMS_WITH_FAILURES } from './catalogue.js';
+import { SimulatedFiles } from './files.js';
 import type { History, Tuning } from './history.js';
 import { Machine, turn, type Loss } from './machine.js';
 import type { Wraps } from './process.js';
@@ -103,12 +104,21 @@ async function advanceToNext(machine: Machine): Promise<void> {
 
 async function evidenceOf(machine: Machine): Promise<Evidence> {
   const store = new SimulatedStore(() => machine.disk.open(), { readsEarly: false, readsBackwards: false });
-  const contents = await withDisk(store, readContents(store, maxAttemptsOf));
+  const files = new SimulatedFiles({ files: machine.files, prefix: 'audit', access: store.beside });
+  const contents = await withDisk(store, readContents(store, maxAttemptsOf, files));
   return {
     facts: withoutLosses(machine.facts, machine.losses),
-    contents,
+    contents: { ...contents, places: [...contents.places, ...filesLeft(machine, contents)] },
     terms: machine.failedWrites > 0 ? TERMS_WITH_FAILURES : TERMS,
   };
+}
+
+/** Large payloads of the last process's without a job: those of earlier ones are swept by the next, and of writes that failed. */
+function filesLeft({ files, lastPrefix, failedWrites }: Machine, { jobs }: Contents): string[] {
+  if (failedWrites > 0) return [];
+  return [...files].flatMap(([name, { id }]) =>
+    name.startsWith(lastPrefix) && jobs.get(id)?.payloadFile !== name ? [name] : [],
+  );
 }
 
 /** Lets all that is asked of the store through until the work is done. */

@@ -52,6 +52,9 @@ export class SimulatedStore implements Store {
     return one !== undefined;
   }
 
+  /** Has something else done to the same disk, which is under way as a read is. */
+  readonly beside = <Value>(perform: () => Value): Promise<Value> => this.#access('read', perform);
+
   /** Its process has died: nothing that is under way, or comes, ever ends. */
   die(): void {
     this.#underway = [];

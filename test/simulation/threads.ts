@@ -49,8 +49,16 @@ export class SimulatedThreads implements Pool {
   readonly #events: PoolEvents;
   readonly #clock: Clock;
   readonly #runs: Runs;
+  readonly #payloadOf: (task: Task) => Uint8Array;
 
-  constructor(count: number, events: PoolEvents, clock: Clock, runs: Runs) {
+  constructor(
+    count: number,
+    events: PoolEvents,
+    clock: Clock,
+    runs: Runs,
+    payloadOf: (task: Task) => Uint8Array,
+  ) {
+    this.#payloadOf = payloadOf;
     this.#threads = Array.from({ length: count }, () => ({ number: runs.addThread(), places: [] }));
     this.#events = events;
     this.#clock = clock;
@@ -150,7 +158,7 @@ export class SimulatedThreads implements Pool {
       enqueue: (...given) => context.enqueue(...given),
       checkpoint: (value) => context.checkpoint(value),
     };
-    this.#runs.start(running, workOf(task.payload), thread.number, (verdict) =>
+    this.#runs.start(running, workOf(this.#payloadOf(task)), thread.number, (verdict) =>
       this.#ended(place, task, verdict),
     );
   }
