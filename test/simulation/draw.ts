@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { queues } from './catalogue.js';
 import type { Failure } from './disk.js';
 import type { Act, History, Item, Tuning, Until } from './history.js';
+import { anyAgedItem, anyItem, anyLargeItem, anyMeteredItem, anyTenantsItem } from './items.js';
 import type { End } from './runs.js';
 import { DECLARED, NAMES, PLANS } from './schedules.js';
 
@@ -20,93 +21,8 @@ const anyTuning: fc.Arbitrary<Tuning> = fc.record({
   declared: fc.constantFrom(undefined, undefined, ...DECLARED.keys()),
 });
 
-/** Whole sets, for drawing each option by itself would take longer than running the history. */
-const anyOptions = fc.constantFrom<Item['options']>(
-  {},
-  {},
-  {},
-  {},
-  { delay: 5 },
-  { delay: 40 },
-  { delay: 90_000 },
-  { priority: 3 },
-  { priority: -2 },
-  { priority: 3, delay: 5 },
-  { maxAttempts: 1 },
-  { maxAttempts: 5, priority: 1 },
-  { durability: 'os' },
-  { durability: 'os' },
-  { durability: 'os', delay: 5 },
-  { durability: 'fsync' },
-  { durability: 'fsync', delay: 5 },
-  { expiresIn: 15 },
-  { expiresIn: 1_000, delay: 5 },
-  { expiresIn: 5, delay: 40, durability: 'os' },
-);
-/** Only thread jobs may be in a queue with a limit. */
-const anyItem: fc.Arbitrary<Item> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ name: fc.constant('work' as const), options: anyOptions }) },
-  {
-    weight: 2,
-    arbitrary: fc.constantFrom<Item>(
-      { name: 'work', options: { queue: 'low' } },
-      { name: 'work', options: { timeout: 5 } },
-      { name: 'work', options: { timeout: 5, priority: 1 } },
-      { name: 'narrow', options: { queue: 'default' } },
-      { name: 'work', options: { queue: 'low', timeout: 5, durability: 'os' } },
-    ),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      name: fc.constantFrom('narrow' as const, 'mail' as const, 'call' as const),
-      options: anyOptions,
-    }),
-  },
-);
-
 type Keyed = Extract<Act, { readonly do: 'enqueueKeyed' }>;
-/** Of a few tenants, one of which has a key that no name could be. */
-const anyTenantsItem: fc.Arbitrary<Item> = fc.record({
-  name: fc.constantFrom('tenant' as const, 'tenant' as const, 'mail' as const, 'work' as const),
-  options: fc.constantFrom<Item['options']>(
-    { concurrencyKey: 'a' },
-    { concurrencyKey: 'a' },
-    { concurrencyKey: 'b' },
-    { concurrencyKey: 'c!' },
-    { concurrencyKey: 'a', priority: 3 },
-    { concurrencyKey: 'b', delay: 5 },
-    { concurrencyKey: 'a', durability: 'os' },
-  ),
-});
-
-/** How often such jobs start is limited: by their type, its keys, or the queue. */
-const anyMeteredItem = fc.constantFrom<Item>(
-  { name: 'metered', options: {} },
-  { name: 'metered', options: {} },
-  { name: 'metered', options: { concurrencyKey: 'a' } },
-  { name: 'metered', options: { concurrencyKey: 'a', priority: 3 } },
-  { name: 'metered', options: { concurrencyKey: 'b', queue: 'dribble' } },
-  { name: 'metered', options: { queue: 'dribble', durability: 'os' } },
-  { name: 'work', options: { queue: 'dribble' } },
-  { name: 'work', options: { queue: 'dribble', delay: 5 } },
-);
-
-/** Payloads in files of their own: of jobs that are synced, or a power cut could take one and leave the other. */
-const anyLargeItem = fc.constantFrom<Item>(
-  { name: 'work', isLarge: true, options: { durability: 'fsync' } },
-  { name: 'work', isLarge: true, options: { durability: 'fsync', delay: 5 } },
-  { name: 'aged', isLarge: true, options: { durability: 'fsync' } },
-);
-
 type Entrant = Extract<Act, { readonly do: 'enter' }>['options'][number];
-
-/** Their payloads have versions, and may wait for newer code. */
-const anyAgedItem = fc.constantFrom<Item>(
-  { name: 'aged', options: {} },
-  { name: 'aged', options: { delay: 40 } },
-  { name: 'aged', options: { durability: 'os' } },
-);
 
 const anyN = fc.nat(MAX_N);
 const anyDownMs = fc.constantFrom(0, 0, 0, 40, 1_000, 90_000, 3_600_000);
@@ -237,7 +153,7 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('retryAll' as const), n: fc.nat(2) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('removeJob' as const), n: anyN }) },
   {
-    weight: 18,
+    weight: 24,
     arbitrary: fc.record({
       do: fc.constant('end' as const),
       n: anyN,
@@ -245,7 +161,7 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   {
-    weight: 5,
+    weight: 8,
     arbitrary: fc.record({ do: fc.constant('followUp' as const), n: anyN, item: anyItem }),
   },
   {
@@ -282,11 +198,11 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   {
-    weight: 3,
+    weight: 5,
     arbitrary: fc.record({ do: fc.constant('kill' as const), downMs: anyDownMs, deploys: fc.boolean() }),
   },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: fc.record({ do: fc.constant('cutPower' as const), kept: fc.nat(6), downMs: anyDownMs }),
   },
   {

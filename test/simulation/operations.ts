@@ -2,7 +2,6 @@
 import {
   JobCancelledError,
   JobFailedError,
-  MillraceError,
   type Durability,
   type JobFilter,
   type JobHandle,
@@ -12,6 +11,7 @@ import { ENDED_STATES, isEnd, type JobState } from '../../src/job/record.js';
 import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
 import { change, NOT_FOUND } from '../crash/change.js';
 import type { Changing, Done, Fact, Halting } from '../crash/facts.js';
+import { enter } from './entering.js';
 import { queues, type Name, type Work } from './catalogue.js';
 import type { Act, Item } from './history.js';
 import { asAsked, described, nameOf, PLANS } from './schedules.js';
@@ -47,7 +47,7 @@ export interface Call {
   readonly ask: (operation: string, id: string | undefined, perform: () => Promise<void>) => void;
 }
 
-type ActOf<Do extends Act['do']> = Extract<Act, { readonly do: Do }>;
+export type ActOf<Do extends Act['do']> = Extract<Act, { readonly do: Do }>;
 /** The acts that ask something of the engine. */
 export type Asking =
   | 'enqueue'
@@ -139,27 +139,7 @@ export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>)
         call.tell({ kind: 'enqueued', id: options.id, name, token: options.id, ...expiring(options) });
     });
   },
-  enter(call, { queue, options }) {
-    const controller = new AbortController();
-    call.patience.push(controller);
-    const own = { call: call.token(), queue };
-    const tokens = options.map((_one, i) => `${own.call}-${i}`);
-    call.ask('enter', undefined, async () => {
-      call.tell({ kind: 'entering', ...own, tokens });
-      const ids = await entered(call, queue, options, tokens, controller.signal).catch((thrown: unknown) => {
-        const isFull = thrown instanceof MillraceError && thrown.code === 'MILLRACE_QUEUE_FULL';
-        const hasGivenUp = controller.signal.aborted && thrown === controller.signal.reason;
-        if (isFull || hasGivenUp) call.tell({ kind: 'turnedAway', call: own.call, isFull });
-        if (!hasGivenUp) throw thrown;
-      });
-      if (!ids) return;
-      for (const [i, id] of ids.entries()) {
-        call.tell({ kind: 'enqueued', id, name: 'work', token: tokens[i] ?? '' });
-        call.known.push({ id, name: 'work' });
-      }
-      call.tell({ kind: 'entered', call: own.call, ids });
-    });
-  },
+  enter,
   giveUp({ patience }, { n }) {
     patience.at(-1 - (n % patience.length))?.abort();
   },
@@ -351,25 +331,6 @@ export function halt(
 function withTarget({ known }: Call, n: number, then: (target: Target) => void): void {
   const target = known.at(-1 - (n % known.length));
   if (target) then(target);
-}
-
-/** @returns the ids of jobs that have come into a queue with a bound. */
-async function entered(
-  { engine }: Call,
-  queue: ActOf<'enter'>['queue'],
-  options: ActOf<'enter'>['options'],
-  tokens: readonly string[],
-  signal: AbortSignal,
-): Promise<string[]> {
-  const items = options.map((own, i) => ({
-    name: 'work',
-    payload: { token: tokens[i] ?? '' },
-    options: { ...own, queue, signal },
-  }));
-  const [first, ...others] = items;
-  if (first && others.length === 0)
-    return [(await engine.enqueue(first.name, first.payload, first.options)).id];
-  return (await engine.enqueueMany(items)).map(({ id }) => id);
 }
 
 /** Mostly one of the jobs of which was told that they have ended in one of those ways. */

@@ -4,16 +4,14 @@ import { writing } from '../fixtures/writing.js';
 import { batching, engine, type Planted } from './wrong.js';
 
 export const PLANTED_AGAIN: Readonly<Record<string, Planted>> = {
-  'that a job runs again is acknowledged before it is committed': {
+  'that a job runs again is acknowledged, and it does not': {
     invariant: 'retriesLost',
     wrap: () =>
       engine((own) => ({
         async retry(job) {
           const before = typeof job === 'string' ? await own.snapshot(job) : undefined;
-          const again = own.retry(job);
-          if (before?.state !== 'failed' && before?.state !== 'cancelled') return again;
-          again.catch(() => {});
-          return 'available';
+          const isEnded = before?.state === 'failed' || before?.state === 'cancelled';
+          return isEnded ? 'available' : own.retry(job);
         },
       })),
   },

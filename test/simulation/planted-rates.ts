@@ -5,11 +5,11 @@ import { choosing, indexes, type Planted } from './wrong.js';
 export const PLANTED_RATES: Readonly<Record<string, Planted>> = {
   'the rate limit of a type is not kept': {
     invariant: 'overRate',
-    wrap: () => ({ settings: (own) => unlimited(own, ({ rateLimit: _, ...type }) => type) }),
+    wrap: () => ({ settings: (own) => unlimited(own, (type) => omit(type, 'rateLimit')) }),
   },
   'the rate limit of a key is not kept': {
     invariant: 'overRate',
-    wrap: () => ({ settings: (own) => unlimited(own, ({ rateLimitPerKey: _, ...type }) => type) }),
+    wrap: () => ({ settings: (own) => unlimited(own, (type) => omit(type, 'rateLimitPerKey')) }),
   },
   'how many have started is not journaled': {
     invariant: 'overRate',
@@ -39,6 +39,11 @@ export const PLANTED_RATES: Readonly<Record<string, Planted>> = {
 
 type Types = Settings['types'];
 type Type = Types extends ReadonlyMap<string, infer Value> ? Value : never;
+
+function omit(type: Type, limit: 'rateLimit' | 'rateLimitPerKey'): Type {
+  const { [limit]: _, ...others } = type;
+  return others;
+}
 
 const unlimited = (settings: Settings, without: (type: Type) => Type): Settings => ({
   ...settings,

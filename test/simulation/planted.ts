@@ -369,7 +369,7 @@ export const PLANTED: Readonly<Record<string, Planted>> = {
     }),
   },
   'the lanes of some keys are not found': {
-    invariant: 'stranded',
+    invariant: 'lost',
     wrap: () =>
       indexes((own) => ({
         async readyLanes(span, limit) {
