@@ -7,7 +7,7 @@ import { PLANTED } from './planted.js';
 /** What finds every one of the mistakes, the rarest among the last, and nothing in the engine as it is. */
 const MOST_HISTORIES = 1_000;
 const HISTORIES = 500;
-const SEED = 4;
+const SEED = 1;
 
 describe('each engine that is wrong is found out', () => {
   test.each(Object.entries(PLANTED))('%s', async (_name, { invariant, wrap }) => {
