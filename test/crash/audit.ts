@@ -56,6 +56,8 @@ const place = { journal, facts, durability: durability as Durability, heavy: 0, 
 const session = new Session(place, (fact) => tell(facts, fact));
 await session.open();
 await endSchedules(session);
+// By now whatever was not paused has begun.
+await session.resumeAll();
 await allEnded(session.engine);
 await session.engine.drain();
 tell(facts, { kind: 'counted', counts: await session.engine.counts() });

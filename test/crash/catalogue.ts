@@ -61,6 +61,12 @@ export type Name = keyof typeof jobs;
 
 export const queues = { default: { weight: 3 }, low: { weight: 1 }, narrow: { weight: 2, concurrency: 1 } };
 
+/** What can be paused: a queue, or with an empty name all of them. */
+export const HALTABLE = ['', 'default', 'low', 'narrow'] as const satisfies readonly (
+  '' | keyof typeof queues
+)[];
+export type Haltable = (typeof HALTABLE)[number];
+
 export const TERMS: Terms = {
   limits: {
     name: new Map([

@@ -1,7 +1,17 @@
 /** What a journal holds in the end, read below the engine: every job, acknowledged or not, the counters, the indexes. */
 import { MillraceError } from '../../src/index.js';
 import { decode } from '../../src/job/codec.js';
-import type { Durability, Job, JobCounts, JobState, OnParentFailure } from '../../src/job/record.js';
+import { decodeError } from '../../src/job/error-data.js';
+import {
+  deadlineOf,
+  lastErrorOf,
+  type Durability,
+  type Job,
+  type JobCounts,
+  type JobState,
+  type JobStatus,
+  type OnParentFailure,
+} from '../../src/job/record.js';
 import { Journal } from '../../src/journal/journal.js';
 import type { PayloadFiles } from '../../src/journal/payload-files.js';
 import type { Store } from '../../src/journal/store.js';
@@ -25,6 +35,8 @@ export interface FinalJob {
   readonly token: string;
   readonly uniqueKey?: string;
   readonly result?: Done;
+  /** Of one that failed: when, and the code of its error, where that has one. */
+  readonly failure?: { readonly at: number; readonly code: string | undefined };
   /** Of one with a deadline: when that was, and when its last attempt was claimed. */
   readonly deadlineAt?: number;
   readonly startedAt?: number;
@@ -111,9 +123,10 @@ function finalJob(
   payload: Uint8Array,
   maxAttemptsOf: (name: string) => number,
 ): FinalJob {
-  const { id, name, queue, durability, schedule, scheduledFor, enqueuedAt, deadlineAt } = spec;
+  const { id, name, queue, durability, schedule, scheduledFor, enqueuedAt } = spec;
   const { parents, onParentFailure, uniqueKey } = spec;
   const { state, attempt, crashes, startedAt } = status;
+  const deadlineAt = deadlineOf({ spec, status });
   // Safe: only the workload wrote to this journal.
   const { token } = decode(payload) as { token: string };
   const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
@@ -126,11 +139,18 @@ function finalJob(
     ...(uniqueKey !== undefined && { uniqueKey }),
     // Safe: that is what its handlers return.
     ...(status.result && { result: decode(status.result) as Done }),
+    ...(state === 'failed' && { failure: failureOf(status) }),
     ...(deadlineAt !== undefined && { deadlineAt, ...(startedAt !== undefined && { startedAt }) }),
     ...(parents && { parents: Object.values(parents) }),
     ...(onParentFailure && { onParentFailure }),
     ...(isRun && { run: { schedule, scheduledFor, enqueuedAt } }),
   };
+}
+
+function failureOf(status: JobStatus): NonNullable<FinalJob['failure']> {
+  const error = lastErrorOf(status);
+  const code = error && decodeError(error).code;
+  return { at: status.finishedAt ?? -Infinity, code: code === undefined ? undefined : String(code) };
 }
 
 /** All keys that begin with a letter of the journal's (see src/journal/keys.ts). */

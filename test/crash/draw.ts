@@ -106,6 +106,15 @@ function drawInstant(random: Random): number | Date {
   return random.chance(0.5) ? instant : new Date(instant);
 }
 
+/**
+ * Jobs whose type is kept: of others that expire nobody need be told, and so they could be gone without anybody's having
+ * heard that they ended.
+ */
+function drawDeadline(random: Random, name: Name): Pick<Options, 'deadline' | 'expiresIn'> {
+  if (!(NAMED as readonly Name[]).includes(name) || random.chance(0.85)) return {};
+  return random.chance(0.5) ? { deadline: drawInstant(random) } : { expiresIn: random.integer(1, 120) };
+}
+
 /** Where attempts hang anyway, sooner or later; elsewhere not within the life of a process. */
 const drawTimeout = (random: Random, name: Name): NonNullable<Options['timeout']> =>
   TERMS.endedByForce.has(name) ? random.integer(1, 60) : '10m';
@@ -122,7 +131,7 @@ export const drawKey = (random: Random): string =>
 
 /** @param durability The engine's; some jobs ask for the other. */
 export function drawOptions(random: Random, durability: Durability, name: Name): Options {
-  const options: Options = {};
+  const options: Options = drawDeadline(random, name);
   if (random.chance(0.2)) options.delay = random.integer(1, 150);
   else if (random.chance(0.1)) options.runAt = drawInstant(random);
   if (random.chance(0.15)) options.timeout = drawTimeout(random, name);

@@ -1,6 +1,7 @@
 /** Each invariant can fail: a violation is planted for it in evidence that is sound otherwise. */
 import { describe, expect, test } from 'vitest';
 import { INVARIANTS, findViolations } from './invariants.js';
+import type { FinalJob } from './contents.js';
 import type { Evidence } from './evidence.js';
 import type { Fact, Mark } from './facts.js';
 import {
@@ -229,6 +230,19 @@ const PLANTED: Planted = {
         ...soundJobs().filter(({ id }) => id !== 'a'),
         finalJob('a', { ...soundJobs().find(({ id }) => id === 'a'), deadlineAt: 5, startedAt: 6 }),
       ]),
+    'it is told that one begins long after': () =>
+      evidence(
+        [...soundFacts(), { kind: 'began', id: 'a', queue: 'default', at: 1_000 }],
+        [finalJob('a', { deadlineAt: 500, startedAt: 499 }), finalJob('b')],
+      ),
+  },
+  expiredFalsely: {
+    'a job expires before its deadline': () => failing({ at: 499, code: 'MILLRACE_EXPIRED' }, 500),
+    'a job expires that has no deadline': () => failing({ at: 499, code: 'MILLRACE_EXPIRED' }),
+    'a job is stopped for its deadline that did not run': () =>
+      failing({ at: 501, code: 'MILLRACE_DEADLINE' }, 500),
+    'a job that has expired fails for another reason': () =>
+      failing({ at: 501, code: 'MILLRACE_JOB_CRASHED' }, 500),
   },
   flowStuck: {
     'a job waits for parents that have ended': () => {
@@ -376,6 +390,19 @@ function counted(
   const counts = completed(count);
   const fitting = facts.map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
   return evidence(fitting, jobs, { counters: new Map([['default', counts]]) });
+}
+
+/** Evidence of a third job that failed without an attempt. */
+function failing(failure: NonNullable<FinalJob['failure']>, deadlineAt?: number): Evidence {
+  const c = finalJob('c', {
+    state: 'failed',
+    attempt: 0,
+    failure,
+    ...(deadlineAt !== undefined && { deadlineAt }),
+  });
+  const counts = { ...completed(2), failed: 1 };
+  const facts = soundFacts().map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
+  return evidence(facts, [...soundJobs(), c], { counters: new Map([['default', counts]]) });
 }
 
 test('there is a planted violation of each invariant', () => {

@@ -1,6 +1,7 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
 import { blamed } from './blame.js';
 import { checkpointLost } from './checkpoints.js';
+import { expiredFalsely, startedLate } from './deadlines.js';
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { flowBroken, flowStuck } from './flows.js';
 import { followUpsDoubled, followUpsLeaked, followUpsLost } from './follow-ups.js';
@@ -17,7 +18,6 @@ import {
   overLimit,
   ranConcurrently,
   ranWhileClosed,
-  startedLate,
 } from './runs.js';
 import { misreportedRuns, ticksDoubled, ticksInvented, ticksLost } from './ticks.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
@@ -40,6 +40,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'ranWhileClosed', check: ranWhileClosed },
   { name: 'ranWhilePaused', check: ranWhilePaused },
   { name: 'startedLate', check: startedLate },
+  { name: 'expiredFalsely', check: expiredFalsely },
   { name: 'flowStuck', check: flowStuck },
   { name: 'flowBroken', check: flowBroken },
   { name: 'followUpsLost', check: followUpsLost },

@@ -5,42 +5,13 @@
 import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
 import { NAMED } from './catalogue.js';
+import { CONTROLS } from './controls.js';
 import { drawBallast, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
-import type { Done, Ended, Enqueued, Fact, FactOf, Step } from './facts.js';
-import type { Random } from './random.js';
+import type { Done, Ended, Enqueued, FactOf, Step } from './facts.js';
+import { operation, type Call, type Operation } from './operation.js';
 import type { AskedSchedule } from './rhythm-model.js';
 import { SCHEDULE_NAMES, SCHEDULES } from './schedules.js';
-import type { Session, Target } from './session.js';
-
-interface Call<Reported extends Fact = Fact> {
-  readonly session: Session;
-  readonly random: Random;
-  /** A job that there may be. */
-  readonly target: Target;
-  /** New at each call. */
-  readonly token: string;
-  readonly report: (fact: Reported) => void;
-}
-
-export interface Operation {
-  readonly name: string;
-  readonly weight: number;
-  /** It is done to the call's target. */
-  readonly targets?: true;
-  /** What it rejects with is reported as refused. */
-  run(call: Call): Promise<void>;
-}
-
-/** @param reports The kinds of facts that it may report; one that may be refused is done to a target. */
-function operation<Kind extends Fact['kind']>(
-  name: string,
-  weight: number,
-  reports: readonly Kind[],
-  run: (call: Call<FactOf<Kind>>) => Promise<void>,
-): Operation {
-  const isTold = (kind: Fact['kind']): boolean => (reports as readonly Fact['kind'][]).includes(kind);
-  return { name, weight, run, ...(isTold('refused') && { targets: true }) };
-}
+import type { Target } from './session.js';
 
 const FLOOD = 1_200;
 /** So few unique keys that most are held. */
@@ -140,6 +111,7 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
       // Safe: they enqueue jobs of the catalogue.
       if (lastRun) session.known.push({ id: lastRun.jobId, name: job as Target['name'] });
   }),
+  ...CONTROLS,
   operation('close and open', 0.5, [], ({ session, random }) => session.reopen(random.integer(0, 30))),
 ];
 

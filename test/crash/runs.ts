@@ -121,14 +121,6 @@ export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Find
   return [...findings, ...[...jobs.values()].flatMap(wrongTotal)];
 }
 
-/** No attempt begins once the deadline of its job has come. */
-export const startedLate = ({ contents: { jobs } }: Evidence): Finding[] =>
-  [...jobs.values()].flatMap(({ id, deadlineAt = Infinity, startedAt = -Infinity }) =>
-    startedAt > deadlineAt
-      ? [{ id, message: `started ${startedAt - deadlineAt} ms after its deadline` }]
-      : [],
-  );
-
 /** Each attempt errored, but for the last one of a job that completed or was cancelled. */
 function wrongTotal({ id, state, attempt, maxAttempts, errored }: FinalJob): Finding[] {
   const uncounted = attempt - errored.length;

@@ -1,8 +1,8 @@
 /** An engine as the workload's process has it: opened, listened to, closed in the middle, and opened again. */
 import type { Durability, MillraceEvents } from '../../src/index.js';
-import { openEngine, type Engine, type Name, type Tuning } from './catalogue.js';
+import { HALTABLE, openEngine, type Engine, type Haltable, type Name, type Tuning } from './catalogue.js';
 import { change, NOT_FOUND } from './change.js';
-import type { Changing, Done, Fact, Step } from './facts.js';
+import type { Changing, Done, Fact, Halting, Step } from './facts.js';
 import type { Work } from './handler.js';
 import { tokenOf } from './promises.js';
 import type { AskedSchedule } from './rhythm-model.js';
@@ -89,9 +89,25 @@ export class Session {
     await change(this.#tell, this.#changing(name, what, as), this.place.durability, perform);
   }
 
+  /** Pauses or resumes a queue, or with an empty name all of them. */
+  async halt(queue: Haltable, what: Halting['change']): Promise<void> {
+    const call = this.#nextCall();
+    this.#tell({ kind: 'halting', queue, change: what, call });
+    await this.engine[what](queue || undefined);
+    this.#tell({ kind: 'halted', call, durability: this.place.durability });
+  }
+
+  /** Whatever was paused, by whichever process. */
+  async resumeAll(): Promise<void> {
+    for (const queue of HALTABLE) await this.halt(queue, 'resume');
+  }
+
+  #nextCall(): string {
+    return `${process.pid}-${this.#changes++}`;
+  }
+
   #changing(schedule: string, what: Changing['change'], as?: AskedSchedule): Omit<Changing, 'kind'> {
-    const call = `${process.pid}-${this.#changes++}`;
-    return { schedule, change: what, call, ...(as && { as }) };
+    return { schedule, change: what, call: this.#nextCall(), ...(as && { as }) };
   }
 
   #schedule(name: ScheduleName, as: AskedSchedule): Schedule {
@@ -121,6 +137,7 @@ function listen(engine: Engine, tell: (fact: Fact) => void): void {
   const ended = (state: 'failed' | 'cancelled') => (job: { readonly id: string }) =>
     tell({ kind: 'ended', id: job.id, state, by: 'event' });
   engine.on('enqueued', ({ id, name }) => tell({ kind: 'enqueued', id, name }));
+  engine.on('started', ({ id, queue }) => tell({ kind: 'began', id, queue }));
   engine.on('completed', (event) => tell(completed(event)));
   engine.on('failed', ended('failed'));
   engine.on('cancelled', ended('cancelled'));
