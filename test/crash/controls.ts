@@ -4,10 +4,10 @@ import { HALTABLE } from './catalogue.js';
 import { operation, type Operation } from './operation.js';
 
 /** For how long nothing starts: mostly until something else would have. */
-const PAUSED_MS = 60;
+const PAUSED_MS = 120;
 
 export const CONTROLS: readonly Operation[] = [
-  operation('pause for a while', 1, ['halting', 'halted'], async ({ session, random }) => {
+  operation('pause for a while', 4, ['halting', 'halted'], async ({ session, random }) => {
     const queue = random.pick(HALTABLE);
     const pausedMs = random.integer(0, PAUSED_MS);
     await session.halt(queue, 'pause');
@@ -15,5 +15,5 @@ export const CONTROLS: readonly Operation[] = [
     await session.halt(queue, 'resume');
   }),
   // What was paused when a process was killed is, until somebody sees to it.
-  operation('resume all', 0.7, ['halting', 'halted'], ({ session }) => session.resumeAll()),
+  operation('resume all', 2, ['halting', 'halted'], ({ session }) => session.resumeAll()),
 ];
