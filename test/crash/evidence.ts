@@ -2,6 +2,7 @@
 import type { Contents } from './contents.js';
 import type { Fact, FactOf, Recorded } from './facts.js';
 import type { Lives } from './lives.js';
+import type { Rates } from './rates.js';
 
 /** What is known of the job types and queues that were at work. */
 export interface Terms {
@@ -9,6 +10,8 @@ export interface Terms {
   readonly limits: Readonly<Record<'name' | 'queue', ReadonlyMap<string, number>>>;
   /** And of a type with the same concurrency key. */
   readonly limitsPerKey: ReadonlyMap<string, number>;
+  /** How many attempts may begin in a time; absent where that is not limited. */
+  readonly rates?: Rates;
   /** Job types whose attempts may end while their handler goes on: what died with its process may have counted. */
   readonly endedByForce: ReadonlySet<string>;
   /** How often a job can be snoozed without an attempt counted. */

@@ -56,8 +56,7 @@ export type Fact =
   // What the engine said.
   | Answered
   | Halted
-  /** An attempt begins: its handler starts, then or as soon as its thread gets to it. */
-  | { readonly kind: 'began'; readonly id: string; readonly queue: string }
+  | Began
   | Enqueued
   | Ended
   | Progressed
@@ -112,6 +111,15 @@ export interface Halted {
   readonly call: string;
   /** What it survives. */
   readonly durability: Durability;
+}
+
+/** An attempt begins: its handler starts, then or as soon as its thread gets to it. */
+export interface Began {
+  readonly kind: 'began';
+  readonly id: string;
+  readonly queue: string;
+  /** How long before this its claim was on its way to the disk, by a clock that nobody sets; not always told. */
+  readonly writtenInMs?: number;
 }
 
 /** A job was acknowledged. */

@@ -1,5 +1,6 @@
 /** Each invariant can fail: a violation is planted for it in evidence that is sound otherwise. */
 import { describe, expect, test } from 'vitest';
+import type { RatePolicy } from '../../src/job/rate-limit.js';
 import { INVARIANTS, findViolations } from './invariants.js';
 import type { FinalJob } from './contents.js';
 import type { Evidence } from './evidence.js';
@@ -17,7 +18,7 @@ import {
   soundJobs,
   started,
 } from './plant.js';
-import { PLANTED_TICKS, ticking } from './plant-ticks.js';
+import { PLANTED_TICKS, ticking, type Timed } from './plant-ticks.js';
 
 const isEndOf =
   (id: string) =>
@@ -159,6 +160,15 @@ const PLANTED: Planted = {
       const jobs = [...soundJobs(), finalJob('c', work), finalJob('d', work)];
       return counted(4, factsWith(isEndOf('a'), ...more, left('c', 1), left('d', 1, 12)), jobs);
     },
+  },
+  overRate: {
+    'more attempts of a type begin within its time than may': () => limited({ name: 'tiny' }, [10, 19]),
+    'more attempts of a queue begin within its time than may': () => limited({ queue: 'default' }, [10, 19]),
+    'more attempts of a type begin that have the same key': () => limited({ key: 'tiny' }, [10, 19]),
+    'the clock is set forward, and that makes room': () =>
+      limited({ name: 'tiny' }, [10, 1_019], { kind: 'clockSet', ms: 1_000, at: 1_010 }),
+    'another process forgets what began before it': () =>
+      limited({ name: 'tiny' }, [10, 19], ...respawned(11)),
   },
   miscounted: {
     'an attempt is over the number of attempts': () =>
@@ -364,6 +374,45 @@ const PLANTED: Planted = {
   },
 };
 
+/**
+ * A type, or its queue, or those of it that have a key, may begin once in 10 ms, and begin twice.
+ * @param times When that is. @param between What happens meanwhile.
+ */
+function limited(
+  by: { readonly name?: string; readonly queue?: string; readonly key?: string },
+  times: readonly [number, number],
+  ...between: readonly Timed[]
+): Evidence {
+  const policy = (name: string | undefined): ReadonlyMap<string, RatePolicy> =>
+    new Map(name === undefined ? [] : [[name, { max: 1, perMs: 10 }]]);
+  const rates = { name: policy(by.name), queue: policy(by.queue), key: policy(by.key), toldLateMs: 0 };
+  const run = (id: string, at: number, pid: number): Timed[] => [
+    { kind: 'began', id, queue: 'default', at },
+    { ...started(id, 1, { key: 'one', pid }), at },
+    { ...left(id, 1), at },
+  ];
+  const facts = [...run('c', times[0], 1), ...between, ...run('d', times[1], 2)];
+  const sound = soundFacts();
+  const at = sound.findIndex(is('killed'));
+  const found = counted(
+    4,
+    [...sound.slice(0, at).map((fact) => ({ ...fact, at: 0 })), ...facts, ...sound.slice(at)],
+    [...soundJobs(), finalJob('c'), finalJob('d')],
+  );
+  return { ...found, terms: { ...found.terms, rates } };
+}
+
+/** The clock is set forward, and another process comes so much later. */
+function respawnedLater(afterMs: number): Timed[] {
+  return [{ kind: 'clockSet', ms: 1_000, at: 1_010 }, ...respawned(1_010 + afterMs)];
+}
+
+const respawned = (at: number): Timed[] => [
+  { kind: 'spawned', cycle: 2, role: 'workload', at },
+  { kind: 'opening', at },
+  { kind: 'opened', tookMs: 0, isFirst: true, at },
+];
+
 /** A run whose job `b` is interrupted at its second step, and resumes from there. */
 const resumedFrom = (mark: Mark): Fact[] =>
   factsWith(
@@ -429,6 +478,14 @@ test('an acknowledged job that has not ended after the audit is lost', () => {
     id: 'b',
     message: 'was acknowledged and is still available after the audit',
   });
+});
+
+test.each([
+  ['in another window', [10, 20], []],
+  ['in another process, which comes later by the clock', [10, 1_016], respawnedLater(5)],
+  ['behind a power cut', [10, 11], [{ kind: 'killed', moment: 'power cut, 0 survive' }, ...respawned(10)]],
+] as const)('as many attempts may begin again %s', (_where, [one, other], between) => {
+  expect(findViolations(limited({ name: 'tiny' }, [one, other], ...between))).toEqual([]);
 });
 
 /** Facts of which those behind the first one that fits happened long after. */

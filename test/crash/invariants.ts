@@ -9,6 +9,7 @@ import { uniqueKeysDoubled, uniqueKeysLeaked } from './keys.js';
 import { plainId, tellLives } from './lives.js';
 import { ranWhilePaused } from './pauses.js';
 import { announcedTwice, goneEarly, lost, misreported, mixedUp, stranded, torn } from './promises.js';
+import { overRate } from './rates.js';
 import {
   backEarly,
   finishedTwice,
@@ -34,6 +35,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'ranConcurrently', check: ranConcurrently },
   { name: 'overLimit', check: overLimit },
   { name: 'overKeyLimit', check: overKeyLimit },
+  { name: 'overRate', check: overRate },
   { name: 'miscounted', check: miscounted },
   { name: 'backEarly', check: backEarly },
   { name: 'blamed', check: blamed },

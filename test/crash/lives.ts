@@ -76,7 +76,7 @@ const idIn = (fact: Recorded): string | undefined => ('id' in fact ? fact.id : u
 const isReused = (id: string): boolean => id.startsWith('named-');
 
 /** What only happens to a job that there is. */
-const EXISTS: ReadonlySet<Recorded['kind']> = new Set(['enqueued', 'started', 'ended', 'rescued']);
+const EXISTS: ReadonlySet<Recorded['kind']> = new Set(['enqueued', 'began', 'started', 'ended', 'rescued']);
 
 function goneOf(life: Life | undefined, at: number): Gone {
   const hadEnded = life?.endedAt !== undefined && life.endedAt <= at;
