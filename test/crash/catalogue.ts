@@ -8,7 +8,8 @@ import {
   type Logger,
   type Selection,
 } from '../../src/index.js';
-import type { JobTypeOptions, Retention } from '../../src/index.js';
+import type { JobTypeOptions, RateLimit, Retention } from '../../src/index.js';
+import type { RatePolicy } from '../../src/job/rate-limit.js';
 import type { Terms } from './evidence.js';
 import handle from './handler.js';
 import type { Schedule } from './schedules.js';
@@ -20,6 +21,15 @@ const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
 const maxCrashes = 1_000_000;
 /** A thread that was told to stop is ended soon after. */
 const common = { backoff, maxCrashes, grace: 15, maxSnoozes: MAX_SNOOZES } as const;
+
+/** How many attempts of a type and of a queue may begin in a while, which is so long that several processes have it. */
+const RATES = {
+  type: { max: 3, perMs: 10_000 },
+  queue: { max: 4, perMs: 8_000 },
+} as const;
+/** Of jobs whose rate is limited: so they do not pile up. */
+export const PACED_EXPIRE_MS = 2_000;
+const rateLimit = ({ max, perMs }: RatePolicy): RateLimit => ({ max, per: perMs });
 
 /**
  * Job types whose jobs have ids that every process uses. They are kept: of a new job with the id of one that was removed
@@ -39,6 +49,7 @@ function catalogueOf(retention: Retention | undefined) {
     tiny: thread({ ...kept }),
     work: thread({ queue: 'low', maxAttempts: 4, concurrencyPerKey: 1 }),
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
+    paced: thread({ rateLimit: rateLimit(RATES.type), expiresIn: PACED_EXPIRE_MS }),
     stuck: thread({ ...kept, timeout: 30, maxAttempts: 2 }),
     greedy: thread({ ...kept, maxAttempts: 2 }),
     mail: inlineJob(handle, { backoff, maxCrashes, maxSnoozes: MAX_SNOOZES, concurrency: 4 }),
@@ -59,10 +70,15 @@ export const jobs = catalogueOf(undefined);
 
 export type Name = keyof typeof jobs;
 
-export const queues = { default: { weight: 3 }, low: { weight: 1 }, narrow: { weight: 2, concurrency: 1 } };
+export const queues = {
+  default: { weight: 3 },
+  low: { weight: 1 },
+  narrow: { weight: 2, concurrency: 1 },
+  metered: { weight: 1, rateLimit: rateLimit(RATES.queue) },
+};
 
 /** What can be paused: a queue, or with an empty name all of them. */
-export const HALTABLE = ['', 'default', 'low', 'narrow'] as const satisfies readonly (
+export const HALTABLE = ['', 'default', 'low', 'narrow', 'metered'] as const satisfies readonly (
   '' | keyof typeof queues
 )[];
 export type Haltable = (typeof HALTABLE)[number];
@@ -76,6 +92,13 @@ export const TERMS: Terms = {
     queue: new Map([['narrow', 1]]),
   },
   limitsPerKey: new Map([['work', 1]]),
+  rates: {
+    name: new Map([['paced', RATES.type]]),
+    queue: new Map([['metered', RATES.queue]]),
+    key: new Map(),
+    // A claim that is written with what is synced waits for that.
+    toldLateMs: 150,
+  },
   // The engine ends their attempts, or they end their thread.
   endedByForce: new Set<Name>(['stuck', 'greedy', 'call']),
   maxSnoozes: MAX_SNOOZES,

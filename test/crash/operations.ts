@@ -4,7 +4,7 @@
  */
 import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
-import { NAMED } from './catalogue.js';
+import { NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
 import { CONTROLS } from './controls.js';
 import { drawBallast, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
 import type { Done, Ended, Enqueued, FactOf, Step } from './facts.js';
@@ -14,6 +14,8 @@ import { SCHEDULE_NAMES, SCHEDULES } from './schedules.js';
 import type { Target } from './session.js';
 
 const FLOOD = 1_200;
+/** A priority above all others. */
+const FIRST = 10;
 /** So few unique keys that most are held. */
 const KEYS = 4;
 /** For how long they are held; mostly as long as one may tell whether they are. */
@@ -73,7 +75,17 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   }),
   operation('enqueue a burst', 1.5, ['enqueued'], async (call) => {
     const tokens = Array.from({ length: call.random.integer(5, 40) }, (_, i) => `${call.token}-${i}`);
-    await Promise.all(tokens.map((token) => enqueue({ ...call, token }, 'tiny')));
+    await Promise.all(tokens.map((token) => enqueue({ ...call, token }, { name: 'tiny' })));
+  }),
+  operation('enqueue too much at once', 3, ['enqueued'], async (call) => {
+    const { random, token } = call;
+    // Of types that are kept, for these expire.
+    const limited = random.pick<Limited>([
+      { name: 'paced', priority: FIRST },
+      { name: 'mail', priority: FIRST, queue: 'metered', expiresIn: PACED_EXPIRE_MS },
+    ]);
+    const tokens = Array.from({ length: random.integer(2, 8) }, (_, i) => `${token}-${i}`);
+    await Promise.all(tokens.map((token) => enqueue({ ...call, token }, limited)));
   }),
   operation('enqueue a flood', 0.15, ['enqueued'], flood),
   operation('await', 6, ['ended', 'refused'], ({ session, target, report }) =>
@@ -115,13 +127,23 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('close and open', 0.5, [], ({ session, random }) => session.reopen(random.integer(0, 30))),
 ];
 
+/** Jobs of which only so many start in a while. */
+interface Limited {
+  readonly name: Target['name'];
+  readonly priority?: number;
+  readonly queue?: keyof typeof queues;
+  readonly expiresIn?: number;
+}
+
+/** @param as What is not drawn of it. */
 async function enqueue(
   { session, random, token, report }: Call<Enqueued>,
-  only?: Target['name'],
+  { name: only, ...own }: Partial<Limited> = {},
 ): Promise<JobHandle<Target['name'], Done>> {
   const { name, acts } = drawJob(random, only);
   const { heavy, durability: usual } = session.place;
-  const options = drawOptions(random, usual, name);
+  const options = { ...drawOptions(random, usual, name), ...own };
+  if (own.expiresIn !== undefined) delete options.deadline;
   const ballast = drawBallast(random, heavy, options.durability ?? usual);
   const work = { ...session.work(token, acts, ballast), key: options.concurrencyKey };
   const handle = await session.engine.enqueue(name, work, options);
