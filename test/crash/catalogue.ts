@@ -22,10 +22,14 @@ const maxCrashes = 1_000_000;
 /** A thread that was told to stop is ended soon after. */
 const common = { backoff, maxCrashes, grace: 15, maxSnoozes: MAX_SNOOZES } as const;
 
-/** How many attempts of a type and of a queue may begin in a while, which is so long that several processes have it. */
+/**
+ * How many attempts of a type, of a queue, and of a type with the same key may begin in a while, which is so long that
+ * several processes have it.
+ */
 const RATES = {
   type: { max: 3, perMs: 10_000 },
   queue: { max: 4, perMs: 8_000 },
+  key: { max: 2, perMs: 9_000 },
 } as const;
 /** Of jobs whose rate is limited: so they do not pile up. */
 export const PACED_EXPIRE_MS = 2_000;
@@ -50,6 +54,7 @@ function catalogueOf(retention: Retention | undefined) {
     work: thread({ queue: 'low', maxAttempts: 4, concurrencyPerKey: 1 }),
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
     paced: thread({ rateLimit: rateLimit(RATES.type), expiresIn: PACED_EXPIRE_MS }),
+    tenant: thread({ rateLimitPerKey: rateLimit(RATES.key), expiresIn: PACED_EXPIRE_MS }),
     stuck: thread({ ...kept, timeout: 30, maxAttempts: 2 }),
     greedy: thread({ ...kept, maxAttempts: 2 }),
     mail: inlineJob(handle, { backoff, maxCrashes, maxSnoozes: MAX_SNOOZES, concurrency: 4 }),
@@ -95,7 +100,7 @@ export const TERMS: Terms = {
   rates: {
     name: new Map([['paced', RATES.type]]),
     queue: new Map([['metered', RATES.queue]]),
-    key: new Map(),
+    key: new Map([['tenant', RATES.key]]),
     // A claim that is written with what is synced waits for that.
     toldLateMs: 150,
   },

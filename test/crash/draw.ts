@@ -42,6 +42,7 @@ const ACTS: Readonly<Record<Name, (random: Random) => Acts>> = {
   tiny: (random) => failing(random, random.chance(0.1) ? reporting(random) : QUICK),
   work: (random) => asking(random, random.chance(0.3) ? reporting(random) : working(random, 1, 8)),
   paced: (random) => failing(random, QUICK),
+  tenant: (random) => failing(random, QUICK),
   narrow: (random) => failing(random, working(random, 0, 4)),
   mail: (random) =>
     asking(random, random.chance(0.2) ? reporting(random) : { do: 'wait', ms: random.integer(0, 12) }),

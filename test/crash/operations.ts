@@ -77,11 +77,12 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
     const tokens = Array.from({ length: call.random.integer(5, 40) }, (_, i) => `${call.token}-${i}`);
     await Promise.all(tokens.map((token) => enqueue({ ...call, token }, { name: 'tiny' })));
   }),
-  operation('enqueue too much at once', 3, ['enqueued'], async (call) => {
+  operation('enqueue too much at once', 4, ['enqueued'], async (call) => {
     const { random, token } = call;
     // Of types that are kept, for these expire.
     const limited = random.pick<Limited>([
       { name: 'paced', priority: FIRST },
+      { name: 'tenant', priority: FIRST, concurrencyKey: drawKey(random) },
       { name: 'mail', priority: FIRST, queue: 'metered', expiresIn: PACED_EXPIRE_MS },
     ]);
     const tokens = Array.from({ length: random.integer(2, 8) }, (_, i) => `${token}-${i}`);
@@ -133,6 +134,7 @@ interface Limited {
   readonly priority?: number;
   readonly queue?: keyof typeof queues;
   readonly expiresIn?: number;
+  readonly concurrencyKey?: string;
 }
 
 /** @param as What is not drawn of it. */
