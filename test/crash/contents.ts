@@ -1,4 +1,7 @@
 /** What a journal holds in the end, read below the engine: every job, acknowledged or not, the counters, the indexes. */
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { MillraceError } from '../../src/index.js';
 import { decode } from '../../src/job/codec.js';
 import { decodeError } from '../../src/job/error-data.js';
@@ -13,11 +16,13 @@ import {
   type OnParentFailure,
 } from '../../src/job/record.js';
 import { Journal } from '../../src/journal/journal.js';
-import type { PayloadFiles } from '../../src/journal/payload-files.js';
+import { openLevelStore } from '../../src/journal/level-store.js';
+import { PayloadFiles, PAYLOADS } from '../../src/journal/payload-files.js';
 import type { Store } from '../../src/journal/store.js';
 import type { Progress } from '../../src/schedule/record.js';
 import { decodeSchedule } from '../../src/schedule/record-format.js';
 import type { Done } from './facts.js';
+import { isGarbled, type Heavy } from './payload.js';
 
 export interface FinalJob {
   readonly id: string;
@@ -33,6 +38,8 @@ export interface FinalJob {
   readonly crashes?: number;
   /** Of its payload. */
   readonly token: string;
+  /** Its payload is not as it was enqueued. */
+  readonly isGarbled?: true;
   readonly uniqueKey?: string;
   readonly result?: Done;
   /** Of one that failed: when, and the code of its error, where that has one. */
@@ -65,29 +72,46 @@ export interface Contents {
   readonly places: readonly string[];
   /** Keys that say who holds a unique key. */
   readonly keyEntries: readonly string[];
+  /** Files with the payloads of jobs that are not there. */
+  readonly strayFiles: readonly string[];
 }
 
 const PAGE = 1_000;
 
+/** What a journal holds that nobody has open. @param directory Where it lies. */
+export async function readJournal(
+  directory: string,
+  maxAttemptsOf: (name: string) => number,
+): Promise<Contents> {
+  const store = await openLevelStore(directory);
+  const payloads = join(directory, PAYLOADS);
+  const files = existsSync(payloads) ? await readdir(payloads) : [];
+  return readContents(store, maxAttemptsOf, { files: new PayloadFiles(directory), names: files });
+}
+
 /**
  * @param maxAttemptsOf What a job type says, by its name.
- * @param payloadFiles Where large payloads lie, if anywhere.
+ * @param payloads Where large payloads lie, if anywhere, and the names of all files there.
  */
 export async function readContents(
   store: Store,
   maxAttemptsOf: (name: string) => number,
-  payloadFiles?: PayloadFiles,
+  payloads?: { readonly files: PayloadFiles; readonly names: readonly string[] },
 ): Promise<Contents> {
-  const journal = await Journal.open(store, undefined, payloadFiles);
+  const journal = await Journal.open(store, undefined, payloads?.files);
   try {
     const jobs = new Map<string, FinalJob>();
     const unreadable: string[] = [];
+    const strayFiles = new Set(payloads?.names);
     const ids = (await keysUnder(store, 'j')).map((key) => key.slice(2));
     for (let i = 0; i < ids.length; i += PAGE) {
       for (const read of await journal.jobs(ids.slice(i, i + PAGE))) {
         if (read instanceof MillraceError) unreadable.push(read.message);
-        else if (read)
-          jobs.set(read.spec.id, finalJob(read, await journal.payloadOf(read.spec), maxAttemptsOf));
+        if (!read || read instanceof MillraceError) continue;
+        if (read.spec.payloadFile) strayFiles.delete(read.spec.payloadFile.name);
+        const payload = await journal.payloadOf(read.spec).catch(asDamage);
+        if (payload instanceof MillraceError) unreadable.push(payload.message);
+        else jobs.set(read.spec.id, finalJob(read, payload, maxAttemptsOf));
       }
     }
     const schedules = await readProgress(journal, unreadable);
@@ -96,10 +120,23 @@ export async function readContents(
       ['r', 't', 'a', 'x', 'w', 'v', 'e', 'n', 'g'].map((letter) => keysUnder(store, letter)),
     );
     const keyEntries = await keysUnder(store, 'u');
-    return { jobs, schedules, unreadable, counters, places: places.flat(), keyEntries };
+    return {
+      jobs,
+      schedules,
+      unreadable,
+      counters,
+      places: places.flat(),
+      keyEntries,
+      strayFiles: [...strayFiles],
+    };
   } finally {
     await journal.close();
   }
+}
+
+function asDamage(thrown: unknown): MillraceError {
+  if (thrown instanceof MillraceError) return thrown;
+  throw thrown;
 }
 
 async function readProgress(journal: Journal, unreadable: string[]): Promise<Map<string, Progress>> {
@@ -128,13 +165,15 @@ function finalJob(
   const { state, attempt, crashes, startedAt } = status;
   const deadlineAt = deadlineOf({ spec, status });
   // Safe: only the workload wrote to this journal.
-  const { token } = decode(payload) as { token: string };
+  const heavy = decode(payload) as Heavy;
+  const { token } = heavy;
   const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
   const errored = (status.errors ?? []).map((error) => error.attempt);
   const job = { id, name, queue, state, durability, attempt, maxAttempts, errored, token };
   const isRun = schedule !== undefined && scheduledFor !== undefined;
   return {
     ...job,
+    ...(isGarbled(heavy) && { isGarbled: true }),
     ...(crashes !== undefined && { crashes }),
     ...(uniqueKey !== undefined && { uniqueKey }),
     // Safe: that is what its handlers return.

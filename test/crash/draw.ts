@@ -32,7 +32,7 @@ const TYPES: readonly [Share, ...Share[]] = [
   // It takes a thread some tenths of a second to run out of memory.
   { name: 'greedy', weight: 0.1 },
 ];
-/** A heavy payload, in characters. */
+/** A heavy payload, in characters: mostly one that lies in a file of its own. */
 const HEAVY = { min: 16 << 10, max: 256 << 10 } as const;
 /** How many jobs of each type have an id of their own that every process knows. */
 const IDS = 40;
@@ -147,12 +147,10 @@ export function drawOptions(random: Random, durability: Durability, name: Name):
 
 const BRIEF = { completed: KEPT_MS, failed: KEPT_MS, cancelled: KEPT_MS };
 
-/** @param share Of the jobs that have some. */
-export function drawBallast(random: Random, share: number, durability: Durability): string | undefined {
+/** How heavy a payload is, in characters. @param share Of the jobs that have a heavy one. */
+export function drawWeight(random: Random, share: number, durability: Durability): number | undefined {
   // Of an unsynced job a power cut can take the payload, which lies in a file of its own, and leave the record.
-  return random.chance(share) && durability === 'fsync'
-    ? 'ballast '.repeat(random.integer(HEAVY.min, HEAVY.max) / 8)
-    : undefined;
+  return random.chance(share) && durability === 'fsync' ? random.integer(HEAVY.min, HEAVY.max) : undefined;
 }
 
 export const drawTuning = (random: Random): Tuning => ({

@@ -69,6 +69,8 @@ export type Fact =
   // What handlers did, and were told.
   | Started
   | FollowedUp
+  /** Its payload was not as it was enqueued. */
+  | { readonly kind: 'garbled'; readonly id: string }
   | { readonly kind: 'checkpointed'; readonly id: string; readonly mark: Mark }
   | Left;
 

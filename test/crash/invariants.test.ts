@@ -105,6 +105,10 @@ const PLANTED: Planted = {
         soundFacts().filter((fact) => !isEndOf('b')(fact)),
         [a, finalJob('b', { token: 'a', result: { id: 'b', token: 'a', attempt: 1 } })],
       ),
+    'a handler gets a part of a payload': () =>
+      evidence(factsWith(isStartOf('a'), { kind: 'garbled', id: 'a' })),
+    'a payload has become another': () =>
+      evidence(soundFacts(), [finalJob('a', { isGarbled: true }), finalJob('b')]),
     ...PLANTED_TICKS.mixedUp,
     'a job is started for a tick that it is not of': () =>
       evidence(
@@ -348,6 +352,8 @@ const PLANTED: Planted = {
   leftover: {
     'a key of the waiting stays': () =>
       evidence(soundFacts(), soundJobs(), { places: ['r!default!tiny!7fff11'] }),
+    'the payload of a job stays that is gone': () =>
+      evidence(soundFacts(), soundJobs(), { strayFiles: ['9b2e-1'] }),
     'a deadline stays': () => evidence(soundFacts(), soundJobs(), { places: ['x!8loyw3v2811'] }),
   },
   unreadable: {

@@ -6,7 +6,7 @@ import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/ind
 import { isEnd } from '../../src/job/record.js';
 import { NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
 import { CONTROLS } from './controls.js';
-import { drawBallast, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
+import { drawWeight, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
 import type { Done, Ended, Enqueued, FactOf, Step } from './facts.js';
 import { operation, type Call, type Operation } from './operation.js';
 import type { AskedSchedule } from './rhythm-model.js';
@@ -49,7 +49,7 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
     const { heavy, durability: usual } = session.place;
     const options = drawOptions(random, usual, name);
     const durability = durabilityOf(id, usual);
-    const work = session.work(id, drawJob(random, name).acts, drawBallast(random, heavy, durability));
+    const work = session.work(id, drawJob(random, name).acts, drawWeight(random, heavy, durability));
     const payload = { ...work, key: options.concurrencyKey };
     await session.engine.enqueue(name, payload, { ...options, durability, id });
     report({ kind: 'enqueued', id, name, token: id, durability });
@@ -146,8 +146,8 @@ async function enqueue(
   const { heavy, durability: usual } = session.place;
   const options = { ...drawOptions(random, usual, name), ...own };
   if (own.expiresIn !== undefined) delete options.deadline;
-  const ballast = drawBallast(random, heavy, options.durability ?? usual);
-  const work = { ...session.work(token, acts, ballast), key: options.concurrencyKey };
+  const weight = drawWeight(random, heavy, options.durability ?? usual);
+  const work = { ...session.work(token, acts, weight), key: options.concurrencyKey };
   const handle = await session.engine.enqueue(name, work, options);
   const { id } = handle;
   report({ kind: 'enqueued', id, name, token, durability: options.durability ?? usual });
@@ -166,7 +166,7 @@ async function enqueueMany({
     const id = `many-${token}-${i}`;
     const { name, acts } = drawJob(random);
     const options = { ...drawOptions(random, usual, name), id };
-    const work = session.work(id, acts, drawBallast(random, heavy, options.durability ?? usual));
+    const work = session.work(id, acts, drawWeight(random, heavy, options.durability ?? usual));
     return { name, payload: { ...work, key: options.concurrencyKey }, options };
   });
   const together = items.map(({ options: { id } }) => id);

@@ -71,6 +71,8 @@ export function torn({ facts, contents: { jobs }, lives, endAt }: Case): Finding
 /** A payload, a name and a result belong to the job that has them, and results are told as they are. */
 export function mixedUp({ facts, contents: { jobs } }: Evidence): Finding[] {
   const findings = [...jobs.values()].flatMap(ofAnother);
+  for (const { id } of factsOf(facts, 'garbled'))
+    findings.push({ id, message: 'has got a payload that is not as it was enqueued' });
   for (const { id, name, token } of factsOf(facts, 'enqueued')) {
     const job = jobs.get(id);
     if (job && (job.name !== name || (token !== undefined && job.token !== token)))
@@ -96,7 +98,8 @@ export function mixedUp({ facts, contents: { jobs } }: Evidence): Finding[] {
 /** The token of a payload that was made for one tick. */
 export const tokenOf = (schedule: string, scheduledFor: number): string => `${schedule}@${scheduledFor}`;
 
-function ofAnother({ id, state, attempt, token, result, run }: FinalJob): Finding[] {
+function ofAnother({ id, state, attempt, token, isGarbled, result, run }: FinalJob): Finding[] {
+  if (isGarbled) return [{ id, message: 'has a payload that is not as it was enqueued' }];
   if (run && token.includes('@') && token !== tokenOf(run.schedule, run.scheduledFor))
     return [{ id, message: `has the payload ${token}, and is of ${run.scheduledFor} of ${run.schedule}` }];
   const expected: Done = { id, token, attempt };

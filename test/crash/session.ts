@@ -4,6 +4,7 @@ import { HALTABLE, openEngine, type Engine, type Haltable, type Name, type Tunin
 import { change, NOT_FOUND } from './change.js';
 import type { Changing, Done, Fact, Halting, Step } from './facts.js';
 import type { Work } from './handler.js';
+import { ballastOf } from './payload.js';
 import { tokenOf } from './promises.js';
 import type { AskedSchedule } from './rhythm-model.js';
 import { DECLARED, scheduleOf, SCHEDULES, type Schedule, type ScheduleName } from './schedules.js';
@@ -45,8 +46,10 @@ export class Session {
     return this.#engine;
   }
 
-  work(token: string, acts: Work['acts'], ballast?: string): Work {
-    return { facts: this.place.facts, token, acts, ...(ballast !== undefined && { ballast }) };
+  /** @param weight Of its payload, in characters; absent where that is light. */
+  work(token: string, acts: Work['acts'], weight?: number): Work {
+    const own = { facts: this.place.facts, token, acts };
+    return weight === undefined ? own : { ...own, weight, ballast: ballastOf(token, weight) };
   }
 
   async open(): Promise<void> {

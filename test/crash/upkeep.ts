@@ -30,9 +30,11 @@ const drift = (what: string, counts: JobCounts, found: JobCounts): Finding[] =>
     message: `${what} says ${counts[state]} ${state}, and there are ${found[state]}`,
   }));
 
-/** Once all jobs have ended, no key stands for one that waits or runs. */
-export const leftover = ({ contents: { places } }: Evidence): Finding[] =>
-  places.map((key) => ({ message: `the key ${key} is left` }));
+/** Once all jobs have ended, no key stands for one that waits or runs; and no file has the payload of one that is gone. */
+export const leftover = ({ contents: { places, strayFiles } }: Evidence): Finding[] => [
+  ...places.map((key) => ({ message: `the key ${key} is left` })),
+  ...strayFiles.map((name) => ({ message: `the payload ${name} is left, and its job is gone` })),
+];
 
 export const unreadable = ({ contents }: Evidence): Finding[] =>
   contents.unreadable.map((message) => ({ message }));
