@@ -80,12 +80,23 @@ export const queues = {
   low: { weight: 1 },
   narrow: { weight: 2, concurrency: 1 },
   metered: { weight: 1, rateLimit: rateLimit(RATES.queue) },
-};
+  short: { weight: 1, concurrency: 1, maxSize: 4 },
+  patient: { weight: 1, concurrency: 2, maxSize: 3, onFull: 'wait' },
+} as const;
+
+/** Queues with a bound. */
+export const BOUNDED = ['short', 'patient'] as const;
 
 /** What can be paused: a queue, or with an empty name all of them. */
-export const HALTABLE = ['', 'default', 'low', 'narrow', 'metered'] as const satisfies readonly (
-  '' | keyof typeof queues
-)[];
+export const HALTABLE = [
+  '',
+  'default',
+  'low',
+  'narrow',
+  'metered',
+  'short',
+  'patient',
+] as const satisfies readonly ('' | keyof typeof queues)[];
 export type Haltable = (typeof HALTABLE)[number];
 
 export const TERMS: Terms = {
@@ -94,7 +105,11 @@ export const TERMS: Terms = {
       ['narrow', 1],
       ['mail', 4],
     ]),
-    queue: new Map([['narrow', 1]]),
+    queue: new Map([
+      ['narrow', 1],
+      ['short', 1],
+      ['patient', 2],
+    ]),
   },
   limitsPerKey: new Map([['work', 1]]),
   rates: {
@@ -104,6 +119,8 @@ export const TERMS: Terms = {
     // A claim that is written with what is synced waits for that.
     toldLateMs: 150,
   },
+  // What runs may come back when others have taken its place.
+  sizes: new Map(BOUNDED.map((name) => [name, queues[name].maxSize + queues[name].concurrency])),
   // The engine ends their attempts, or they end their thread.
   endedByForce: new Set<Name>(['stuck', 'greedy', 'call']),
   maxSnoozes: MAX_SNOOZES,

@@ -61,11 +61,15 @@ export type Fact =
   | Ended
   | Progressed
   | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
+  /** There was no room for a job in its queue; the token is that of its payload. */
+  | { readonly kind: 'turnedAway'; readonly queue: string; readonly token: string }
   | { readonly kind: 'rescued'; readonly id: string }
   /** That an attempt errored was acknowledged. */
   | { readonly kind: 'errored'; readonly id: string; readonly attempt: number }
   | { readonly kind: 'warned'; readonly code: string; readonly message: string }
   | { readonly kind: 'counted'; readonly queue?: string; readonly counts: JobCounts }
+  /** So many jobs of a queue with a bound had not ended. */
+  | { readonly kind: 'sized'; readonly queue: string; readonly size: number }
   // What handlers did, and were told.
   | Started
   | FollowedUp

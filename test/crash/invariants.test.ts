@@ -174,6 +174,12 @@ const PLANTED: Planted = {
     'another process forgets what began before it': () =>
       limited({ name: 'tiny' }, [10, 19], ...respawned(11)),
   },
+  overfull: {
+    'more jobs are in a queue than may be': () =>
+      evidence(factsWith(is('opened'), { kind: 'sized', queue: 'short', size: 6 })),
+    'a job that was turned away is there': () =>
+      evidence(factsWith(is('opened'), { kind: 'turnedAway', queue: 'short', token: 'a' })),
+  },
   miscounted: {
     'an attempt is over the number of attempts': () =>
       evidence(soundFacts().map((fact) => (isStartOf('a')(fact) ? started('a', 4) : fact))),

@@ -20,6 +20,7 @@ import {
   ranConcurrently,
   ranWhileClosed,
 } from './runs.js';
+import { overfull } from './sizes.js';
 import { misreportedRuns, ticksDoubled, ticksInvented, ticksLost } from './ticks.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
 
@@ -36,6 +37,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'overLimit', check: overLimit },
   { name: 'overKeyLimit', check: overKeyLimit },
   { name: 'overRate', check: overRate },
+  { name: 'overfull', check: overfull },
   { name: 'miscounted', check: miscounted },
   { name: 'backEarly', check: backEarly },
   { name: 'blamed', check: blamed },

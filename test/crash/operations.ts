@@ -2,9 +2,9 @@
  * What the workload does to the engine: one table. A feature of the engine's adds its operation here: how often it is
  * drawn, what it reports as acknowledged, and what it does.
  */
-import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
+import { JobCancelledError, JobFailedError, MillraceError, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
-import { NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
+import { BOUNDED, NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
 import { CONTROLS } from './controls.js';
 import { drawWeight, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
 import type { Done, Ended, Enqueued, FactOf, Step } from './facts.js';
@@ -88,6 +88,7 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
     const tokens = Array.from({ length: random.integer(2, 8) }, (_, i) => `${token}-${i}`);
     await Promise.all(tokens.map((token) => enqueue({ ...call, token }, limited)));
   }),
+  operation('enqueue where there is little room', 4, ['enqueued', 'turnedAway'], enqueueIntoBounded),
   operation('enqueue a flood', 0.15, ['enqueued'], flood),
   operation('await', 6, ['ended', 'refused'], ({ session, target, report }) =>
     awaitEnd({ report }, session.engine.handle(target.name, target.id)),
@@ -177,6 +178,24 @@ async function enqueueMany({
     report({ kind: 'enqueued', id, name, token: id, durability });
     session.known.push({ id, name });
   }
+}
+
+/** Whoever finds no room is turned away, or waits. */
+async function enqueueIntoBounded(call: Call<FactOf<'enqueued' | 'turnedAway'>>): Promise<void> {
+  const { session, random, report } = call;
+  const queue = random.pick(BOUNDED);
+  const tokens = Array.from({ length: random.integer(1, 8) }, (_, i) => `${call.token}-${i}`);
+  await Promise.all(
+    tokens.map(async (token) => {
+      try {
+        await enqueue({ ...call, token }, { name: 'tiny', queue });
+      } catch (thrown) {
+        if (!(thrown instanceof MillraceError) || thrown.code !== 'MILLRACE_QUEUE_FULL') throw thrown;
+        report({ kind: 'turnedAway', queue, token });
+      }
+      await session.size(queue);
+    }),
+  );
 }
 
 /** Of types whose jobs are kept, so that what became of parents is there to be seen. */

@@ -1,6 +1,14 @@
 /** An engine as the workload's process has it: opened, listened to, closed in the middle, and opened again. */
 import type { Durability, MillraceEvents } from '../../src/index.js';
-import { HALTABLE, openEngine, type Engine, type Haltable, type Name, type Tuning } from './catalogue.js';
+import {
+  BOUNDED,
+  HALTABLE,
+  openEngine,
+  type Engine,
+  type Haltable,
+  type Name,
+  type Tuning,
+} from './catalogue.js';
 import { change, NOT_FOUND } from './change.js';
 import type { Changing, Done, Fact, Halting, Step } from './facts.js';
 import type { Work } from './handler.js';
@@ -65,6 +73,13 @@ export class Session {
       this.#isFirst = false;
       listen(this.#engine, this.#tell);
     });
+    for (const queue of BOUNDED) await this.size(queue);
+  }
+
+  /** Tells how many jobs of a queue with a bound have not ended. */
+  async size(queue: (typeof BOUNDED)[number]): Promise<void> {
+    const { completed, failed, cancelled, ...open } = await this.engine.counts(queue);
+    this.#tell({ kind: 'sized', queue, size: Object.values(open).reduce((sum, count) => sum + count) });
   }
 
   /** Asks for something of a schedule. @param as What it is to be like; of an upsert. */
