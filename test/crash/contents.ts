@@ -40,7 +40,9 @@ export interface FinalJob {
   readonly token: string;
   /** Its payload is not as it was enqueued. */
   readonly isGarbled?: true;
+  /** Of one with a unique key: that, and when it was enqueued. */
   readonly uniqueKey?: string;
+  readonly enqueuedAt?: number;
   readonly result?: Done;
   /** Of one that failed: when, and the code of its error, where that has one. */
   readonly failure?: { readonly at: number; readonly code: string | undefined };
@@ -175,7 +177,7 @@ function finalJob(
     ...job,
     ...(isGarbled(heavy) && { isGarbled: true }),
     ...(crashes !== undefined && { crashes }),
-    ...(uniqueKey !== undefined && { uniqueKey }),
+    ...(uniqueKey !== undefined && { uniqueKey, enqueuedAt }),
     // Safe: that is what its handlers return.
     ...(status.result && { result: decode(status.result) as Done }),
     ...(state === 'failed' && { failure: failureOf(status) }),

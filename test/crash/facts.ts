@@ -58,6 +58,7 @@ export type Fact =
   | Halted
   | Began
   | Enqueued
+  | Debounced
   | Ended
   | Progressed
   | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
@@ -139,6 +140,15 @@ export interface Enqueued {
   readonly durability?: Durability;
   /** It has a deadline, or parents, so it may end without an attempt; an event does not tell. */
   readonly mayExpire?: boolean;
+}
+
+/** A job was acknowledged that takes the place of the one before with its unique key. */
+export interface Debounced {
+  readonly kind: 'debounced';
+  readonly id: string;
+  readonly key: string;
+  /** It is to start then, or later: epoch milliseconds. */
+  readonly dueAt: number;
 }
 
 /** The end of a job was acknowledged. */

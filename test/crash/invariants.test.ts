@@ -60,6 +60,18 @@ const pausedThenBegan = (queue: string, ...between: readonly Fact[]): Fact[] => 
   { kind: 'began', id: 'a', queue: 'default' },
 ];
 
+const isEnqueueOf =
+  (id: string) =>
+  (fact: Fact): boolean =>
+    fact.kind === 'enqueued' && fact.id === id;
+const began = (id: string, at?: number): Fact & { at?: number } => ({
+  kind: 'began',
+  id,
+  queue: 'default',
+  ...(at !== undefined && { at }),
+});
+const debounced = (id: string, dueAt: number): Fact => ({ kind: 'debounced', id, key: 'debounce-1', dueAt });
+
 const PLANTED: Planted = {
   lost: {
     'an acknowledged job is not in the journal': () => evidence([...soundFacts(), enqueued('c')]),
@@ -345,6 +357,19 @@ const PLANTED: Planted = {
         ),
         [...soundJobs(), ...['c', 'd'].map((id) => finalJob(id, { uniqueKey: 'active-1' }))],
       ),
+  },
+  debouncedWrong: {
+    'a job that was put off starts too early': () =>
+      evidence(factsWith(isEnqueueOf('b'), debounced('b', 100), began('b'))),
+    'a job starts although another has taken its place': () =>
+      evidence([...factsWith(isEnqueueOf('b'), debounced('a', 0), debounced('b', 0)), began('a', 1_000)]),
+  },
+  throttledWrong: {
+    'two jobs are made where one may be': () =>
+      evidence(soundFacts(), [
+        finalJob('a', { uniqueKey: 'throttle-1 30', enqueuedAt: 100 }),
+        finalJob('b', { uniqueKey: 'throttle-1 30', enqueuedAt: 129 }),
+      ]),
   },
   counterDrift: {
     'counts() is wrong in total': () =>

@@ -23,6 +23,7 @@ import {
 import { overfull } from './sizes.js';
 import { misreportedRuns, ticksDoubled, ticksInvented, ticksLost } from './ticks.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
+import { debouncedWrong, throttledWrong } from './windows.js';
 
 export const INVARIANTS: readonly Invariant[] = [
   { name: 'lost', check: lost },
@@ -57,6 +58,8 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'ticksInvented', check: ticksInvented },
   { name: 'uniqueKeysLeaked', check: uniqueKeysLeaked },
   { name: 'uniqueKeysDoubled', check: uniqueKeysDoubled },
+  { name: 'debouncedWrong', check: debouncedWrong },
+  { name: 'throttledWrong', check: throttledWrong },
   { name: 'counterDrift', check: counterDrift },
   { name: 'leftover', check: leftover },
   { name: 'unreadable', check: unreadable },

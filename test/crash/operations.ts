@@ -2,7 +2,14 @@
  * What the workload does to the engine: one table. A feature of the engine's adds its operation here: how often it is
  * drawn, what it reports as acknowledged, and what it does.
  */
-import { JobCancelledError, JobFailedError, MillraceError, type JobHandle } from '../../src/index.js';
+import { setTimeout as wait } from 'node:timers/promises';
+import {
+  JobCancelledError,
+  JobFailedError,
+  MillraceError,
+  type EnqueueOptions,
+  type JobHandle,
+} from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
 import { BOUNDED, NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
 import { CONTROLS } from './controls.js';
@@ -24,6 +31,8 @@ const ON_CONFLICT = ['return', 'return', 'replace', 'reject'] as const;
 const ON_PARENT_FAILURE = ['fail', 'cancel', 'ignore'] as const;
 /** What is asked of schedules, and how often. */
 const CHANGES = { pause: 0.15, resume: 0.3, remove: 0.1, runNow: 0.3 } as const;
+/** So long that several processes have it. */
+const THROTTLE_MS = 3_000;
 const GIVEN_UP = new Error('as it was told to');
 
 export const OPERATIONS: readonly [Operation, ...Operation[]] = [
@@ -57,21 +66,16 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   }),
   operation('enqueue many', 2, ['asked', 'enqueued'], enqueueMany),
   operation('enqueue a flow', 2, ['asked', 'enqueued'], enqueueFlow),
-  operation('enqueue by key', 4, ['enqueued'], async ({ session, random, token, report }) => {
-    const { engine, place, known } = session;
+  operation('enqueue by key', 4, ['enqueued'], async (call) => {
+    const { random } = call;
     const held = random.pick(HELD);
-    const uniqueKey = {
-      key: `${held}-${random.integer(1, KEYS)}`,
-      while: held,
-      onConflict: random.pick(ON_CONFLICT),
-    };
-    const options = { ...drawOptions(random, place.durability, 'work'), uniqueKey };
-    const own = session.work(token, drawJob(random, 'work').acts);
-    const work = { ...own, key: options.concurrencyKey };
-    // Whether that job carries this token is not told.
-    const { id, name } = await engine.enqueue('work', work, options);
-    report({ kind: 'enqueued', id, name });
-    known.push({ id, name });
+    const key = `${held}-${random.integer(1, KEYS)}`;
+    await enqueueKeyed(call, { uniqueKey: { key, while: held, onConflict: random.pick(ON_CONFLICT) } });
+  }),
+  operation('enqueue again and again', 2.5, ['enqueued', 'debounced'], enqueueDebounced),
+  operation('enqueue once in a while', 2.5, ['enqueued'], async (call) => {
+    const uniqueKey = `throttle-${call.random.integer(1, 2)} ${THROTTLE_MS}`;
+    await enqueueKeyed(call, { uniqueKey, throttle: THROTTLE_MS });
   }),
   operation('enqueue a burst', 1.5, ['enqueued'], async (call) => {
     const tokens = Array.from({ length: call.random.integer(5, 40) }, (_, i) => `${call.token}-${i}`);
@@ -177,6 +181,38 @@ async function enqueueMany({
     const { id, durability = usual } = options;
     report({ kind: 'enqueued', id, name, token: id, durability });
     session.known.push({ id, name });
+  }
+}
+
+/** @returns the job that has the key now: a new one, or another. */
+async function enqueueKeyed(
+  { session, random, token, report }: Call<Enqueued>,
+  keyed: Pick<EnqueueOptions, 'uniqueKey' | 'debounce' | 'throttle'>,
+): Promise<string> {
+  const { engine, place, known } = session;
+  const options = { ...drawOptions(random, place.durability, 'work'), ...keyed };
+  if (keyed.debounce !== undefined) {
+    delete options.delay;
+    delete options.runAt;
+  }
+  const own = session.work(token, drawJob(random, 'work').acts);
+  const { id, name } = await engine.enqueue('work', { ...own, key: options.concurrencyKey }, options);
+  // Whether that job carries this token is not told.
+  report({ kind: 'enqueued', id, name });
+  known.push({ id, name });
+  return id;
+}
+
+/** Each takes the place of the one before. */
+async function enqueueDebounced(call: Call<FactOf<'enqueued' | 'debounced'>>): Promise<void> {
+  const { random, report } = call;
+  const key = `debounce-${random.integer(1, 2)}`;
+  for (let left = random.integer(1, 4); left > 0; left--) {
+    const debounce = random.integer(60, 200);
+    const dueAt = Date.now() + debounce;
+    const id = await enqueueKeyed({ ...call, token: `${call.token}-${left}` }, { uniqueKey: key, debounce });
+    report({ kind: 'debounced', id, key, dueAt });
+    await wait(random.integer(0, 40));
   }
 }
 
