@@ -1,6 +1,6 @@
 /** The invariant of blame: a crash is only held against a job beside which no other was at work. */
 import type { Evidence, Finding } from './evidence.js';
-import { plainId } from './lives.js';
+import { plainId } from './ids.js';
 
 export function blamed({ facts, contents: { jobs } }: Evidence): Finding[] {
   const beside = besideEachKill(facts);

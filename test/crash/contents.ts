@@ -34,6 +34,8 @@ export interface FinalJob {
   readonly maxAttempts: number;
   /** The attempts that errored. */
   readonly errored: readonly number[];
+  /** How often it was run again after it had ended. */
+  readonly retries?: number;
   /** How often its process crashed and it was blamed for that. */
   readonly crashes?: number;
   /** Of its payload. */
@@ -164,18 +166,20 @@ function finalJob(
 ): FinalJob {
   const { id, name, queue, durability, schedule, scheduledFor, enqueuedAt } = spec;
   const { parents, onParentFailure, uniqueKey } = spec;
-  const { state, attempt, crashes, startedAt } = status;
+  const { state, attempt, crashes, retries, startedAt } = status;
+  // One that is run again has none.
   const deadlineAt = deadlineOf({ spec, status });
   // Safe: only the workload wrote to this journal.
   const heavy = decode(payload) as Heavy;
   const { token } = heavy;
-  const maxAttempts = spec.maxAttempts ?? maxAttemptsOf(name);
+  const maxAttempts = (status.attemptsBefore ?? 0) + (spec.maxAttempts ?? maxAttemptsOf(name));
   const errored = (status.errors ?? []).map((error) => error.attempt);
   const job = { id, name, queue, state, durability, attempt, maxAttempts, errored, token };
   const isRun = schedule !== undefined && scheduledFor !== undefined;
   return {
     ...job,
     ...(isGarbled(heavy) && { isGarbled: true }),
+    ...(retries !== undefined && { retries }),
     ...(crashes !== undefined && { crashes }),
     ...(uniqueKey !== undefined && { uniqueKey, enqueuedAt }),
     // Safe: that is what its handlers return.

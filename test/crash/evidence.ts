@@ -16,6 +16,8 @@ export interface Terms {
   readonly sizes?: ReadonlyMap<string, number>;
   /** Job types whose attempts may end while their handler goes on: what died with its process may have counted. */
   readonly endedByForce: ReadonlySet<string>;
+  /** How long jobs are kept at least once they have ended; by default as engines do that keep them for a short time. */
+  readonly keptMs?: number;
   /** How often a job can be snoozed without an attempt counted. */
   readonly maxSnoozes: number;
   /** Codes of warnings and refusals that there was a reason for. */

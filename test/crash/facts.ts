@@ -5,7 +5,7 @@
  */
 import { appendFileSync, readFileSync } from 'node:fs';
 import type { Durability } from '../../src/index.js';
-import type { EndedState, JobCounts } from '../../src/job/record.js';
+import type { EndedState, JobCounts, JobState } from '../../src/job/record.js';
 import type { AskedSchedule } from './rhythm-model.js';
 
 /** What every handler of the workload returns. */
@@ -64,6 +64,8 @@ export type Fact =
   | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
   /** There was no room for a job in its queue; the token is that of its payload. */
   | { readonly kind: 'turnedAway'; readonly queue: string; readonly token: string }
+  | Retried
+  | Removed
   | { readonly kind: 'rescued'; readonly id: string }
   /** That an attempt errored was acknowledged. */
   | { readonly kind: 'errored'; readonly id: string; readonly attempt: number }
@@ -159,6 +161,23 @@ export interface Ended {
   readonly by: 'event' | 'result' | 'cancel' | 'snapshot';
   /** Of a completed job, where it was told. */
   readonly result?: Done;
+  /** The job may have been run again since; said afterwards. */
+  readonly isUndone?: true;
+}
+
+/** That a job, or all that a filter meant, runs again was acknowledged. */
+export interface Retried {
+  readonly kind: 'retried';
+  readonly id?: string;
+  /** What it is now. */
+  readonly state?: JobState;
+}
+
+/** That a job is not there any more was acknowledged. */
+export interface Removed {
+  readonly kind: 'removed';
+  readonly id: string;
+  readonly wasThere: boolean;
 }
 
 /** Progress of a job was told. */

@@ -4,7 +4,7 @@ import type { RatePolicy } from '../../src/job/rate-limit.js';
 import { INVARIANTS, findViolations } from './invariants.js';
 import type { FinalJob } from './contents.js';
 import type { Evidence } from './evidence.js';
-import type { Fact, Mark } from './facts.js';
+import type { Fact, FactOf, Mark } from './facts.js';
 import {
   completed,
   ended,
@@ -331,6 +331,18 @@ const PLANTED: Planted = {
     'a handler gets what was kept before': () => evidence(resumedFrom({ id: 'b', step: 1 })),
     'a handler gets what another job has kept': () => evidence(resumedFrom({ id: 'a', step: 2 })),
   },
+  retriesLost: {
+    'a job that failed does not run again': () => retried({ kind: 'retried', id: 'c', state: 'available' }),
+  },
+  removalsUndone: {
+    'a job that was removed is there': () => retried({ kind: 'removed', id: 'c', wasThere: true }),
+    'a job that was removed runs': () =>
+      counted(
+        2,
+        factsWith(isEndOf('b'), made('c'), ...removed('c'), started('c', 1), left('c', 1)),
+        soundJobs(),
+      ),
+  },
   ghosts: {
     'a handler runs for a job that is not in the journal': () =>
       evidence(factsWith(isEndOf('a'), started('c', 1), left('c', 1))),
@@ -449,6 +461,24 @@ const respawned = (at: number): Timed[] => [
   { kind: 'opening', at },
   { kind: 'opened', tookMs: 0, isFirst: true, at },
 ];
+
+const failed = (id: string): Fact[] => [made(id), started(id, 1), left(id, 1), ended(id, 'failed')];
+const removed = (id: string): Fact[] => [
+  { kind: 'asked', operation: 'remove', id },
+  { kind: 'removed', id, wasThere: true },
+];
+
+/** Evidence of a job `c` that failed, of which that was acknowledged then, and that is as it was. */
+function retried(answer: FactOf<'retried'> | FactOf<'removed'>): Evidence {
+  const operation = answer.kind === 'retried' ? 'retry' : 'remove';
+  const asked: Fact = { kind: 'asked', operation, id: 'c' };
+  const counts = { ...completed(2), failed: 1 };
+  const facts = factsWith(isEndOf('b'), ...failed('c'), asked, answer).map((fact) =>
+    fact.kind === 'counted' ? { ...fact, counts } : fact,
+  );
+  const c = finalJob('c', { state: 'failed', errored: [1] });
+  return evidence(facts, [...soundJobs(), c], { counters: new Map([['default', counts]]) });
+}
 
 /** A run whose job `b` is interrupted at its second step, and resumes from there. */
 const resumedFrom = (mark: Mark): Fact[] =>
@@ -592,6 +622,39 @@ test('a job that was snoozed comes back with the same attempt, and one that was 
   const c = finalJob('c', { attempt: 2, errored: [1], result: { id: 'c', token: 'c', attempt: 2 } });
   const facts = factsWith(isEndOf('a'), ...runs, ...runs, ...runs, started('c', 2), left('c', 2));
   expect(findViolations(counted(3, facts, [...soundJobs(), c]))).toEqual([]);
+});
+
+test('a job that failed may run again once somebody has asked for that, and end otherwise, and again', () => {
+  const again: Fact[] = [
+    { kind: 'asked', operation: 'retry', id: 'c' },
+    { kind: 'retried', id: 'c', state: 'available' },
+    started('c', 2, { maxAttempts: 4 }),
+    left('c', 2),
+    ended('c', 'completed', { id: 'c', token: 'c', attempt: 2 }),
+  ];
+  const c = finalJob('c', {
+    attempt: 2,
+    maxAttempts: 4,
+    errored: [1],
+    retries: 1,
+    result: { id: 'c', token: 'c', attempt: 2 },
+  });
+  const facts = factsWith(isEndOf('b'), ...failed('c'), ...again);
+  expect(findViolations(counted(3, facts, [...soundJobs(), c]))).toEqual([]);
+  const unasked = facts.filter(({ kind }) => kind !== 'asked' && kind !== 'retried');
+  const found = findViolations(counted(3, unasked, [...soundJobs(), c]));
+  expect(new Set(found.map(({ invariant }) => invariant))).toEqual(
+    new Set(['lost', 'announcedTwice', 'finishedTwice']),
+  );
+});
+
+test('a job may be gone that somebody has removed, or may have', () => {
+  const facts = factsWith(isEndOf('b'), ...failed('c'), ...removed('c'));
+  expect(findViolations(counted(2, facts, soundJobs()))).toEqual([]);
+  const unanswered = facts.filter(({ kind }) => kind !== 'removed');
+  expect(findViolations(counted(2, unanswered, soundJobs()))).toEqual([]);
+  const unasked = unanswered.filter((fact) => fact.kind !== 'asked' || fact.operation !== 'remove');
+  expect(findViolations(counted(2, unasked, soundJobs()))).not.toEqual([]);
 });
 
 test.each([

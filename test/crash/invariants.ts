@@ -1,12 +1,14 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
+import { removalsUndone, retriesLost, withUndone } from './again.js';
 import { blamed } from './blame.js';
 import { checkpointLost } from './checkpoints.js';
 import { expiredFalsely, startedLate } from './deadlines.js';
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { flowBroken, flowStuck } from './flows.js';
 import { followUpsDoubled, followUpsLeaked, followUpsLost } from './follow-ups.js';
+import { plainId } from './ids.js';
 import { uniqueKeysDoubled, uniqueKeysLeaked } from './keys.js';
-import { plainId, tellLives } from './lives.js';
+import { tellLives } from './lives.js';
 import { ranWhilePaused } from './pauses.js';
 import { announcedTwice, goneEarly, lost, misreported, mixedUp, stranded, torn } from './promises.js';
 import { overRate } from './rates.js';
@@ -52,6 +54,8 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'followUpsDoubled', check: followUpsDoubled },
   { name: 'followUpsLeaked', check: followUpsLeaked },
   { name: 'checkpointLost', check: checkpointLost },
+  { name: 'retriesLost', check: retriesLost },
+  { name: 'removalsUndone', check: removalsUndone },
   { name: 'ghosts', check: ghosts },
   { name: 'ticksLost', check: ticksLost },
   { name: 'ticksDoubled', check: ticksDoubled },
@@ -72,8 +76,8 @@ export interface Violation extends Finding {
 }
 
 export function findViolations({ facts: recorded, contents, terms }: Evidence): Violation[] {
-  const lives = tellLives({ facts: recorded });
-  const { facts } = lives;
+  const lives = tellLives({ facts: recorded, terms });
+  const facts = withUndone(lives.facts);
   const found = { facts, contents, terms, lives, endAt: facts.at(-1)?.at ?? 0 };
   return INVARIANTS.flatMap(({ name, check }) =>
     check(found).map(({ id, message }) => ({

@@ -1,9 +1,11 @@
 /**
  * Jobs that are no longer kept. An id that every process uses may then belong to a new job: to another life. Whether a
- * job may be gone is told by what happened to it: it had ended, and that long enough ago.
+ * job may be gone is told by what happened to it: it had ended, and that long enough ago, or somebody asked to remove it.
  */
+import { handlingsIn, type Handling } from './again.js';
 import type { Evidence, Finding } from './evidence.js';
 import type { Recorded } from './facts.js';
+import { isReused } from './ids.js';
 
 /** How long jobs of the workload are kept once they have ended, by engines that keep them for a short time. */
 export const KEPT_MS = 800;
@@ -15,6 +17,8 @@ interface Life {
   /** When it may have ended first: an attempt started, somebody asked to cancel it, or it had a deadline to expire at. */
   touchedAt?: number;
   endedAt?: number;
+  /** Somebody asked to remove it, and may have been heard. */
+  mayBeRemoved?: true;
 }
 
 /** What to think of a job that is gone: it may be, it was to be kept longer, or it had not ended. */
@@ -29,19 +33,22 @@ export interface Lives {
   readonly findings: readonly Finding[];
 }
 
-export function tellLives({ facts }: Pick<Evidence, 'facts'>): Lives {
+export function tellLives({ facts, terms: { keptMs = KEPT_MS } }: Pick<Evidence, 'facts' | 'terms'>): Lives {
   const lives = new Map<string, Life[]>();
   const findings: Finding[] = [];
-  const lifeOfFact = facts.map((fact) => {
+  const removals = removalsOf(facts);
+  const lifeOfFact = facts.map((fact, i) => {
     const id = idIn(fact);
     if (id === undefined) return 0;
     const own = lives.get(id) ?? [];
     lives.set(id, own);
     const current = own.at(-1);
+    if (current && removals.get(id)?.some(({ from, to }) => from <= i && i <= to))
+      current.mayBeRemoved = true;
     if (!current) {
       if (EXISTS.has(fact.kind)) own.push({});
-    } else if (isReused(id) && isOfNewLife(fact, current)) {
-      const gone = goneOf(current, fact.at);
+    } else if (isReused(id) && isOfNewLife(fact, current, keptMs)) {
+      const gone = goneOf(current, fact.at, keptMs);
       if (gone !== 'rightly') findings.push({ id, message: `was made anew, and ${WHY[gone]}` });
       own.push({});
     }
@@ -53,7 +60,7 @@ export function tellLives({ facts }: Pick<Evidence, 'facts'>): Lives {
   const byName = new Map<string, Life>();
   for (const [id, own] of lives) for (const [i, life] of own.entries()) byName.set(nameOf(id, i + 1), life);
   return {
-    gone: (id, at) => goneOf(byName.get(id), at),
+    gone: (id, at) => goneOf(byName.get(id), at, keptMs),
     facts: facts.map((fact, i) => {
       const id = idIn(fact);
       return id === undefined ? fact : { ...fact, id: nameOf(id, lifeOfFact[i] ?? 0) };
@@ -62,34 +69,40 @@ export function tellLives({ facts }: Pick<Evidence, 'facts'>): Lives {
   };
 }
 
+/** Calls to remove a job that may have been heard, by its id. */
+function removalsOf(facts: readonly Recorded[]): ReadonlyMap<string, readonly Handling[]> {
+  const removals = new Map<string, Handling[]>();
+  for (const call of handlingsIn(facts)) {
+    if (call.operation !== 'remove' || call.id === undefined) continue;
+    removals.set(call.id, [...(removals.get(call.id) ?? []), call]);
+  }
+  return removals;
+}
+
 export const WHY: Readonly<Record<Exclude<Gone, 'rightly'>, string>> = {
-  early: `had ended less than the ${KEPT_MS} ms before for which it is to be kept`,
+  early: 'had ended less long before than it is to be kept',
   alive: 'had not ended',
 };
 
-/** An id as it is on record, whatever life it stands for. */
-export const plainId = (id: string): string => id.replace(/#\d+$/, '');
-
 const idIn = (fact: Recorded): string | undefined => ('id' in fact ? fact.id : undefined);
-
-/** Others are used once. */
-const isReused = (id: string): boolean => id.startsWith('named-');
 
 /** What only happens to a job that there is. */
 const EXISTS: ReadonlySet<Recorded['kind']> = new Set(['enqueued', 'began', 'started', 'ended', 'rescued']);
 
-function goneOf(life: Life | undefined, at: number): Gone {
+function goneOf(life: Life | undefined, at: number, keptMs: number): Gone {
+  if (life?.mayBeRemoved) return 'rightly';
   const hadEnded = life?.endedAt !== undefined && life.endedAt <= at;
   // The end itself may have died with its process before anybody was told.
   const endedAt = hadEnded ? life.endedAt : life?.touchedAt;
-  if (endedAt !== undefined && at - endedAt >= KEPT_MS - TOLD_LATE_MS) return 'rightly';
+  if (endedAt !== undefined && at - endedAt >= keptMs - TOLD_LATE_MS) return 'rightly';
   return hadEnded ? 'early' : 'alive';
 }
 
 /** The engine tells in an event that it has made a job; that may have died with its process, and an attempt starts. */
-function isOfNewLife(fact: Recorded, life: Life): boolean {
+function isOfNewLife(fact: Recorded, life: Life, keptMs: number): boolean {
   if (fact.kind === 'enqueued') return fact.token === undefined;
-  return fact.kind === 'started' && life.endedAt !== undefined && goneOf(life, fact.at) === 'rightly';
+  if (fact.kind !== 'started' || goneOf(life, fact.at, keptMs) !== 'rightly') return false;
+  return life.mayBeRemoved ? fact.attempt === 1 : life.endedAt !== undefined;
 }
 
 function note(life: Life | undefined, fact: Recorded): void {

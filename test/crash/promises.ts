@@ -15,9 +15,10 @@ export function lost({ facts, contents: { jobs }, lives, endAt }: Case): Finding
     else if (job && !isEnd(job.state) && job.state !== 'waiting')
       found(id, `was acknowledged and is still ${job.state} after the audit`);
   }
-  for (const { id, state, by } of factsOf(facts, 'ended')) {
+  for (const { id, state, by, isUndone } of factsOf(facts, 'ended')) {
     const now = jobs.get(id)?.state ?? state;
-    if (now !== state) found(id, `was acknowledged as ${state} by ${by} and is ${now} in the journal`);
+    if (now !== state && !isUndone)
+      found(id, `was acknowledged as ${state} by ${by} and is ${now} in the journal`);
   }
   for (const { id } of missed(facts).filter((fact) => lives.gone(fact.id, fact.at) === 'alive'))
     found(id, 'was acknowledged, and a later process did not find it');
@@ -123,7 +124,7 @@ export function misreported({ facts }: Evidence): Finding[] {
   for (const fact of facts) {
     // An attempt that was interrupted reports all anew.
     if (fact.kind === 'started') steps.delete(fact.id);
-    if (fact.kind === 'ended' && fact.by === 'event') over.add(fact.id);
+    if (fact.kind === 'ended' && fact.by === 'event' && !fact.isUndone) over.add(fact.id);
     if (fact.kind !== 'progressed') continue;
     const message = misreport(fact, steps.get(fact.id) ?? 0, over);
     if (message !== undefined) findings.push({ id: fact.id, message });
@@ -149,8 +150,8 @@ function misreport(
 /** A job ends once, and so is its end announced once, over all processes. */
 export function announcedTwice({ facts }: Evidence): Finding[] {
   const announced = new Set<string>();
-  return factsOf(facts, 'ended').flatMap(({ id, by, state }) => {
-    if (by !== 'event') return [];
+  return factsOf(facts, 'ended').flatMap(({ id, by, state, isUndone }) => {
+    if (by !== 'event' || isUndone) return [];
     if (announced.has(id)) return [{ id, message: `was announced as ${state}, and its end was already` }];
     announced.add(id);
     return [];

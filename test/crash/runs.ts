@@ -1,5 +1,6 @@
 /** Invariants of handlers: when they may start, beside which others, and with which attempt. */
 import { isEnd } from '../../src/job/record.js';
+import { handledBetween, handlingsIn } from './again.js';
 import type { FinalJob } from './contents.js';
 import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
 import type { Left, Started } from './facts.js';
@@ -9,7 +10,7 @@ export function finishedTwice({ facts }: Evidence): Finding[] {
   const ended = new Map<string, string>();
   const findings: Finding[] = [];
   for (const fact of facts) {
-    if (fact.kind === 'ended') ended.set(fact.id, `${fact.state} by ${fact.by}`);
+    if (fact.kind === 'ended' && !fact.isUndone) ended.set(fact.id, `${fact.state} by ${fact.by}`);
     const end = fact.kind === 'started' ? ended.get(fact.id) : undefined;
     if (fact.kind === 'started' && end !== undefined)
       findings.push({ id: fact.id, message: `started again after it was acknowledged as ${end}` });
@@ -78,6 +79,8 @@ const hasLeft = (one: Started, left: Left): boolean =>
 /** The last attempt of a job that began. */
 interface Last {
   readonly start: Started;
+  /** Its moment among the facts. */
+  readonly at: number;
   isOver: boolean;
   /** It must have counted, for its engine has heard of its end, and gone on. */
   mustCount: boolean;
@@ -94,7 +97,8 @@ export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Find
   const last = new Map<string, Last>();
   const errored = new Map<string, number>();
   const snoozes = new Map<string, number>();
-  for (const fact of facts) {
+  const isRetried = handledBetween(handlingsIn(facts).filter(({ operation }) => operation === 'retry'));
+  for (const [i, fact] of facts.entries()) {
     if (fact.kind === 'left') {
       const before = last.get(fact.id);
       const isSnoozed = fact.snoozedMs !== undefined;
@@ -114,20 +118,24 @@ export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Find
       const message = `started attempt ${fact.attempt} again, which was acknowledged as errored`;
       findings.push({ id: fact.id, message });
     }
-    const message = miscount(fact, last.get(fact.id), terms.endedByForce);
+    const before = last.get(fact.id);
+    const wasEnded = before !== undefined && isRetried(fact.id, before.at, i);
+    const message = miscount(fact, before, terms.endedByForce, wasEnded);
     if (message !== undefined) findings.push({ id: fact.id, message });
-    last.set(fact.id, { start: fact, isOver: false, mustCount: false, isSnoozed: false });
+    last.set(fact.id, { start: fact, at: i, isOver: false, mustCount: false, isSnoozed: false });
   }
   return [...findings, ...[...jobs.values()].flatMap(wrongTotal)];
 }
 
 /** Each attempt errored, but for the last one of a job that completed or was cancelled. */
-function wrongTotal({ id, state, attempt, maxAttempts, errored }: FinalJob): Finding[] {
+function wrongTotal({ id, state, attempt, maxAttempts, errored, retries = 0 }: FinalJob): Finding[] {
+  const least = state === 'completed' ? 1 : 0;
+  // A cancel may have ended an attempt: the last one, or the one before the job was run again.
+  const most = (state === 'failed' ? 0 : 1) + retries;
   const uncounted = attempt - errored.length;
-  const isRight = state === 'completed' ? uncounted === 1 : uncounted === 0;
-  const isCancelled = state === 'cancelled' && (uncounted === 0 || uncounted === 1);
-  const isInOrder = errored.every((one, i) => one === i + 1);
-  if (attempt <= maxAttempts && isInOrder && (isRight || isCancelled || !isEnd(state))) return [];
+  const isRight = least <= uncounted && uncounted <= most;
+  const isInOrder = errored.every((one, i) => (retries === 0 ? one === i + 1 : one > (errored[i - 1] ?? 0)));
+  if (attempt <= maxAttempts && isInOrder && (isRight || !isEnd(state))) return [];
   const message = `is ${state} with attempt ${attempt} of ${maxAttempts}, and attempts ${errored.join(', ')} errored`;
   return [{ id, message }];
 }
@@ -136,11 +144,14 @@ function miscount(
   { name, attempt, maxAttempts }: Started,
   before: Last | undefined,
   endedByForce: ReadonlySet<string>,
+  wasEnded: boolean,
 ): string | undefined {
   if (attempt < 1 || attempt > maxAttempts) return `started attempt ${attempt} of ${maxAttempts}`;
   if (!before) return undefined;
   const { start, isOver, mustCount, isSnoozed } = before;
   if (attempt < start.attempt) return `started attempt ${attempt} after ${start.attempt}`;
+  // A cancel may have come between, whether that counted or not.
+  if (wasEnded) return undefined;
   if (mustCount && attempt === start.attempt)
     return `started attempt ${attempt} again, which had come to its end`;
   if (isSnoozed && !endedByForce.has(name) && attempt !== start.attempt)
@@ -150,6 +161,9 @@ function miscount(
     return `started attempt ${attempt} after ${start.attempt} had died with its process or thread`;
   return undefined;
 }
+
+/** Of a call for all jobs that a filter means. */
+const ANY = '';
 
 /** A job that was snoozed is left alone for as long as it was. */
 export function backEarly({ facts }: Evidence): Finding[] {
@@ -161,12 +175,13 @@ export function backEarly({ facts }: Evidence): Finding[] {
     if (fact.kind === 'spawned' || fact.kind === 'opening' || fact.kind === 'clockSet') notBefore.clear();
     if (fact.kind === 'spawned') promoted.clear();
     // It may have been heard before the snooze, and done after it.
-    if (fact.kind === 'asked' && fact.operation === 'promote' && fact.id) promoted.add(fact.id);
+    if (fact.kind === 'asked' && (fact.operation === 'promote' || fact.operation === 'retry'))
+      promoted.add(fact.id ?? ANY);
     if (fact.kind === 'left' && fact.isHeard === true && fact.snoozedMs !== undefined)
       notBefore.set(fact.id, fact.at + fact.snoozedMs);
     if (fact.kind !== 'started') continue;
     const earlyMs = (notBefore.get(fact.id) ?? 0) - fact.at;
-    if (earlyMs > 0 && !promoted.has(fact.id))
+    if (earlyMs > 0 && !promoted.has(fact.id) && !promoted.has(ANY))
       findings.push({ id: fact.id, message: `started ${earlyMs} ms before its snooze was over` });
     notBefore.delete(fact.id);
   }

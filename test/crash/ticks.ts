@@ -175,7 +175,8 @@ function tooMany({ name, calls, ticks }: Course): Finding[] {
 export function misreportedRuns({ contents: { jobs, schedules } }: Evidence): Finding[] {
   return [...schedules].flatMap(([name, { lastRun }]) => {
     const job = lastRun && jobs.get(lastRun.jobId);
-    if (!job || !isEnd(job.state) || lastRun.outcome === job.state) return [];
+    // To its schedule a job has ended once, whoever has it run again.
+    if (!job || !isEnd(job.state) || lastRun.outcome === job.state || job.retries !== undefined) return [];
     const message = `is ${job.state}, and ${name} says of its last run: ${lastRun.outcome ?? 'nothing'}`;
     return [{ id: job.id, message }];
   });
