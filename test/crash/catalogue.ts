@@ -86,6 +86,7 @@ export const queues = {
 
 /** Queues with a bound. */
 export const BOUNDED = ['short', 'patient'] as const;
+export const isBounded = (queue: string): boolean => (BOUNDED as readonly string[]).includes(queue);
 
 /** What can be paused: a queue, or with an empty name all of them. */
 export const HALTABLE = [

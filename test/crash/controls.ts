@@ -1,10 +1,18 @@
-/** What operators do to the engine of the workload: they stop queues and let them go on. */
+/**
+ * What operators do to the engine of the workload: they stop queues and let them go on, and have jobs run sooner, or
+ * again, or remove them.
+ */
 import { setTimeout as wait } from 'node:timers/promises';
+import { MillraceError } from '../../src/index.js';
 import { HALTABLE } from './catalogue.js';
-import { operation, type Operation } from './operation.js';
+import type { FactOf } from './facts.js';
+import { operation, type Call, type Operation } from './operation.js';
 
 /** For how long nothing starts: mostly until something else would have. */
 const PAUSED_MS = 120;
+
+/** What is told of jobs that are run again or removed: that it was asked for, and what came of it. */
+const HANDLED = ['asked', 'retried', 'removed', 'refused'] as const;
 
 export const CONTROLS: readonly Operation[] = [
   operation('pause for a while', 4, ['halting', 'halted'], async ({ session, random }) => {
@@ -16,4 +24,47 @@ export const CONTROLS: readonly Operation[] = [
   }),
   // What was paused when a process was killed is, until somebody sees to it.
   operation('resume all', 2, ['halting', 'halted'], ({ session }) => session.resumeAll()),
+  operation('promote', 3, ['refused'], async ({ session, target: { id } }) => {
+    const state = await session.engine.promote(id);
+    if (state === 'scheduled' || state === 'retryable')
+      throw new Error(`promote() of ${id} resolved with ${state}`);
+  }),
+  operation('run again', 5, HANDLED, async (call) => {
+    const { session, random } = call;
+    const { gaveUp } = session;
+    const own = gaveUp[random.integer(0, Math.max(0, gaveUp.length - 1))];
+    const target = own && random.chance(0.8) ? own : call.target;
+    // It comes in whether or not there is room.
+    if (target.isBounded) return;
+    const { id } = target;
+    await handle(call, 'retry', id, async () => ({
+      kind: 'retried',
+      id,
+      state: await session.engine.retry(id),
+    }));
+  }),
+  operation('take out', 3, HANDLED, async (call) => {
+    const { id, isRun } = call.target;
+    // Of what a schedule has enqueued, all is to be there in the end.
+    if (isRun) return;
+    await handle(call, 'remove', id, async () => {
+      return { kind: 'removed', id, wasThere: await call.session.engine.remove(id) };
+    });
+  }),
 ];
+
+/** Asks, and reports what comes of it. */
+async function handle(
+  { report }: Call<FactOf<(typeof HANDLED)[number]>>,
+  operation: 'retry' | 'remove',
+  id: string,
+  perform: () => Promise<FactOf<'retried' | 'removed'>>,
+): Promise<void> {
+  report({ kind: 'asked', operation, id });
+  try {
+    report(await perform());
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    report({ kind: 'refused', operation, id, code: thrown.code });
+  }
+}

@@ -22,7 +22,10 @@ export interface Operation {
   run(call: Call): Promise<void>;
 }
 
-/** @param reports The kinds of facts that it may report; one that may be refused is done to a target. */
+/**
+ * @param reports The kinds of facts that it may report; one that may be refused, and does not tell of what it asks for
+ *   itself, is done to a target.
+ */
 export function operation<Kind extends Fact['kind']>(
   name: string,
   weight: number,
@@ -30,5 +33,5 @@ export function operation<Kind extends Fact['kind']>(
   run: (call: Call<FactOf<Kind>>) => Promise<void>,
 ): Operation {
   const isTold = (kind: Fact['kind']): boolean => (reports as readonly Fact['kind'][]).includes(kind);
-  return { name, weight, run, ...(isTold('refused') && { targets: true }) };
+  return { name, weight, run, ...(isTold('refused') && !isTold('asked') && { targets: true }) };
 }

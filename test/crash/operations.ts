@@ -11,7 +11,7 @@ import {
   type JobHandle,
 } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
-import { BOUNDED, NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
+import { BOUNDED, isBounded, NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
 import { CONTROLS } from './controls.js';
 import { drawWeight, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
 import type { Done, Ended, Enqueued, FactOf, Step } from './facts.js';
@@ -127,7 +127,7 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('list the schedules', 0.3, [], async ({ session }) => {
     for (const { lastRun, job } of await session.engine.schedules.list())
       // Safe: they enqueue jobs of the catalogue.
-      if (lastRun) session.known.push({ id: lastRun.jobId, name: job as Target['name'] });
+      if (lastRun) session.known.push({ id: lastRun.jobId, name: job as Target['name'], isRun: true });
   }),
   ...CONTROLS,
   operation('close and open', 0.5, [], ({ session, random }) => session.reopen(random.integer(0, 30))),
@@ -156,7 +156,7 @@ async function enqueue(
   const handle = await session.engine.enqueue(name, work, options);
   const { id } = handle;
   report({ kind: 'enqueued', id, name, token, durability: options.durability ?? usual });
-  session.known.push({ id, name });
+  session.known.push({ id, name, isBounded: isBounded(own.queue ?? '') });
   return handle;
 }
 

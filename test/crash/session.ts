@@ -2,6 +2,7 @@
 import type { Durability, MillraceEvents } from '../../src/index.js';
 import {
   BOUNDED,
+  isBounded,
   HALTABLE,
   openEngine,
   type Engine,
@@ -32,6 +33,10 @@ export interface Place {
 export interface Target {
   readonly id: string;
   readonly name: Name;
+  /** Its queue has a bound. */
+  readonly isBounded?: boolean;
+  /** A schedule has enqueued it. */
+  readonly isRun?: true;
 }
 
 export class Session {
@@ -41,6 +46,8 @@ export class Session {
   #isFirst = true;
   #isClosing = false;
   readonly known: Target[] = [];
+  /** Those that failed, or were cancelled. */
+  readonly gaveUp: Target[] = [];
   #changes = 0;
 
   constructor(place: Place, tell: (fact: Fact) => void) {
@@ -72,8 +79,14 @@ export class Session {
       this.#tell({ kind: 'opened', tookMs: performance.now() - before, isFirst: this.#isFirst });
       this.#isFirst = false;
       listen(this.#engine, this.#tell);
+      for (const event of ['failed', 'cancelled'] as const) this.#engine.on(event, (job) => this.#note(job));
     });
     for (const queue of BOUNDED) await this.size(queue);
+  }
+
+  #note({ id, name, queue }: MillraceEvents['cancelled']): void {
+    // Safe: these are all there are.
+    this.gaveUp.push({ id, name: name as Name, isBounded: isBounded(queue) });
   }
 
   /** Tells how many jobs of a queue with a bound have not ended. */
@@ -97,7 +110,7 @@ export class Session {
           return (await schedules.remove(name)) ? undefined : NOT_FOUND;
         case 'runNow': {
           const { id } = await schedules.runNow(name);
-          this.known.push({ id, name: SCHEDULES[name].job });
+          this.known.push({ id, name: SCHEDULES[name].job, isRun: true });
           return { jobId: id };
         }
         default:

@@ -17,6 +17,7 @@ export function debouncedWrong({ facts }: Evidence): Finding[] {
     if (fact.kind === 'killed' || fact.kind === 'closing')
       for (const [key, { dueAt }] of latest) if (dueAt <= fact.at) latest.delete(key);
     if (fact.kind === 'asked' && fact.operation === 'promote' && fact.id) notBefore.delete(fact.id);
+    if (fact.kind === 'asked' && fact.operation === 'retry' && fact.id) replacedAt.delete(fact.id);
     if (fact.kind === 'debounced') {
       const before = latest.get(fact.key);
       if (before && before.id !== fact.id) replacedAt.set(before.id, fact.at);

@@ -10,6 +10,8 @@ const OF_JOBS: ReadonlySet<Fact['kind']> = new Set([
   'progressed',
   'started',
   'left',
+  'retried',
+  'removed',
 ]);
 
 /**
