@@ -53,6 +53,8 @@ function catalogueOf(retention: Retention | undefined) {
     tiny: thread({ ...kept }),
     work: thread({ queue: 'low', maxAttempts: 4, concurrencyPerKey: 1 }),
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
+    // Its jobs are kept, and have no ids, flows, schedules or keys: so all of them can be handled at once.
+    batch: thread({ maxAttempts: 2 }),
     paced: thread({ rateLimit: rateLimit(RATES.type), expiresIn: PACED_EXPIRE_MS }),
     tenant: thread({ rateLimitPerKey: rateLimit(RATES.key), expiresIn: PACED_EXPIRE_MS }),
     stuck: thread({ ...kept, timeout: 30, maxAttempts: 2 }),
@@ -86,7 +88,12 @@ export const queues = {
 
 /** Queues with a bound. */
 export const BOUNDED = ['short', 'patient'] as const;
-export const isBounded = (queue: string): boolean => (BOUNDED as readonly string[]).includes(queue);
+
+/** Whether a job may have to wait for long, or takes the room of others: so it is run once. */
+export const isHeldUp = (name: Name, queue?: string): boolean =>
+  name === 'paced' || name === 'tenant' || (queue !== undefined && HOLDING.has(queue));
+
+const HOLDING: ReadonlySet<string> = new Set(['metered', ...BOUNDED]);
 
 /** What can be paused: a queue, or with an empty name all of them. */
 export const HALTABLE = [

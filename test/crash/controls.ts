@@ -4,6 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { MillraceError } from '../../src/index.js';
+import { ENDED_STATES } from '../../src/job/record.js';
 import { HALTABLE } from './catalogue.js';
 import type { FactOf } from './facts.js';
 import { operation, type Call, type Operation } from './operation.js';
@@ -11,6 +12,8 @@ import { operation, type Call, type Operation } from './operation.js';
 /** For how long nothing starts: mostly until something else would have. */
 const PAUSED_MS = 120;
 
+/** The type whose jobs are handled all at once. */
+const BATCH = 'batch';
 /** What is told of jobs that are run again or removed: that it was asked for, and what came of it. */
 const HANDLED = ['asked', 'retried', 'removed', 'refused'] as const;
 
@@ -34,8 +37,7 @@ export const CONTROLS: readonly Operation[] = [
     const { gaveUp } = session;
     const own = gaveUp[random.integer(0, Math.max(0, gaveUp.length - 1))];
     const target = own && random.chance(0.8) ? own : call.target;
-    // It comes in whether or not there is room.
-    if (target.isBounded) return;
+    if (target.isHeldUp) return;
     const { id } = target;
     await handle(call, 'retry', id, async () => ({
       kind: 'retried',
@@ -50,6 +52,25 @@ export const CONTROLS: readonly Operation[] = [
     await handle(call, 'remove', id, async () => {
       return { kind: 'removed', id, wasThere: await call.session.engine.remove(id) };
     });
+  }),
+  operation('cancel a batch', 1.5, ['asked', 'allCancelled'], async ({ session, report }) => {
+    report({ kind: 'asked', operation: 'cancel', name: BATCH });
+    await session.engine.cancel({ name: BATCH });
+    report({ kind: 'allCancelled', name: BATCH });
+  }),
+  operation('run a batch again', 2, ['asked', 'retried'], async ({ session, report }) => {
+    report({ kind: 'asked', operation: 'retry', name: BATCH });
+    await session.engine.retry({ name: BATCH, state: ['failed', 'cancelled'] });
+    report({ kind: 'retried', name: BATCH });
+  }),
+  operation('take out a batch', 1, ['asked', 'removed'], async ({ session, report }) => {
+    report({ kind: 'asked', operation: 'remove', name: BATCH });
+    await session.engine.remove({ name: BATCH, state: ENDED_STATES });
+    report({ kind: 'removed', name: BATCH, wasThere: true });
+  }),
+  operation('promote a batch', 1, ['asked'], async ({ session, report }) => {
+    report({ kind: 'asked', operation: 'promote', name: BATCH });
+    await session.engine.promote({ name: BATCH });
   }),
 ];
 

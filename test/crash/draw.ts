@@ -27,6 +27,7 @@ const TYPES: readonly [Share, ...Share[]] = [
   { name: 'work', weight: 3 },
   { name: 'mail', weight: 4 },
   { name: 'narrow', weight: 2 },
+  { name: 'batch', weight: 2 },
   { name: 'call', weight: 1.5 },
   { name: 'stuck', weight: 0.8 },
   // It takes a thread some tenths of a second to run out of memory.
@@ -41,6 +42,7 @@ const IDS = 40;
 const ACTS: Readonly<Record<Name, (random: Random) => Acts>> = {
   tiny: (random) => failing(random, random.chance(0.1) ? reporting(random) : QUICK),
   work: (random) => asking(random, random.chance(0.3) ? reporting(random) : working(random, 1, 8)),
+  batch: (random) => failing(random, random.chance(0.3) ? { do: 'throw' } : working(random, 0, 4)),
   paced: (random) => failing(random, QUICK),
   tenant: (random) => failing(random, QUICK),
   narrow: (random) => failing(random, working(random, 0, 4)),

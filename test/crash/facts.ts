@@ -44,11 +44,12 @@ export type Fact =
   // What the process asked of the engine.
   | { readonly kind: 'opening' | 'closing' | 'closed' }
   | { readonly kind: 'opened'; readonly tookMs: number; readonly isFirst: boolean }
-  /** `together`: all of these jobs come to be, or none. */
+  /** `name`: for all jobs of the type. `together`: all of these jobs come to be, or none. */
   | {
       readonly kind: 'asked';
       readonly operation: string;
       readonly id?: string;
+      readonly name?: string;
       readonly together?: readonly string[];
     }
   | Changing
@@ -66,6 +67,8 @@ export type Fact =
   | { readonly kind: 'turnedAway'; readonly queue: string; readonly token: string }
   | Retried
   | Removed
+  /** That all jobs of a type that were there have ended was acknowledged. */
+  | { readonly kind: 'allCancelled'; readonly name: string }
   | { readonly kind: 'rescued'; readonly id: string }
   /** That an attempt errored was acknowledged. */
   | { readonly kind: 'errored'; readonly id: string; readonly attempt: number }
@@ -169,14 +172,17 @@ export interface Ended {
 export interface Retried {
   readonly kind: 'retried';
   readonly id?: string;
+  /** Of all that a filter meant, their type, where it said which. */
+  readonly name?: string;
   /** What it is now. */
   readonly state?: JobState;
 }
 
-/** That a job is not there any more was acknowledged. */
+/** That a job is not there any more, or none that a filter meant, was acknowledged. */
 export interface Removed {
   readonly kind: 'removed';
-  readonly id: string;
+  readonly id?: string;
+  readonly name?: string;
   readonly wasThere: boolean;
 }
 

@@ -5,6 +5,7 @@ import { INVARIANTS, findViolations } from './invariants.js';
 import type { FinalJob } from './contents.js';
 import type { Evidence } from './evidence.js';
 import type { Fact, FactOf, Mark } from './facts.js';
+import { NEW_JOB } from './operation.js';
 import {
   completed,
   ended,
@@ -334,6 +335,17 @@ const PLANTED: Planted = {
   retriesLost: {
     'a job that failed does not run again': () => retried({ kind: 'retried', id: 'c', state: 'available' }),
   },
+  cancelsLost: {
+    'a job begins that was cancelled with all others': () =>
+      evidence(
+        factsWith(
+          isEnqueueOf('b'),
+          { kind: 'asked', operation: 'cancel', name: 'tiny' },
+          { kind: 'allCancelled', name: 'tiny' },
+          began('b'),
+        ),
+      ),
+  },
   removalsUndone: {
     'a job that was removed is there': () => retried({ kind: 'removed', id: 'c', wasThere: true }),
     'a job that was removed runs': () =>
@@ -414,6 +426,15 @@ const PLANTED: Planted = {
         ...soundFacts(),
         { kind: 'refused', operation: 'enqueue and cancel', code: 'MILLRACE_JOB_NOT_FOUND' },
       ]),
+    'a job is not found while somebody waits for it': () =>
+      evidence(
+        factsWith(isEnqueueOf('b'), {
+          kind: 'refused',
+          operation: NEW_JOB,
+          id: 'b',
+          code: 'MILLRACE_JOB_NOT_FOUND',
+        }),
+      ),
     'the engine warns': () =>
       evidence([...soundFacts(), { kind: 'warned', code: 'MILLRACE_JOURNAL_READ_FAILED', message: 'no' }]),
   },
@@ -646,6 +667,24 @@ test('a job that failed may run again once somebody has asked for that, and end 
   expect(new Set(found.map(({ invariant }) => invariant))).toEqual(
     new Set(['lost', 'announcedTwice', 'finishedTwice']),
   );
+});
+
+test('what is done to all of a type is done to no other', () => {
+  const asked = (operation: string, name: string): Fact => ({ kind: 'asked', operation, name });
+  const facts = (name: string): Fact[] =>
+    factsWith(isEndOf('b'), ...failed('c'), asked('remove', name), { kind: 'removed', name, wasThere: true });
+  expect(findViolations(counted(2, facts('tiny'), soundJobs()))).toEqual([]);
+  expect(findViolations(counted(2, facts('work'), soundJobs()))).not.toEqual([]);
+  const begun = (...between: readonly Fact[]): Fact[] =>
+    factsWith(
+      isEnqueueOf('b'),
+      asked('cancel', 'tiny'),
+      { kind: 'allCancelled', name: 'tiny' },
+      ...between,
+      began('b'),
+    );
+  expect(findViolations(evidence(begun(asked('retry', 'work'))))).not.toEqual([]);
+  expect(findViolations(evidence(begun(asked('retry', 'tiny'))))).toEqual([]);
 });
 
 test('a job may be gone that somebody has removed, or may have', () => {

@@ -1,5 +1,5 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
-import { removalsUndone, retriesLost, withUndone } from './again.js';
+import { cancelsLost, removalsUndone, retriesLost, withUndone } from './again.js';
 import { blamed } from './blame.js';
 import { checkpointLost } from './checkpoints.js';
 import { expiredFalsely, startedLate } from './deadlines.js';
@@ -55,6 +55,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'followUpsLeaked', check: followUpsLeaked },
   { name: 'checkpointLost', check: checkpointLost },
   { name: 'retriesLost', check: retriesLost },
+  { name: 'cancelsLost', check: cancelsLost },
   { name: 'removalsUndone', check: removalsUndone },
   { name: 'ghosts', check: ghosts },
   { name: 'ticksLost', check: ticksLost },

@@ -22,6 +22,9 @@ export interface Operation {
   run(call: Call): Promise<void>;
 }
 
+/** What is refused of a job that has just been acknowledged. */
+export const NEW_JOB = 'about a new job';
+
 /**
  * @param reports The kinds of facts that it may report; one that may be refused, and does not tell of what it asks for
  *   itself, is done to a target.

@@ -11,11 +11,11 @@ import {
   type JobHandle,
 } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
-import { BOUNDED, isBounded, NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
+import { BOUNDED, isHeldUp, NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
 import { CONTROLS } from './controls.js';
 import { drawWeight, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
 import type { Done, Ended, Enqueued, FactOf, Step } from './facts.js';
-import { operation, type Call, type Operation } from './operation.js';
+import { NEW_JOB, operation, type Call, type Operation } from './operation.js';
 import type { AskedSchedule } from './rhythm-model.js';
 import { SCHEDULE_NAMES, SCHEDULES } from './schedules.js';
 import type { Target } from './session.js';
@@ -35,24 +35,27 @@ const CHANGES = { pause: 0.15, resume: 0.3, remove: 0.1, runNow: 0.3 } as const;
 const THROTTLE_MS = 3_000;
 const GIVEN_UP = new Error('as it was told to');
 
+/** What is told of a new job with which something is done. */
+const NEW = ['enqueued', 'asked', 'ended', 'progressed', 'refused'] as const;
+
 export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('enqueue', 20, ['enqueued'], async (call) => void (await enqueue(call))),
-  operation('enqueue and await', 12, ['enqueued', 'ended'], async (call) =>
-    awaitEnd(call, await enqueue(call)),
+  operation('enqueue and await', 12, NEW, (call) => withNew(call, (handle) => awaitEnd(call, handle))),
+  operation('enqueue and follow', 4, NEW, (call) =>
+    withNew(call, async (handle) => {
+      for await (const value of handle.progress()) {
+        // Safe: all handlers are handler.ts.
+        call.report({ kind: 'progressed', id: handle.id, by: 'handle', value: value as Step });
+      }
+    }),
   ),
-  operation('enqueue and follow', 4, ['enqueued', 'progressed'], async (call) => {
-    const handle = await enqueue(call);
-    for await (const value of handle.progress()) {
-      // Safe: all handlers are handler.ts.
-      call.report({ kind: 'progressed', id: handle.id, by: 'handle', value: value as Step });
-    }
-  }),
-  operation('enqueue and cancel', 6, ['enqueued', 'asked', 'ended'], async (call) => {
-    const { id } = await enqueue(call);
-    // Should the process die behind its end, nothing else tells that it may have ended.
-    call.report({ kind: 'asked', operation: 'cancel', id });
-    await cancel(call, id);
-  }),
+  operation('enqueue and cancel', 6, NEW, (call) =>
+    withNew(call, async ({ id }) => {
+      // Should the process die behind its end, nothing else tells that it may have ended.
+      call.report({ kind: 'asked', operation: 'cancel', id });
+      await cancel(call, id);
+    }),
+  ),
   operation('enqueue by id', 12, ['enqueued'], async ({ session, random, report }) => {
     const { name, id } = drawNamed(random);
     const { heavy, durability: usual } = session.place;
@@ -156,8 +159,22 @@ async function enqueue(
   const handle = await session.engine.enqueue(name, work, options);
   const { id } = handle;
   report({ kind: 'enqueued', id, name, token, durability: options.durability ?? usual });
-  session.known.push({ id, name, isBounded: isBounded(own.queue ?? '') });
+  session.known.push({ id, name, isHeldUp: isHeldUp(name, own.queue) });
   return handle;
+}
+
+/** Does something with a new job; somebody may have removed it meanwhile. */
+async function withNew(
+  call: Call<FactOf<(typeof NEW)[number]>>,
+  perform: (handle: JobHandle<Target['name'], Done>) => Promise<void>,
+): Promise<void> {
+  const handle = await enqueue(call);
+  try {
+    await perform(handle);
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    call.report({ kind: 'refused', operation: NEW_JOB, id: handle.id, code: thrown.code });
+  }
 }
 
 async function enqueueMany({

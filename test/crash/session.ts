@@ -2,8 +2,8 @@
 import type { Durability, MillraceEvents } from '../../src/index.js';
 import {
   BOUNDED,
-  isBounded,
   HALTABLE,
+  isHeldUp,
   openEngine,
   type Engine,
   type Haltable,
@@ -33,8 +33,8 @@ export interface Place {
 export interface Target {
   readonly id: string;
   readonly name: Name;
-  /** Its queue has a bound. */
-  readonly isBounded?: boolean;
+  /** See {@link isHeldUp}. */
+  readonly isHeldUp?: boolean;
   /** A schedule has enqueued it. */
   readonly isRun?: true;
 }
@@ -86,7 +86,7 @@ export class Session {
 
   #note({ id, name, queue }: MillraceEvents['cancelled']): void {
     // Safe: these are all there are.
-    this.gaveUp.push({ id, name: name as Name, isBounded: isBounded(queue) });
+    this.gaveUp.push({ id, name: name as Name, isHeldUp: isHeldUp(name as Name, queue) });
   }
 
   /** Tells how many jobs of a queue with a bound have not ended. */
