@@ -1,5 +1,6 @@
 /** An engine as the workload's process has it: opened, listened to, closed in the middle, and opened again. */
 import type { Durability, MillraceEvents } from '../../src/index.js';
+import { isEnd, JOB_STATES } from '../../src/job/record.js';
 import {
   BOUNDED,
   HALTABLE,
@@ -91,8 +92,9 @@ export class Session {
 
   /** Tells how many jobs of a queue with a bound have not ended. */
   async size(queue: (typeof BOUNDED)[number]): Promise<void> {
-    const { completed, failed, cancelled, ...open } = await this.engine.counts(queue);
-    this.#tell({ kind: 'sized', queue, size: Object.values(open).reduce((sum, count) => sum + count) });
+    const counts = await this.engine.counts(queue);
+    const size = JOB_STATES.reduce((sum, state) => (isEnd(state) ? sum : sum + counts[state]), 0);
+    this.#tell({ kind: 'sized', queue, size });
   }
 
   /** Asks for something of a schedule. @param as What it is to be like; of an upsert. */
