@@ -669,6 +669,21 @@ test('a job that failed may run again once somebody has asked for that, and end 
   );
 });
 
+test('an id may belong to another job once somebody has removed the one before, and what either tells is its own', () => {
+  const life = (): Fact[] => [
+    made('named-c'),
+    started('named-c', 1),
+    progressed('named-c', 1),
+    { kind: 'checkpointed', id: 'named-c', mark: { id: 'named-c', step: 1 } },
+    left('named-c', 1),
+    started('named-c', 1, { resumeFrom: { id: 'named-c', step: 1 } }),
+    left('named-c', 1),
+    ended('named-c', 'completed', { id: 'named-c', token: 'named-c', attempt: 1 }),
+  ];
+  const facts = factsWith(isEndOf('b'), ...life(), ...removed('named-c'), ...life());
+  expect(findViolations(counted(3, facts, [...soundJobs(), finalJob('named-c')]))).toEqual([]);
+});
+
 test('what is done to all of a type is done to no other', () => {
   const asked = (operation: string, name: string): Fact => ({ kind: 'asked', operation, name });
   const facts = (name: string): Fact[] =>

@@ -2,6 +2,7 @@
 import { isEnd } from '../../src/job/record.js';
 import type { FinalJob } from './contents.js';
 import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
+import { plainId } from './ids.js';
 import { WHY } from './lives.js';
 import type { Done, Ended, Progressed } from './facts.js';
 
@@ -140,7 +141,7 @@ function misreport(
   over: ReadonlySet<string>,
 ): string | undefined {
   const said = `was said to have come to step ${value.step} of attempt ${value.attempt}`;
-  if (value.id !== id) return `${said}, which ${value.id} has`;
+  if (value.id !== plainId(id)) return `${said}, which ${value.id} has`;
   if (by === 'handle') return undefined;
   if (value.attempt !== attempt) return `${said}, as attempt ${attempt}`;
   if (over.has(id)) return `${said} when it had ended`;
