@@ -59,7 +59,7 @@ export const ENQUEUES: readonly Operation[] = [
     const tokens = Array.from({ length: random.integer(2, 8) }, (_, i) => `${token}-${i}`);
     await Promise.all(tokens.map((token) => enqueue({ ...call, token }, limited)));
   }),
-  operation('enqueue where there is little room', 4, ['enqueued', 'turnedAway'], enqueueIntoBounded),
+  operation('enqueue where there is little room', 4, ['enqueued', 'noRoom'], enqueueIntoBounded),
   operation('enqueue a flood', 0.15, ['enqueued'], flood),
 ];
 
@@ -148,7 +148,7 @@ async function enqueueDebounced(call: Call<FactOf<'enqueued' | 'debounced'>>): P
 }
 
 /** Whoever finds no room is turned away, or waits. */
-async function enqueueIntoBounded(call: Call<FactOf<'enqueued' | 'turnedAway'>>): Promise<void> {
+async function enqueueIntoBounded(call: Call<FactOf<'enqueued' | 'noRoom'>>): Promise<void> {
   const { session, random, report } = call;
   const queue = random.pick(BOUNDED);
   const tokens = Array.from({ length: random.integer(1, 8) }, (_, i) => `${call.token}-${i}`);
@@ -158,7 +158,7 @@ async function enqueueIntoBounded(call: Call<FactOf<'enqueued' | 'turnedAway'>>)
         await enqueue({ ...call, token }, { name: 'tiny', queue });
       } catch (thrown) {
         if (!(thrown instanceof MillraceError) || thrown.code !== 'MILLRACE_QUEUE_FULL') throw thrown;
-        report({ kind: 'turnedAway', queue, token });
+        report({ kind: 'noRoom', queue, token });
       }
       await session.size(queue);
     }),

@@ -64,7 +64,7 @@ export type Fact =
   | Progressed
   | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
   /** There was no room for a job in its queue; the token is that of its payload. */
-  | { readonly kind: 'turnedAway'; readonly queue: string; readonly token: string }
+  | { readonly kind: 'noRoom'; readonly queue: string; readonly token: string }
   | Retried
   | Removed
   /** That all jobs of a type that were there have ended was acknowledged. */

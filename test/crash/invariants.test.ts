@@ -191,7 +191,7 @@ const PLANTED: Planted = {
     'more jobs are in a queue than may be': () =>
       evidence(factsWith(is('opened'), { kind: 'sized', queue: 'short', size: 6 })),
     'a job that was turned away is there': () =>
-      evidence(factsWith(is('opened'), { kind: 'turnedAway', queue: 'short', token: 'a' })),
+      evidence(factsWith(is('opened'), { kind: 'noRoom', queue: 'short', token: 'a' })),
   },
   miscounted: {
     'an attempt is over the number of attempts': () =>

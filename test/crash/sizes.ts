@@ -11,7 +11,7 @@ export function overfull({ facts, contents: { jobs }, terms: { sizes } }: Eviden
       ? [{ message: `queue ${queue} had ${size} jobs, and ${most} may wait or run in it` }]
       : [];
   });
-  const turnedAway = new Set(factsOf(facts, 'turnedAway').map(({ token }) => token));
+  const turnedAway = new Set(factsOf(facts, 'noRoom').map(({ token }) => token));
   const kept = [...jobs.values()].filter(({ token }) => turnedAway.has(token));
   return [...sized, ...kept.map(({ id }) => ({ id, message: 'is in the journal, and was turned away' }))];
 }
