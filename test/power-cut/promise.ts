@@ -10,6 +10,7 @@ const OF_JOBS: ReadonlySet<Fact['kind']> = new Set([
   'progressed',
   'started',
   'left',
+  'errored',
   'checkpointed',
   'retried',
   'removed',
