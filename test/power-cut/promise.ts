@@ -11,6 +11,7 @@ const OF_JOBS: ReadonlySet<Fact['kind']> = new Set([
   'started',
   'left',
   'errored',
+  'refused',
   'checkpointed',
   'retried',
   'removed',
