@@ -177,9 +177,12 @@ export class Releaser {
         parentsOf.set(childOf(key), [...(parentsOf.get(childOf(key)) ?? []), one]);
       }
     const reads = await journal.jobs([...ids]);
-    const counts = await journal.indexes.parentCounts(
-      reads.flatMap((read) => (isWaiting(read) ? read.spec : [])),
-    );
+    let counts: Awaited<ReturnType<typeof journal.indexes.parentCounts>> = new Map();
+    // While they are held: until then one may be run again, and wait anew.
+    const look = async (held: Iterable<JobRead>): Promise<void> => {
+      const waiting = [...held].flatMap((read) => (isWaiting(read) ? read.spec : []));
+      counts = await journal.indexes.parentCounts(waiting);
+    };
     const damaged = reads.filter((read) => read instanceof MillraceError);
     const lost = [...ids].filter((_id, i) => reads[i] instanceof MillraceError);
     const left = new Map<number, number>();
@@ -205,7 +208,7 @@ export class Releaser {
       for (const [sequence, count] of left) change.keepParentCount(sequence, count);
       await journal.commit(change);
     };
-    await idle.change([...ids], { decide, commit });
+    await idle.change([...ids], { look, decide, commit });
     for (const error of damaged) this.#links.onWarning(error);
     if (lost.length > 0) this.look();
   }

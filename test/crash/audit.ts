@@ -2,7 +2,13 @@
  * The last process: `audit.js JOURNAL FACTS DURABILITY`. It opens the journal, lets everything in it run to its end,
  * tells what the engine counts, and closes.
  */
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Durability } from '../../src/index.js';
+import { jobIdIn } from '../../src/job/payload-file.js';
+import { PAYLOADS } from '../../src/journal/payload-files.js';
 import { queues, type Engine, type Tuning } from './catalogue.js';
 import { tell } from './facts.js';
 import type { AskedSchedule } from './rhythm-model.js';
@@ -41,6 +47,25 @@ async function allEnded(engine: Engine): Promise<void> {
   }
 }
 
+/** How long the engine has to sweep what earlier processes have left. */
+const SWEPT_MS = 10_000;
+
+/** Files whose jobs are gone are looked for once an engine is open, and left for the next one where it closes first. */
+async function allSwept(engine: Engine, directory: string): Promise<void> {
+  for (const until = Date.now() + SWEPT_MS; Date.now() < until; await wait(20))
+    if (!(await hasStrays(engine, directory))) return;
+}
+
+async function hasStrays(engine: Engine, directory: string): Promise<boolean> {
+  for (const name of existsSync(directory) ? await readdir(directory) : []) {
+    // It may go at any moment.
+    const contents = await readFile(join(directory, name)).catch(() => undefined);
+    const id = contents && jobIdIn(contents);
+    if (contents && (id === undefined || !(await engine.job(id)))) return true;
+  }
+  return false;
+}
+
 const nextEnd = (engine: Engine): Promise<void> =>
   new Promise((resolve) => {
     const stops = (['completed', 'failed', 'cancelled'] as const).map((event) =>
@@ -56,8 +81,11 @@ const place = { journal, facts, durability: durability as Durability, heavy: 0, 
 const session = new Session(place, (fact) => tell(facts, fact));
 await session.open();
 await endSchedules(session);
+// By now whatever was not paused has begun.
+await session.resumeAll();
 await allEnded(session.engine);
 await session.engine.drain();
+await allSwept(session.engine, join(journal, PAYLOADS));
 tell(facts, { kind: 'counted', counts: await session.engine.counts() });
 // Safe: these are the names that the engine was opened with.
 for (const queue of Object.keys(queues) as (keyof typeof queues)[]) {

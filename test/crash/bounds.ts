@@ -16,8 +16,20 @@ interface Entry {
   answer?: FactOf<'entered'> | FactOf<'turnedAway'>;
 }
 
-/** Between a call and its answer there was a moment at which there was room. */
-export function overSize(found: Case): Finding[] {
+/** Between a call and its answer there was a moment at which there was room; and there are never more than may be there. */
+export const overSize = (found: Case): Finding[] => [...enteredFull(found), ...oversized(found)];
+
+function oversized({ facts, terms: { sizes } }: Case): Finding[] {
+  // What a power cut takes back of ends puts jobs back into their queues.
+  const cut = facts.findIndex((fact) => fact.kind === 'killed' && fact.moment.startsWith('power cut'));
+  return facts.slice(0, cut < 0 ? facts.length : cut).flatMap((fact) => {
+    const max = fact.kind === 'sized' ? (sizes?.get(fact.queue) ?? Infinity) : Infinity;
+    if (fact.kind !== 'sized' || fact.size <= max) return [];
+    return [{ message: `queue ${fact.queue} had ${fact.size} jobs, and ${max} may wait or run in it` }];
+  });
+}
+
+function enteredFull(found: Case): Finding[] {
   const entries = entriesIn(found);
   const waits = waitsOf(found, entries);
   return entries.flatMap(({ asked, from, to, answer }) => {
@@ -33,14 +45,12 @@ export function overSize(found: Case): Finding[] {
 
 /** What was turned away is not there. */
 export function refusedStayed(found: Case): Finding[] {
-  const jobs = new Map([...found.contents.jobs.values()].map((job) => [job.token, job]));
-  return entriesIn(found).flatMap(({ asked, answer }) => {
-    if (answer?.kind !== 'turnedAway') return [];
-    return asked.tokens.flatMap((token) => {
-      const job = jobs.get(token);
-      return job ? [{ id: job.id, message: 'was turned away, and is in the journal' }] : [];
-    });
-  });
+  const turnedAway = new Set([
+    ...entriesIn(found).flatMap(({ asked, answer }) => (answer?.kind === 'turnedAway' ? asked.tokens : [])),
+    ...found.facts.flatMap((fact) => (fact.kind === 'noRoom' ? [fact.token] : [])),
+  ]);
+  const kept = [...found.contents.jobs.values()].filter(({ token }) => turnedAway.has(token));
+  return kept.map(({ id }) => ({ id, message: 'was turned away, and is in the journal' }));
 }
 
 /** Who is turned away because a queue is full does not fit beside all that may be there. */
@@ -105,7 +115,7 @@ function waitsOf({ facts }: Case, entries: readonly Entry[]): Wait[] {
   for (const { asked, to, answer } of entries)
     if (answer?.kind === 'entered')
       for (const id of answer.ids) waits.set(id, { id, queue: asked.queue, from: to, until: Infinity });
-  const isHandled = handledBetween(handlingsIn(facts));
+  const isHandled = handledBetween(handlingsIn(facts), facts);
   for (const [i, fact] of facts.entries()) {
     const isEnd = fact.kind === 'began' || fact.kind === 'started' || fact.kind === 'ended';
     const isCancel = fact.kind === 'asked' && fact.operation === 'cancel';

@@ -8,7 +8,8 @@ import {
   type Logger,
   type Selection,
 } from '../../src/index.js';
-import type { JobTypeOptions, Retention } from '../../src/index.js';
+import type { JobTypeOptions, RateLimit, Retention } from '../../src/index.js';
+import type { RatePolicy } from '../../src/job/rate-limit.js';
 import type { Terms } from './evidence.js';
 import handle from './handler.js';
 import type { Schedule } from './schedules.js';
@@ -20,6 +21,19 @@ const backoff = { type: 'exponential', delay: 10, max: 40 } as const;
 const maxCrashes = 1_000_000;
 /** A thread that was told to stop is ended soon after. */
 const common = { backoff, maxCrashes, grace: 15, maxSnoozes: MAX_SNOOZES } as const;
+
+/**
+ * How many attempts of a type, of a queue, and of a type with the same key may begin in a while, which is so long that
+ * several processes have it.
+ */
+const RATES = {
+  type: { max: 3, perMs: 10_000 },
+  queue: { max: 4, perMs: 8_000 },
+  key: { max: 2, perMs: 9_000 },
+} as const;
+/** Of jobs whose rate is limited: so they do not pile up. */
+export const PACED_EXPIRE_MS = 2_000;
+const rateLimit = ({ max, perMs }: RatePolicy): RateLimit => ({ max, per: perMs });
 
 /**
  * Job types whose jobs have ids that every process uses. They are kept: of a new job with the id of one that was removed
@@ -39,6 +53,10 @@ function catalogueOf(retention: Retention | undefined) {
     tiny: thread({ ...kept }),
     work: thread({ queue: 'low', maxAttempts: 4, concurrencyPerKey: 1 }),
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
+    // Its jobs are kept, and have no ids, flows, schedules or keys: so all of them can be handled at once.
+    batch: thread({ maxAttempts: 2 }),
+    paced: thread({ rateLimit: rateLimit(RATES.type), expiresIn: PACED_EXPIRE_MS }),
+    tenant: thread({ rateLimitPerKey: rateLimit(RATES.key), expiresIn: PACED_EXPIRE_MS }),
     stuck: thread({ ...kept, timeout: 30, maxAttempts: 2 }),
     greedy: thread({ ...kept, maxAttempts: 2 }),
     mail: inlineJob(handle, { backoff, maxCrashes, maxSnoozes: MAX_SNOOZES, concurrency: 4 }),
@@ -59,7 +77,35 @@ export const jobs = catalogueOf(undefined);
 
 export type Name = keyof typeof jobs;
 
-export const queues = { default: { weight: 3 }, low: { weight: 1 }, narrow: { weight: 2, concurrency: 1 } };
+export const queues = {
+  default: { weight: 3 },
+  low: { weight: 1 },
+  narrow: { weight: 2, concurrency: 1 },
+  metered: { weight: 1, rateLimit: rateLimit(RATES.queue) },
+  short: { weight: 1, concurrency: 1, maxSize: 4 },
+  patient: { weight: 1, concurrency: 2, maxSize: 3, onFull: 'wait' },
+} as const;
+
+/** Queues with a bound. */
+export const BOUNDED = ['short', 'patient'] as const;
+
+/** Whether a job may have to wait for long, or takes the room of others: so it is run once. */
+export const isHeldUp = (name: Name, queue?: string): boolean =>
+  name === 'paced' || name === 'tenant' || (queue !== undefined && HOLDING.has(queue));
+
+const HOLDING: ReadonlySet<string> = new Set(['metered', ...BOUNDED]);
+
+/** What can be paused: a queue, or with an empty name all of them. */
+export const HALTABLE = [
+  '',
+  'default',
+  'low',
+  'narrow',
+  'metered',
+  'short',
+  'patient',
+] as const satisfies readonly ('' | keyof typeof queues)[];
+export type Haltable = (typeof HALTABLE)[number];
 
 export const TERMS: Terms = {
   limits: {
@@ -67,9 +113,22 @@ export const TERMS: Terms = {
       ['narrow', 1],
       ['mail', 4],
     ]),
-    queue: new Map([['narrow', 1]]),
+    queue: new Map([
+      ['narrow', 1],
+      ['short', 1],
+      ['patient', 2],
+    ]),
   },
   limitsPerKey: new Map([['work', 1]]),
+  rates: {
+    name: new Map([['paced', RATES.type]]),
+    queue: new Map([['metered', RATES.queue]]),
+    key: new Map([['tenant', RATES.key]]),
+    // A claim that is written with what is synced waits for that.
+    toldLateMs: 150,
+  },
+  // What runs may come back when others have taken its place.
+  sizes: new Map(BOUNDED.map((name) => [name, queues[name].maxSize + queues[name].concurrency])),
   // The engine ends their attempts, or they end their thread.
   endedByForce: new Set<Name>(['stuck', 'greedy', 'call']),
   maxSnoozes: MAX_SNOOZES,

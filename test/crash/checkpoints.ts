@@ -1,6 +1,7 @@
 /** The invariant of checkpoints. */
 import type { Evidence, Finding } from './evidence.js';
 import type { Mark } from './facts.js';
+import { plainId } from './ids.js';
 
 /** A handler gets the last checkpoint of its job that an earlier one was told to be kept, or a later one. */
 export function checkpointLost({ facts }: Evidence): Finding[] {
@@ -14,7 +15,7 @@ export function checkpointLost({ facts }: Evidence): Finding[] {
     if (fact.kind !== 'started') continue;
     const { id, resumeFrom } = fact;
     const step = kept.get(id)?.step ?? 0;
-    if (resumeFrom && resumeFrom.id !== id)
+    if (resumeFrom && resumeFrom.id !== plainId(id))
       findings.push({ id, message: `was to resume from a checkpoint of ${resumeFrom.id}` });
     else if ((resumeFrom?.step ?? 0) < step)
       findings.push({ id, message: `was to resume from ${resumeFrom?.step}, and had come to ${step}` });

@@ -1,13 +1,28 @@
 /** What a journal holds in the end, read below the engine: every job, acknowledged or not, the counters, the indexes. */
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { MillraceError } from '../../src/index.js';
-import { decode, encode } from '../../src/job/codec.js';
-import type { Durability, Job, JobCounts, JobState, OnParentFailure } from '../../src/job/record.js';
+import { decode } from '../../src/job/codec.js';
+import { decodeError } from '../../src/job/error-data.js';
+import {
+  deadlineOf,
+  lastErrorOf,
+  type Durability,
+  type Job,
+  type JobCounts,
+  type JobState,
+  type JobStatus,
+  type OnParentFailure,
+} from '../../src/job/record.js';
 import { Journal } from '../../src/journal/journal.js';
-import type { PayloadFiles } from '../../src/journal/payload-files.js';
+import { openLevelStore } from '../../src/journal/level-store.js';
+import { PayloadFiles, PAYLOADS } from '../../src/journal/payload-files.js';
 import type { Store } from '../../src/journal/store.js';
 import type { Progress } from '../../src/schedule/record.js';
 import { decodeSchedule } from '../../src/schedule/record-format.js';
 import type { Done } from './facts.js';
+import { isGarbled, type Heavy } from './payload.js';
 
 export interface FinalJob {
   readonly id: string;
@@ -25,10 +40,14 @@ export interface FinalJob {
   readonly crashes?: number;
   /** Of its payload. */
   readonly token: string;
-  /** The file in which that lies, where it is large. */
-  readonly payloadFile?: string;
+  /** Its payload is not as it was enqueued. */
+  readonly isGarbled?: true;
+  /** Of one with a unique key: that, and when it was enqueued. */
   readonly uniqueKey?: string;
+  readonly enqueuedAt?: number;
   readonly result?: Done;
+  /** Of one that failed: when, and the code of its error, where that has one. */
+  readonly failure?: { readonly at: number; readonly code: string | undefined };
   /** Of one with a deadline: when that was, and when its last attempt was claimed. */
   readonly deadlineAt?: number;
   readonly startedAt?: number;
@@ -57,34 +76,46 @@ export interface Contents {
   readonly places: readonly string[];
   /** Keys that say who holds a unique key. */
   readonly keyEntries: readonly string[];
+  /** Files with the payloads of jobs that are not there. */
+  readonly strayFiles: readonly string[];
 }
 
 const PAGE = 1_000;
 
+/** What a journal holds that nobody has open. @param directory Where it lies. */
+export async function readJournal(
+  directory: string,
+  maxAttemptsOf: (name: string) => number,
+): Promise<Contents> {
+  const store = await openLevelStore(directory);
+  const payloads = join(directory, PAYLOADS);
+  const files = existsSync(payloads) ? await readdir(payloads) : [];
+  return readContents(store, maxAttemptsOf, { files: new PayloadFiles(directory), names: files });
+}
+
 /**
  * @param maxAttemptsOf What a job type says, by its name.
- * @param payloadFiles Where large payloads lie, if anywhere.
+ * @param payloads Where large payloads lie, if anywhere, and the names of all files there.
  */
 export async function readContents(
   store: Store,
   maxAttemptsOf: (name: string) => number,
-  payloadFiles?: PayloadFiles,
+  payloads?: { readonly files: PayloadFiles; readonly names: readonly string[] },
 ): Promise<Contents> {
-  const journal = await Journal.open(store, undefined, payloadFiles);
+  const journal = await Journal.open(store, undefined, payloads?.files);
   try {
     const jobs = new Map<string, FinalJob>();
     const unreadable: string[] = [];
+    const strayFiles = new Set(payloads?.names);
     const ids = (await keysUnder(store, 'j')).map((key) => key.slice(2));
     for (let i = 0; i < ids.length; i += PAGE) {
       for (const read of await journal.jobs(ids.slice(i, i + PAGE))) {
         if (read instanceof MillraceError) unreadable.push(read.message);
-        else if (read) {
-          const payload = await journal.payloadOf(read.spec).catch((thrown: unknown) => {
-            unreadable.push(String(thrown));
-            return encode({ token: '' }, 'payload');
-          });
-          jobs.set(read.spec.id, finalJob(read, payload, maxAttemptsOf));
-        }
+        if (!read || read instanceof MillraceError) continue;
+        if (read.spec.payloadFile) strayFiles.delete(read.spec.payloadFile.name);
+        const payload = await journal.payloadOf(read.spec).catch(asDamage);
+        if (payload instanceof MillraceError) unreadable.push(payload.message);
+        else jobs.set(read.spec.id, finalJob(read, payload, maxAttemptsOf));
       }
     }
     const schedules = await readProgress(journal, unreadable);
@@ -93,10 +124,23 @@ export async function readContents(
       ['r', 't', 'a', 'x', 'w', 'v', 'e', 'n', 'g'].map((letter) => keysUnder(store, letter)),
     );
     const keyEntries = await keysUnder(store, 'u');
-    return { jobs, schedules, unreadable, counters, places: places.flat(), keyEntries };
+    return {
+      jobs,
+      schedules,
+      unreadable,
+      counters,
+      places: places.flat(),
+      keyEntries,
+      strayFiles: [...strayFiles],
+    };
   } finally {
     await journal.close();
   }
+}
+
+function asDamage(thrown: unknown): MillraceError {
+  if (thrown instanceof MillraceError) return thrown;
+  throw thrown;
 }
 
 async function readProgress(journal: Journal, unreadable: string[]): Promise<Map<string, Progress>> {
@@ -124,26 +168,34 @@ function finalJob(
   const { parents, onParentFailure, uniqueKey } = spec;
   const { state, attempt, crashes, retries, startedAt } = status;
   // One that is run again has none.
-  const deadlineAt = retries === undefined ? spec.deadlineAt : undefined;
+  const deadlineAt = deadlineOf({ spec, status });
   // Safe: only the workload wrote to this journal.
-  const { token } = decode(payload) as { token: string };
+  const heavy = decode(payload) as Heavy;
+  const { token } = heavy;
   const maxAttempts = (status.attemptsBefore ?? 0) + (spec.maxAttempts ?? maxAttemptsOf(name));
   const errored = (status.errors ?? []).map((error) => error.attempt);
   const job = { id, name, queue, state, durability, attempt, maxAttempts, errored, token };
   const isRun = schedule !== undefined && scheduledFor !== undefined;
   return {
     ...job,
+    ...(isGarbled(heavy) && { isGarbled: true }),
     ...(retries !== undefined && { retries }),
     ...(crashes !== undefined && { crashes }),
-    ...(spec.payloadFile && { payloadFile: spec.payloadFile.name }),
-    ...(uniqueKey !== undefined && { uniqueKey }),
+    ...(uniqueKey !== undefined && { uniqueKey, enqueuedAt }),
     // Safe: that is what its handlers return.
     ...(status.result && { result: decode(status.result) as Done }),
+    ...(state === 'failed' && { failure: failureOf(status) }),
     ...(deadlineAt !== undefined && { deadlineAt, ...(startedAt !== undefined && { startedAt }) }),
     ...(parents && { parents: Object.values(parents) }),
     ...(onParentFailure && { onParentFailure }),
     ...(isRun && { run: { schedule, scheduledFor, enqueuedAt } }),
   };
+}
+
+function failureOf(status: JobStatus): NonNullable<FinalJob['failure']> {
+  const error = lastErrorOf(status);
+  const code = error && decodeError(error).code;
+  return { at: status.finishedAt ?? -Infinity, code: code === undefined ? undefined : String(code) };
 }
 
 /** All keys that begin with a letter of the journal's (see src/journal/keys.ts). */

@@ -27,12 +27,13 @@ const TYPES: readonly [Share, ...Share[]] = [
   { name: 'work', weight: 3 },
   { name: 'mail', weight: 4 },
   { name: 'narrow', weight: 2 },
+  { name: 'batch', weight: 2 },
   { name: 'call', weight: 1.5 },
   { name: 'stuck', weight: 0.8 },
   // It takes a thread some tenths of a second to run out of memory.
   { name: 'greedy', weight: 0.1 },
 ];
-/** A heavy payload, in characters. */
+/** A heavy payload, in characters: mostly one that lies in a file of its own. */
 const HEAVY = { min: 16 << 10, max: 256 << 10 } as const;
 /** How many jobs of each type have an id of their own that every process knows. */
 const IDS = 40;
@@ -41,6 +42,9 @@ const IDS = 40;
 const ACTS: Readonly<Record<Name, (random: Random) => Acts>> = {
   tiny: (random) => failing(random, random.chance(0.1) ? reporting(random) : QUICK),
   work: (random) => asking(random, random.chance(0.3) ? reporting(random) : working(random, 1, 8)),
+  batch: (random) => failing(random, random.chance(0.3) ? { do: 'throw' } : working(random, 0, 4)),
+  paced: (random) => failing(random, QUICK),
+  tenant: (random) => failing(random, QUICK),
   narrow: (random) => failing(random, working(random, 0, 4)),
   mail: (random) =>
     asking(random, random.chance(0.2) ? reporting(random) : { do: 'wait', ms: random.integer(0, 12) }),
@@ -106,6 +110,15 @@ function drawInstant(random: Random): number | Date {
   return random.chance(0.5) ? instant : new Date(instant);
 }
 
+/**
+ * Jobs whose type is kept: of others that expire nobody need be told, and so they could be gone without anybody's having
+ * heard that they ended.
+ */
+function drawDeadline(random: Random, name: Name): Pick<Options, 'deadline' | 'expiresIn'> {
+  if (!(NAMED as readonly Name[]).includes(name) || random.chance(0.85)) return {};
+  return random.chance(0.5) ? { deadline: drawInstant(random) } : { expiresIn: random.integer(1, 120) };
+}
+
 /** Where attempts hang anyway, sooner or later; elsewhere not within the life of a process. */
 const drawTimeout = (random: Random, name: Name): NonNullable<Options['timeout']> =>
   TERMS.endedByForce.has(name) ? random.integer(1, 60) : '10m';
@@ -122,7 +135,7 @@ export const drawKey = (random: Random): string =>
 
 /** @param durability The engine's; some jobs ask for the other. */
 export function drawOptions(random: Random, durability: Durability, name: Name): Options {
-  const options: Options = {};
+  const options: Options = drawDeadline(random, name);
   if (random.chance(0.2)) options.delay = random.integer(1, 150);
   else if (random.chance(0.1)) options.runAt = drawInstant(random);
   if (random.chance(0.15)) options.timeout = drawTimeout(random, name);
@@ -136,12 +149,10 @@ export function drawOptions(random: Random, durability: Durability, name: Name):
 
 const BRIEF = { completed: KEPT_MS, failed: KEPT_MS, cancelled: KEPT_MS };
 
-/** @param share Of the jobs that have some. */
-export function drawBallast(random: Random, share: number, durability: Durability): string | undefined {
+/** How heavy a payload is, in characters. @param share Of the jobs that have a heavy one. */
+export function drawWeight(random: Random, share: number, durability: Durability): number | undefined {
   // Of an unsynced job a power cut can take the payload, which lies in a file of its own, and leave the record.
-  return random.chance(share) && durability === 'fsync'
-    ? 'ballast '.repeat(random.integer(HEAVY.min, HEAVY.max) / 8)
-    : undefined;
+  return random.chance(share) && durability === 'fsync' ? random.integer(HEAVY.min, HEAVY.max) : undefined;
 }
 
 export const drawTuning = (random: Random): Tuning => ({

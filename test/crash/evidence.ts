@@ -14,6 +14,8 @@ export interface Terms {
   readonly bounds?: ReadonlyMap<string, number>;
   /** How many attempts may begin in a time; absent where that is not limited. */
   readonly rates?: Rates;
+  /** How many jobs may wait or run in a queue, where that is limited. */
+  readonly sizes?: ReadonlyMap<string, number>;
   /** Job types whose attempts may end while their handler goes on: what died with its process may have counted. */
   readonly endedByForce: ReadonlySet<string>;
   /** How long jobs are kept at least once they have ended; by default as engines do that keep them for a short time. */

@@ -44,11 +44,12 @@ export type Fact =
   // What the process asked of the engine.
   | { readonly kind: 'opening' | 'closing' | 'closed' }
   | { readonly kind: 'opened'; readonly tookMs: number; readonly isFirst: boolean }
-  /** `together`: all of these jobs come to be, or none. */
+  /** `name`: for all jobs of the type. `together`: all of these jobs come to be, or none. */
   | {
       readonly kind: 'asked';
       readonly operation: string;
       readonly id?: string;
+      readonly name?: string;
       readonly together?: readonly string[];
     }
   | Changing
@@ -62,19 +63,28 @@ export type Fact =
   | { readonly kind: 'turnedAway'; readonly call: string; readonly isFull: boolean }
   | Began
   | Enqueued
+  | Debounced
   | Ended
   | Progressed
   | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
+  /** There was no room for a job in its queue; the token is that of its payload. */
+  | { readonly kind: 'noRoom'; readonly queue: string; readonly token: string }
   | Retried
   | Removed
+  /** That all jobs of a type that were there have ended was acknowledged. */
+  | { readonly kind: 'allCancelled'; readonly name: string }
   | { readonly kind: 'rescued'; readonly id: string }
   /** That an attempt errored was acknowledged. */
   | { readonly kind: 'errored'; readonly id: string; readonly attempt: number }
   | { readonly kind: 'warned'; readonly code: string; readonly message: string }
   | { readonly kind: 'counted'; readonly queue?: string; readonly counts: JobCounts }
+  /** So many jobs of a queue with a bound had not ended. */
+  | { readonly kind: 'sized'; readonly queue: string; readonly size: number }
   // What handlers did, and were told.
   | Started
   | FollowedUp
+  /** Its payload was not as it was enqueued. */
+  | { readonly kind: 'garbled'; readonly id: string }
   | { readonly kind: 'checkpointed'; readonly id: string; readonly mark: Mark }
   | Left;
 
@@ -151,6 +161,15 @@ export interface Enqueued {
   readonly mayExpire?: boolean;
 }
 
+/** A job was acknowledged that takes the place of the one before with its unique key. */
+export interface Debounced {
+  readonly kind: 'debounced';
+  readonly id: string;
+  readonly key: string;
+  /** It is to start then, or later: epoch milliseconds. */
+  readonly dueAt: number;
+}
+
 /** The end of a job was acknowledged. */
 export interface Ended {
   readonly kind: 'ended';
@@ -167,14 +186,17 @@ export interface Ended {
 export interface Retried {
   readonly kind: 'retried';
   readonly id?: string;
+  /** Of all that a filter meant, their type, where it said which. */
+  readonly name?: string;
   /** What it is now. */
   readonly state?: JobState;
 }
 
-/** That a job is not there any more was acknowledged. */
+/** That a job is not there any more, or none that a filter meant, was acknowledged. */
 export interface Removed {
   readonly kind: 'removed';
-  readonly id: string;
+  readonly id?: string;
+  readonly name?: string;
   readonly wasThere: boolean;
 }
 

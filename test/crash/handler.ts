@@ -8,6 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { UnrecoverableError, type JobContext } from '../../src/index.js';
 import { tell, type Done, type Mark, type Step } from './facts.js';
+import { isGarbled, type Heavy } from './payload.js';
 
 /** What an attempt does. */
 export type Act =
@@ -34,7 +35,7 @@ export type Act =
   /** Reports progress so many times. */
   | { readonly do: 'report'; readonly steps: number };
 
-export interface Work {
+export interface Work extends Heavy {
   /** The file of facts. */
   readonly facts: string;
   /** Tells this payload from every other. */
@@ -43,14 +44,13 @@ export interface Work {
   readonly key?: string | undefined;
   /** One act per attempt; the last one from then on. */
   readonly acts: readonly [Act, ...Act[]];
-  /** Makes the journal's log fill up, so that LevelDB begins another and writes tables. */
-  readonly ballast?: string;
 }
 
 /** Some 30 ms. */
 const CRUNCH_ROUNDS = 40_000;
 
-export default async function handle({ facts, token, key, acts }: Work, job: JobContext): Promise<Done> {
+export default async function handle(work: Work, job: JobContext): Promise<Done> {
+  const { facts, token, key, acts } = work;
   const { id, name, queue, attempt, maxAttempts, scheduledFor } = job;
   const { thread, living } = threads();
   const { pid } = process;
@@ -66,6 +66,7 @@ export default async function handle({ facts, token, key, acts }: Work, job: Job
     ...(key !== undefined && { key }),
   };
   tell(facts, { kind: 'started', ...own, pid, thread, living });
+  if (isGarbled(work)) tell(facts, { kind: 'garbled', id });
   const act = acts[attempt - 1] ?? acts.at(-1) ?? acts[0];
   try {
     await perform(act, job, facts);

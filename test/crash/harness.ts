@@ -1,10 +1,8 @@
 /** One run: processes that are killed on the same journal, one after the other, an audit, and what is found then. */
 import { join } from 'node:path';
 import type { Durability } from '../../src/index.js';
-import { openLevelStore } from '../../src/journal/level-store.js';
-import { PayloadFiles } from '../../src/journal/payload-files.js';
 import { maxAttemptsOf, TERMS } from './catalogue.js';
-import { readContents } from './contents.js';
+import { readJournal } from './contents.js';
 import { factsOf, type Evidence } from './evidence.js';
 import { readFacts, tell, type Recorded } from './facts.js';
 import { findViolations, INVARIANTS, type Violation } from './invariants.js';
@@ -62,11 +60,7 @@ export async function runCycles({ cycles, seed, durability, directory }: Plan): 
   tell(file, await runAudit([journal, file, durability], {}, AUDIT_MS + cycles * AUDIT_MS_PER_CYCLE));
 
   const facts = readFacts(file);
-  const contents = await readContents(
-    await openLevelStore(journal),
-    maxAttemptsOf,
-    new PayloadFiles(journal),
-  );
+  const contents = await readJournal(journal, maxAttemptsOf);
   const evidence = { facts, contents, terms: TERMS };
   const violations = findViolations(evidence);
   return { facts, violations, summary: summarize(cycles, evidence, violations) };

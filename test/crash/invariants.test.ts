@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import type { RatePolicy } from '../../src/job/rate-limit.js';
 import { INVARIANTS, findViolations } from './invariants.js';
+import type { FinalJob } from './contents.js';
 import type { Evidence } from './evidence.js';
 import type { Fact, FactOf, Mark, Versions } from './facts.js';
+import { NEW_JOB } from './operation.js';
 import {
   completed,
   ended,
@@ -59,6 +61,18 @@ const pausedThenBegan = (queue: string, ...between: readonly Fact[]): Fact[] => 
   { kind: 'began', id: 'a', queue: 'default' },
 ];
 
+const isEnqueueOf =
+  (id: string) =>
+  (fact: Fact): boolean =>
+    fact.kind === 'enqueued' && fact.id === id;
+const began = (id: string, at?: number): Fact & { at?: number } => ({
+  kind: 'began',
+  id,
+  queue: 'default',
+  ...(at !== undefined && { at }),
+});
+const debounced = (id: string, dueAt: number): Fact => ({ kind: 'debounced', id, key: 'debounce-1', dueAt });
+
 const PLANTED: Planted = {
   lost: {
     'an acknowledged job is not in the journal': () => evidence([...soundFacts(), enqueued('c')]),
@@ -104,6 +118,10 @@ const PLANTED: Planted = {
         soundFacts().filter((fact) => !isEndOf('b')(fact)),
         [a, finalJob('b', { token: 'a', result: { id: 'b', token: 'a', attempt: 1 } })],
       ),
+    'a handler gets a part of a payload': () =>
+      evidence(factsWith(isStartOf('a'), { kind: 'garbled', id: 'a' })),
+    'a payload has become another': () =>
+      evidence(soundFacts(), [finalJob('a', { isGarbled: true }), finalJob('b')]),
     ...PLANTED_TICKS.mixedUp,
     'a job is started for a tick that it is not of': () =>
       evidence(
@@ -170,10 +188,14 @@ const PLANTED: Planted = {
       limited({ name: 'tiny' }, [10, 19], ...respawned(11)),
   },
   overSize: {
+    'more jobs are in a queue than may be': () =>
+      evidence(factsWith(is('opened'), { kind: 'sized', queue: 'short', size: 6 })),
     'a job comes into a queue that is full': () =>
       bounded(entering('c'), entered('c'), entering('d'), entered('d')),
   },
   refusedStayed: {
+    'a job that found no room is there': () =>
+      evidence(factsWith(is('opened'), { kind: 'noRoom', queue: 'short', token: 'a' })),
     'a job that was turned away is there': () =>
       bounded(entering('c'), entered('c'), entering('d'), { kind: 'turnedAway', call: 'd', isFull: true }),
   },
@@ -273,6 +295,19 @@ const PLANTED: Planted = {
         ...soundJobs().filter(({ id }) => id !== 'a'),
         finalJob('a', { ...soundJobs().find(({ id }) => id === 'a'), deadlineAt: 5, startedAt: 6 }),
       ]),
+    'it is told that one begins long after': () =>
+      evidence(
+        [...soundFacts(), { kind: 'began', id: 'a', queue: 'default', at: 1_000 }],
+        [finalJob('a', { deadlineAt: 500, startedAt: 499 }), finalJob('b')],
+      ),
+  },
+  expiredFalsely: {
+    'a job expires before its deadline': () => failing({ at: 499, code: 'MILLRACE_EXPIRED' }, 500),
+    'a job expires that has no deadline': () => failing({ at: 499, code: 'MILLRACE_EXPIRED' }),
+    'a job is stopped for its deadline that did not run': () =>
+      failing({ at: 501, code: 'MILLRACE_DEADLINE' }, 500),
+    'a job that has expired fails for another reason': () =>
+      failing({ at: 501, code: 'MILLRACE_JOB_CRASHED' }, 500),
   },
   flowStuck: {
     'a job waits for parents that have ended': () => {
@@ -332,6 +367,17 @@ const PLANTED: Planted = {
   retriesLost: {
     'a job that failed does not run again': () => retried({ kind: 'retried', id: 'c', state: 'available' }),
   },
+  cancelsLost: {
+    'a job begins that was cancelled with all others': () =>
+      evidence(
+        factsWith(
+          isEnqueueOf('b'),
+          { kind: 'asked', operation: 'cancel', name: 'tiny' },
+          { kind: 'allCancelled', name: 'tiny' },
+          began('b'),
+        ),
+      ),
+  },
   removalsUndone: {
     'a job that was removed is there': () => retried({ kind: 'removed', id: 'c', wasThere: true }),
     'a job that was removed runs': () =>
@@ -368,6 +414,19 @@ const PLANTED: Planted = {
         [...soundJobs(), ...['c', 'd'].map((id) => finalJob(id, { uniqueKey: 'active-1' }))],
       ),
   },
+  debouncedWrong: {
+    'a job that was put off starts too early': () =>
+      evidence(factsWith(isEnqueueOf('b'), debounced('b', 100), began('b'))),
+    'a job starts although another has taken its place': () =>
+      evidence([...factsWith(isEnqueueOf('b'), debounced('a', 0), debounced('b', 0)), began('a', 1_000)]),
+  },
+  throttledWrong: {
+    'two jobs are made where one may be': () =>
+      evidence(soundFacts(), [
+        finalJob('a', { uniqueKey: 'throttle-1 30', enqueuedAt: 100 }),
+        finalJob('b', { uniqueKey: 'throttle-1 30', enqueuedAt: 129 }),
+      ]),
+  },
   counterDrift: {
     'counts() is wrong in total': () =>
       evidence([...soundFacts(), { kind: 'counted', counts: completed(3) }]),
@@ -380,6 +439,8 @@ const PLANTED: Planted = {
   leftover: {
     'a key of the waiting stays': () =>
       evidence(soundFacts(), soundJobs(), { places: ['r!default!tiny!7fff11'] }),
+    'the payload of a job stays that is gone': () =>
+      evidence(soundFacts(), soundJobs(), { strayFiles: ['9b2e-1'] }),
     'a deadline stays': () => evidence(soundFacts(), soundJobs(), { places: ['x!8loyw3v2811'] }),
   },
   unreadable: {
@@ -397,6 +458,15 @@ const PLANTED: Planted = {
         ...soundFacts(),
         { kind: 'refused', operation: 'enqueue and cancel', code: 'MILLRACE_JOB_NOT_FOUND' },
       ]),
+    'a job is not found while somebody waits for it': () =>
+      evidence(
+        factsWith(isEnqueueOf('b'), {
+          kind: 'refused',
+          operation: NEW_JOB,
+          id: 'b',
+          code: 'MILLRACE_JOB_NOT_FOUND',
+        }),
+      ),
     'the engine warns': () =>
       evidence([...soundFacts(), { kind: 'warned', code: 'MILLRACE_JOURNAL_READ_FAILED', message: 'no' }]),
   },
@@ -502,6 +572,19 @@ function counted(
   const counts = completed(count);
   const fitting = facts.map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
   return evidence(fitting, jobs, { counters: new Map([['default', counts]]) });
+}
+
+/** Evidence of a third job that failed without an attempt. */
+function failing(failure: NonNullable<FinalJob['failure']>, deadlineAt?: number): Evidence {
+  const c = finalJob('c', {
+    state: 'failed',
+    attempt: 0,
+    failure,
+    ...(deadlineAt !== undefined && { deadlineAt }),
+  });
+  const counts = { ...completed(2), failed: 1 };
+  const facts = soundFacts().map((fact) => (fact.kind === 'counted' ? { ...fact, counts } : fact));
+  return evidence(facts, [...soundJobs(), c], { counters: new Map([['default', counts]]) });
 }
 
 test('there is a planted violation of each invariant', () => {
@@ -639,6 +722,39 @@ test.each([
   ],
 ] as const)('a job may come into a queue that was full where %s', (_why, facts) => {
   expect(findViolations(bounded(...facts))).toEqual([]);
+});
+
+test('an id may belong to another job once somebody has removed the one before, and what either tells is its own', () => {
+  const life = (): Fact[] => [
+    made('named-c'),
+    started('named-c', 1),
+    progressed('named-c', 1),
+    { kind: 'checkpointed', id: 'named-c', mark: { id: 'named-c', step: 1 } },
+    left('named-c', 1),
+    started('named-c', 1, { resumeFrom: { id: 'named-c', step: 1 } }),
+    left('named-c', 1),
+    ended('named-c', 'completed', { id: 'named-c', token: 'named-c', attempt: 1 }),
+  ];
+  const facts = factsWith(isEndOf('b'), ...life(), ...removed('named-c'), ...life());
+  expect(findViolations(counted(3, facts, [...soundJobs(), finalJob('named-c')]))).toEqual([]);
+});
+
+test('what is done to all of a type is done to no other', () => {
+  const asked = (operation: string, name: string): Fact => ({ kind: 'asked', operation, name });
+  const facts = (name: string): Fact[] =>
+    factsWith(isEndOf('b'), ...failed('c'), asked('remove', name), { kind: 'removed', name, wasThere: true });
+  expect(findViolations(counted(2, facts('tiny'), soundJobs()))).toEqual([]);
+  expect(findViolations(counted(2, facts('work'), soundJobs()))).not.toEqual([]);
+  const begun = (...between: readonly Fact[]): Fact[] =>
+    factsWith(
+      isEnqueueOf('b'),
+      asked('cancel', 'tiny'),
+      { kind: 'allCancelled', name: 'tiny' },
+      ...between,
+      began('b'),
+    );
+  expect(findViolations(evidence(begun(asked('retry', 'work'))))).not.toEqual([]);
+  expect(findViolations(evidence(begun(asked('retry', 'tiny'))))).toEqual([]);
 });
 
 test('a job may be gone that somebody has removed, or may have', () => {

@@ -1,8 +1,9 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
-import { removalsUndone, retriesLost, withUndone } from './again.js';
+import { cancelsLost, removalsUndone, retriesLost, withUndone } from './again.js';
 import { overSize, refusedInVain, refusedStayed } from './bounds.js';
 import { blamed } from './blame.js';
 import { checkpointLost } from './checkpoints.js';
+import { expiredFalsely, startedLate } from './deadlines.js';
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { flowBroken, flowStuck } from './flows.js';
 import { followUpsDoubled, followUpsLeaked, followUpsLost } from './follow-ups.js';
@@ -21,11 +22,11 @@ import {
   overLimit,
   ranConcurrently,
   ranWhileClosed,
-  startedLate,
 } from './runs.js';
 import { misreportedRuns, ticksDoubled, ticksInvented, ticksLost } from './ticks.js';
 import { misupgraded } from './versions.js';
 import { broke, counterDrift, leftover, troubled, unreadable } from './upkeep.js';
+import { debouncedWrong, throttledWrong } from './windows.js';
 
 export const INVARIANTS: readonly Invariant[] = [
   { name: 'lost', check: lost },
@@ -50,6 +51,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'ranWhilePaused', check: ranWhilePaused },
   { name: 'misupgraded', check: misupgraded },
   { name: 'startedLate', check: startedLate },
+  { name: 'expiredFalsely', check: expiredFalsely },
   { name: 'flowStuck', check: flowStuck },
   { name: 'flowBroken', check: flowBroken },
   { name: 'followUpsLost', check: followUpsLost },
@@ -57,6 +59,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'followUpsLeaked', check: followUpsLeaked },
   { name: 'checkpointLost', check: checkpointLost },
   { name: 'retriesLost', check: retriesLost },
+  { name: 'cancelsLost', check: cancelsLost },
   { name: 'removalsUndone', check: removalsUndone },
   { name: 'ghosts', check: ghosts },
   { name: 'ticksLost', check: ticksLost },
@@ -64,6 +67,8 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'ticksInvented', check: ticksInvented },
   { name: 'uniqueKeysLeaked', check: uniqueKeysLeaked },
   { name: 'uniqueKeysDoubled', check: uniqueKeysDoubled },
+  { name: 'debouncedWrong', check: debouncedWrong },
+  { name: 'throttledWrong', check: throttledWrong },
   { name: 'counterDrift', check: counterDrift },
   { name: 'leftover', check: leftover },
   { name: 'unreadable', check: unreadable },

@@ -1,5 +1,5 @@
 /**
- * Invariants of unique keys. A key begins with what its job says of it: `queued`, `active`, or anything else, for keys
+ * Invariants of unique keys. A key begins with what its job says of it: `queued`, `active`, `debounce`, or anything else, for keys
  * that are held longer.
  */
 import type { Evidence, Finding } from './evidence.js';
@@ -8,7 +8,7 @@ import type { Started } from './facts.js';
 /** Once all jobs have ended, no key says that a job holds it that waits or runs. */
 export const uniqueKeysLeaked = ({ contents: { keyEntries } }: Evidence): Finding[] =>
   keyEntries
-    .filter((key) => /^u![^!]*!(queued|active)/.test(key))
+    .filter((key) => /^u![^!]*!(queued|active|debounce)/.test(key))
     .map((key) => ({ message: `the unique key ${key} is held by nobody, and its entry is left` }));
 
 /** No two jobs run at a time whose key is held until they have ended. */

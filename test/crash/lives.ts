@@ -2,7 +2,7 @@
  * Jobs that are no longer kept. An id that every process uses may then belong to a new job: to another life. Whether a
  * job may be gone is told by what happened to it: it had ended, and that long enough ago, or somebody asked to remove it.
  */
-import { handlingsIn, type Handling } from './again.js';
+import { handlingsIn, isFor, namesIn, type Handling } from './again.js';
 import type { Evidence, Finding } from './evidence.js';
 import type { Recorded } from './facts.js';
 import { isReused } from './ids.js';
@@ -55,6 +55,7 @@ export function tellLives({ facts, terms: { keptMs = KEPT_MS } }: Pick<Evidence,
     note(own.at(-1), fact);
     return own.length;
   });
+  markRemoved(lives, facts);
   const nameOf = (id: string, life: number): string =>
     life < (lives.get(id)?.length ?? 0) ? `${id}#${life}` : id;
   const byName = new Map<string, Life>();
@@ -77,6 +78,19 @@ function removalsOf(facts: readonly Recorded[]): ReadonlyMap<string, readonly Ha
     removals.set(call.id, [...(removals.get(call.id) ?? []), call]);
   }
   return removals;
+}
+
+/** What a call to remove all of a type may have found; whose ids are used once. */
+function markRemoved(lives: ReadonlyMap<string, readonly Life[]>, facts: readonly Recorded[]): void {
+  const calls = handlingsIn(facts).filter(({ operation, id }) => operation === 'remove' && id === undefined);
+  if (calls.length === 0) return;
+  const names = namesIn(facts);
+  for (const [i, fact] of facts.entries()) {
+    const id = EXISTS.has(fact.kind) ? idIn(fact) : undefined;
+    const life = id === undefined ? undefined : lives.get(id)?.at(-1);
+    if (id !== undefined && life && calls.some((call) => call.to > i && isFor(call, id, names)))
+      life.mayBeRemoved = true;
+  }
 }
 
 export const WHY: Readonly<Record<Exclude<Gone, 'rightly'>, string>> = {

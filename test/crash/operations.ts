@@ -2,109 +2,42 @@
  * What the workload does to the engine: one table. A feature of the engine's adds its operation here: how often it is
  * drawn, what it reports as acknowledged, and what it does.
  */
-import { JobCancelledError, JobFailedError, type JobHandle } from '../../src/index.js';
+import { JobCancelledError, JobFailedError, MillraceError, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
-import { NAMED } from './catalogue.js';
-import { drawBallast, drawJob, drawKey, drawNamed, drawOptions, durabilityOf } from './draw.js';
-import type { Done, Ended, Enqueued, Fact, FactOf, Step } from './facts.js';
-import type { Random } from './random.js';
+import { CONTROLS } from './controls.js';
+import { enqueue, ENQUEUES } from './enqueues.js';
+import type { Done, Ended, FactOf, Step } from './facts.js';
+import { NEW_JOB, operation, type Call, type Operation } from './operation.js';
 import type { AskedSchedule } from './rhythm-model.js';
 import { SCHEDULE_NAMES, SCHEDULES } from './schedules.js';
-import type { Session, Target } from './session.js';
+import type { Target } from './session.js';
 
-interface Call<Reported extends Fact = Fact> {
-  readonly session: Session;
-  readonly random: Random;
-  /** A job that there may be. */
-  readonly target: Target;
-  /** New at each call. */
-  readonly token: string;
-  readonly report: (fact: Reported) => void;
-}
-
-export interface Operation {
-  readonly name: string;
-  readonly weight: number;
-  /** It is done to the call's target. */
-  readonly targets?: true;
-  /** What it rejects with is reported as refused. */
-  run(call: Call): Promise<void>;
-}
-
-/** @param reports The kinds of facts that it may report; one that may be refused is done to a target. */
-function operation<Kind extends Fact['kind']>(
-  name: string,
-  weight: number,
-  reports: readonly Kind[],
-  run: (call: Call<FactOf<Kind>>) => Promise<void>,
-): Operation {
-  const isTold = (kind: Fact['kind']): boolean => (reports as readonly Fact['kind'][]).includes(kind);
-  return { name, weight, run, ...(isTold('refused') && { targets: true }) };
-}
-
-const FLOOD = 1_200;
-/** So few unique keys that most are held. */
-const KEYS = 4;
-/** For how long they are held; mostly as long as one may tell whether they are. */
-const HELD = ['active', 'active', 'queued', '30ms'] as const;
-const ON_CONFLICT = ['return', 'return', 'replace', 'reject'] as const;
-const ON_PARENT_FAILURE = ['fail', 'cancel', 'ignore'] as const;
 /** What is asked of schedules, and how often. */
 const CHANGES = { pause: 0.15, resume: 0.3, remove: 0.1, runNow: 0.3 } as const;
 const GIVEN_UP = new Error('as it was told to');
 
+/** What is told of a new job with which something is done. */
+const NEW = ['enqueued', 'asked', 'ended', 'progressed', 'refused'] as const;
+
 export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('enqueue', 20, ['enqueued'], async (call) => void (await enqueue(call))),
-  operation('enqueue and await', 12, ['enqueued', 'ended'], async (call) =>
-    awaitEnd(call, await enqueue(call)),
+  operation('enqueue and await', 12, NEW, (call) => withNew(call, (handle) => awaitEnd(call, handle))),
+  operation('enqueue and follow', 4, NEW, (call) =>
+    withNew(call, async (handle) => {
+      for await (const value of handle.progress()) {
+        // Safe: all handlers are handler.ts.
+        call.report({ kind: 'progressed', id: handle.id, by: 'handle', value: value as Step });
+      }
+    }),
   ),
-  operation('enqueue and follow', 4, ['enqueued', 'progressed'], async (call) => {
-    const handle = await enqueue(call);
-    for await (const value of handle.progress()) {
-      // Safe: all handlers are handler.ts.
-      call.report({ kind: 'progressed', id: handle.id, by: 'handle', value: value as Step });
-    }
-  }),
-  operation('enqueue and cancel', 6, ['enqueued', 'asked', 'ended'], async (call) => {
-    const { id } = await enqueue(call);
-    // Should the process die behind its end, nothing else tells that it may have ended.
-    call.report({ kind: 'asked', operation: 'cancel', id });
-    await cancel(call, id);
-  }),
-  operation('enqueue by id', 12, ['enqueued'], async ({ session, random, report }) => {
-    const { name, id } = drawNamed(random);
-    const { heavy, durability: usual } = session.place;
-    const options = drawOptions(random, usual, name);
-    const durability = durabilityOf(id, usual);
-    const work = session.work(id, drawJob(random, name).acts, drawBallast(random, heavy, durability));
-    const payload = { ...work, key: options.concurrencyKey };
-    await session.engine.enqueue(name, payload, { ...options, durability, id });
-    report({ kind: 'enqueued', id, name, token: id, durability });
-    session.known.push({ id, name });
-  }),
-  operation('enqueue many', 2, ['asked', 'enqueued'], enqueueMany),
-  operation('enqueue a flow', 2, ['asked', 'enqueued'], enqueueFlow),
-  operation('enqueue by key', 4, ['enqueued'], async ({ session, random, token, report }) => {
-    const { engine, place, known } = session;
-    const held = random.pick(HELD);
-    const uniqueKey = {
-      key: `${held}-${random.integer(1, KEYS)}`,
-      while: held,
-      onConflict: random.pick(ON_CONFLICT),
-    };
-    const options = { ...drawOptions(random, place.durability, 'work'), uniqueKey };
-    const own = session.work(token, drawJob(random, 'work').acts);
-    const work = { ...own, key: options.concurrencyKey };
-    // Whether that job carries this token is not told.
-    const { id, name } = await engine.enqueue('work', work, options);
-    report({ kind: 'enqueued', id, name });
-    known.push({ id, name });
-  }),
-  operation('enqueue a burst', 1.5, ['enqueued'], async (call) => {
-    const tokens = Array.from({ length: call.random.integer(5, 40) }, (_, i) => `${call.token}-${i}`);
-    await Promise.all(tokens.map((token) => enqueue({ ...call, token }, 'tiny')));
-  }),
-  operation('enqueue a flood', 0.15, ['enqueued'], flood),
+  operation('enqueue and cancel', 6, NEW, (call) =>
+    withNew(call, async ({ id }) => {
+      // Should the process die behind its end, nothing else tells that it may have ended.
+      call.report({ kind: 'asked', operation: 'cancel', id });
+      await cancel(call, id);
+    }),
+  ),
+  ...ENQUEUES,
   operation('await', 6, ['ended', 'refused'], ({ session, target, report }) =>
     awaitEnd({ report }, session.engine.handle(target.name, target.id)),
   ),
@@ -138,96 +71,23 @@ export const OPERATIONS: readonly [Operation, ...Operation[]] = [
   operation('list the schedules', 0.3, [], async ({ session }) => {
     for (const { lastRun, job } of await session.engine.schedules.list())
       // Safe: they enqueue jobs of the catalogue.
-      if (lastRun) session.known.push({ id: lastRun.jobId, name: job as Target['name'] });
+      if (lastRun) session.known.push({ id: lastRun.jobId, name: job as Target['name'], isRun: true });
   }),
+  ...CONTROLS,
   operation('close and open', 0.5, [], ({ session, random }) => session.reopen(random.integer(0, 30))),
 ];
 
-async function enqueue(
-  { session, random, token, report }: Call<Enqueued>,
-  only?: Target['name'],
-): Promise<JobHandle<Target['name'], Done>> {
-  const { name, acts } = drawJob(random, only);
-  const { heavy, durability: usual } = session.place;
-  const options = drawOptions(random, usual, name);
-  const ballast = drawBallast(random, heavy, options.durability ?? usual);
-  const work = { ...session.work(token, acts, ballast), key: options.concurrencyKey };
-  const handle = await session.engine.enqueue(name, work, options);
-  const { id } = handle;
-  report({ kind: 'enqueued', id, name, token, durability: options.durability ?? usual });
-  session.known.push({ id, name });
-  return handle;
-}
-
-async function enqueueMany({
-  session,
-  random,
-  token,
-  report,
-}: Call<FactOf<'asked' | 'enqueued'>>): Promise<void> {
-  const { heavy, durability: usual } = session.place;
-  const items = Array.from({ length: random.integer(2, 12) }, (_, i) => {
-    const id = `many-${token}-${i}`;
-    const { name, acts } = drawJob(random);
-    const options = { ...drawOptions(random, usual, name), id };
-    const work = session.work(id, acts, drawBallast(random, heavy, options.durability ?? usual));
-    return { name, payload: { ...work, key: options.concurrencyKey }, options };
-  });
-  const together = items.map(({ options: { id } }) => id);
-  report({ kind: 'asked', operation: 'enqueue many', together });
-  await session.engine.enqueueMany(items);
-  for (const { name, options } of items) {
-    const { id, durability = usual } = options;
-    report({ kind: 'enqueued', id, name, token: id, durability });
-    session.known.push({ id, name });
-  }
-}
-
-/** Of types whose jobs are kept, so that what became of parents is there to be seen. */
-async function enqueueFlow({
-  session,
-  random,
-  token,
-  report,
-}: Call<FactOf<'asked' | 'enqueued'>>): Promise<void> {
-  const { durability: usual } = session.place;
-  const items = Array.from({ length: random.integer(2, 4) }, (_, i) => {
-    const id = `flow-${token}-${i}`;
-    const { name, acts } = drawJob(random, random.pick(NAMED));
-    const options = { ...drawOptions(random, usual, name), id };
-    return {
-      name,
-      options,
-      payload: { ...session.work(id, acts), key: options.concurrencyKey },
-      parents: Array.from({ length: i }, (_parent, at) => `j${at}`).filter(() => random.chance(0.6)),
-      onParentFailure: random.pick(ON_PARENT_FAILURE),
-    };
-  });
-  const together = items.map(({ options: { id } }) => id);
-  report({ kind: 'asked', operation: 'enqueue a flow', together });
-  await session.engine.enqueueFlow(Object.fromEntries(items.map((job, i) => [`j${i}`, job])));
-  for (const { name, options } of items) {
-    const { id, durability = usual } = options;
-    report({ kind: 'enqueued', id, name, token: id, durability, mayExpire: true });
-    session.known.push({ id, name });
-  }
-}
-
-/** More jobs of a type than a window holds, so that the rest must be found on disk. */
-async function flood({ session, random, token, report }: Call<Enqueued>): Promise<void> {
-  const isKeyed = random.chance(0.5);
-  const items = Array.from({ length: FLOOD }, (_, i) => {
-    const { name, acts } = drawJob(random, 'tiny');
-    return {
-      name,
-      payload: session.work(`${token}-${i}`, acts),
-      options: { priority: random.integer(-5, 5), ...(isKeyed && { concurrencyKey: drawKey(random) }) },
-    };
-  });
-  const handles = await session.engine.enqueueMany(items);
-  for (const [i, { id, name }] of handles.entries()) {
-    const { durability } = session.place;
-    report({ kind: 'enqueued', id, name, token: `${token}-${i}`, durability });
+/** Does something with a new job; somebody may have removed it meanwhile. */
+async function withNew(
+  call: Call<FactOf<(typeof NEW)[number]>>,
+  perform: (handle: JobHandle<Target['name'], Done>) => Promise<void>,
+): Promise<void> {
+  const handle = await enqueue(call);
+  try {
+    await perform(handle);
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    call.report({ kind: 'refused', operation: NEW_JOB, id: handle.id, code: thrown.code });
   }
 }
 

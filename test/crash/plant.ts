@@ -52,6 +52,7 @@ export function evidence(
       counters,
       places: [],
       keyEntries: [],
+      strayFiles: [],
       ...contents,
     },
   };

@@ -2,6 +2,7 @@
 import { isEnd } from '../../src/job/record.js';
 import type { FinalJob } from './contents.js';
 import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
+import { plainId } from './ids.js';
 import { WHY } from './lives.js';
 import type { Done, Ended, Progressed } from './facts.js';
 
@@ -72,6 +73,8 @@ export function torn({ facts, contents: { jobs }, lives, endAt }: Case): Finding
 /** A payload, a name and a result belong to the job that has them, and results are told as they are. */
 export function mixedUp({ facts, contents: { jobs } }: Evidence): Finding[] {
   const findings = [...jobs.values()].flatMap(ofAnother);
+  for (const { id } of factsOf(facts, 'garbled'))
+    findings.push({ id, message: 'has got a payload that is not as it was enqueued' });
   for (const { id, name, token } of factsOf(facts, 'enqueued')) {
     const job = jobs.get(id);
     if (job && (job.name !== name || (token !== undefined && job.token !== token)))
@@ -97,7 +100,8 @@ export function mixedUp({ facts, contents: { jobs } }: Evidence): Finding[] {
 /** The token of a payload that was made for one tick. */
 export const tokenOf = (schedule: string, scheduledFor: number): string => `${schedule}@${scheduledFor}`;
 
-function ofAnother({ id, state, attempt, token, result, run }: FinalJob): Finding[] {
+function ofAnother({ id, state, attempt, token, isGarbled, result, run }: FinalJob): Finding[] {
+  if (isGarbled) return [{ id, message: 'has a payload that is not as it was enqueued' }];
   if (run && token.includes('@') && token !== tokenOf(run.schedule, run.scheduledFor))
     return [{ id, message: `has the payload ${token}, and is of ${run.scheduledFor} of ${run.schedule}` }];
   const expected: Done = { id, token, attempt };
@@ -137,7 +141,7 @@ function misreport(
   over: ReadonlySet<string>,
 ): string | undefined {
   const said = `was said to have come to step ${value.step} of attempt ${value.attempt}`;
-  if (value.id !== id) return `${said}, which ${value.id} has`;
+  if (value.id !== plainId(id)) return `${said}, which ${value.id} has`;
   if (by === 'handle') return undefined;
   if (value.attempt !== attempt) return `${said}, as attempt ${attempt}`;
   if (over.has(id)) return `${said} when it had ended`;

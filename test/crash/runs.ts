@@ -97,7 +97,10 @@ export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Find
   const last = new Map<string, Last>();
   const errored = new Map<string, number>();
   const snoozes = new Map<string, number>();
-  const isRetried = handledBetween(handlingsIn(facts).filter(({ operation }) => operation === 'retry'));
+  const isRetried = handledBetween(
+    handlingsIn(facts).filter(({ operation }) => operation === 'retry'),
+    facts,
+  );
   for (const [i, fact] of facts.entries()) {
     if (fact.kind === 'left') {
       const before = last.get(fact.id);
@@ -126,14 +129,6 @@ export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Find
   }
   return [...findings, ...[...jobs.values()].flatMap(wrongTotal)];
 }
-
-/** No attempt begins once the deadline of its job has come. */
-export const startedLate = ({ contents: { jobs } }: Evidence): Finding[] =>
-  [...jobs.values()].flatMap(({ id, deadlineAt = Infinity, startedAt = -Infinity }) =>
-    startedAt > deadlineAt
-      ? [{ id, message: `started ${startedAt - deadlineAt} ms after its deadline` }]
-      : [],
-  );
 
 /** Each attempt errored, but for the last one of a job that completed or was cancelled. */
 function wrongTotal({ id, state, attempt, maxAttempts, errored, retries = 0 }: FinalJob): Finding[] {
@@ -184,12 +179,12 @@ export function backEarly({ facts }: Evidence): Finding[] {
     if (fact.kind === 'spawned') promoted.clear();
     // It may have been heard before the snooze, and done after it.
     if (fact.kind === 'asked' && (fact.operation === 'promote' || fact.operation === 'retry'))
-      promoted.add(fact.id ?? ANY);
+      promoted.add(fact.id ?? fact.name ?? ANY);
     if (fact.kind === 'left' && fact.isHeard === true && fact.snoozedMs !== undefined)
       notBefore.set(fact.id, fact.at + fact.snoozedMs);
     if (fact.kind !== 'started') continue;
     const earlyMs = (notBefore.get(fact.id) ?? 0) - fact.at;
-    if (earlyMs > 0 && !promoted.has(fact.id) && !promoted.has(ANY))
+    if (earlyMs > 0 && ![fact.id, fact.name, ANY].some((one) => promoted.has(one)))
       findings.push({ id: fact.id, message: `started ${earlyMs} ms before its snooze was over` });
     notBefore.delete(fact.id);
   }

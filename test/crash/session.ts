@@ -1,9 +1,20 @@
 /** An engine as the workload's process has it: opened, listened to, closed in the middle, and opened again. */
 import type { Durability, MillraceEvents } from '../../src/index.js';
-import { openEngine, type Engine, type Name, type Tuning } from './catalogue.js';
+import { isEnd, JOB_STATES } from '../../src/job/record.js';
+import {
+  BOUNDED,
+  HALTABLE,
+  isHeldUp,
+  openEngine,
+  type Engine,
+  type Haltable,
+  type Name,
+  type Tuning,
+} from './catalogue.js';
 import { change, NOT_FOUND } from './change.js';
-import type { Changing, Done, Fact, Step } from './facts.js';
+import type { Changing, Done, Fact, Halting, Step } from './facts.js';
 import type { Work } from './handler.js';
+import { ballastOf } from './payload.js';
 import { tokenOf } from './promises.js';
 import type { AskedSchedule } from './rhythm-model.js';
 import { DECLARED, scheduleOf, SCHEDULES, type Schedule, type ScheduleName } from './schedules.js';
@@ -23,6 +34,10 @@ export interface Place {
 export interface Target {
   readonly id: string;
   readonly name: Name;
+  /** See {@link isHeldUp}. */
+  readonly isHeldUp?: boolean;
+  /** A schedule has enqueued it. */
+  readonly isRun?: true;
 }
 
 export class Session {
@@ -32,6 +47,8 @@ export class Session {
   #isFirst = true;
   #isClosing = false;
   readonly known: Target[] = [];
+  /** Those that failed, or were cancelled. */
+  readonly gaveUp: Target[] = [];
   #changes = 0;
 
   constructor(place: Place, tell: (fact: Fact) => void) {
@@ -45,8 +62,10 @@ export class Session {
     return this.#engine;
   }
 
-  work(token: string, acts: Work['acts'], ballast?: string): Work {
-    return { facts: this.place.facts, token, acts, ...(ballast !== undefined && { ballast }) };
+  /** @param weight Of its payload, in characters; absent where that is light. */
+  work(token: string, acts: Work['acts'], weight?: number): Work {
+    const own = { facts: this.place.facts, token, acts };
+    return weight === undefined ? own : { ...own, weight, ballast: ballastOf(token, weight) };
   }
 
   async open(): Promise<void> {
@@ -61,7 +80,21 @@ export class Session {
       this.#tell({ kind: 'opened', tookMs: performance.now() - before, isFirst: this.#isFirst });
       this.#isFirst = false;
       listen(this.#engine, this.#tell);
+      for (const event of ['failed', 'cancelled'] as const) this.#engine.on(event, (job) => this.#note(job));
     });
+    for (const queue of BOUNDED) await this.size(queue);
+  }
+
+  #note({ id, name, queue }: MillraceEvents['cancelled']): void {
+    // Safe: these are all there are.
+    this.gaveUp.push({ id, name: name as Name, isHeldUp: isHeldUp(name as Name, queue) });
+  }
+
+  /** Tells how many jobs of a queue with a bound have not ended. */
+  async size(queue: (typeof BOUNDED)[number]): Promise<void> {
+    const counts = await this.engine.counts(queue);
+    const size = JOB_STATES.reduce((sum, state) => (isEnd(state) ? sum : sum + counts[state]), 0);
+    this.#tell({ kind: 'sized', queue, size });
   }
 
   /** Asks for something of a schedule. @param as What it is to be like; of an upsert. */
@@ -79,7 +112,7 @@ export class Session {
           return (await schedules.remove(name)) ? undefined : NOT_FOUND;
         case 'runNow': {
           const { id } = await schedules.runNow(name);
-          this.known.push({ id, name: SCHEDULES[name].job });
+          this.known.push({ id, name: SCHEDULES[name].job, isRun: true });
           return { jobId: id };
         }
         default:
@@ -89,9 +122,25 @@ export class Session {
     await change(this.#tell, this.#changing(name, what, as), this.place.durability, perform);
   }
 
+  /** Pauses or resumes a queue, or with an empty name all of them. */
+  async halt(queue: Haltable, what: Halting['change']): Promise<void> {
+    const call = this.#nextCall();
+    this.#tell({ kind: 'halting', queue, change: what, call });
+    await this.engine[what](queue || undefined);
+    this.#tell({ kind: 'halted', call, durability: this.place.durability });
+  }
+
+  /** Whatever was paused, by whichever process. */
+  async resumeAll(): Promise<void> {
+    for (const queue of HALTABLE) await this.halt(queue, 'resume');
+  }
+
+  #nextCall(): string {
+    return `${process.pid}-${this.#changes++}`;
+  }
+
   #changing(schedule: string, what: Changing['change'], as?: AskedSchedule): Omit<Changing, 'kind'> {
-    const call = `${process.pid}-${this.#changes++}`;
-    return { schedule, change: what, call, ...(as && { as }) };
+    return { schedule, change: what, call: this.#nextCall(), ...(as && { as }) };
   }
 
   #schedule(name: ScheduleName, as: AskedSchedule): Schedule {
@@ -121,6 +170,7 @@ function listen(engine: Engine, tell: (fact: Fact) => void): void {
   const ended = (state: 'failed' | 'cancelled') => (job: { readonly id: string }) =>
     tell({ kind: 'ended', id: job.id, state, by: 'event' });
   engine.on('enqueued', ({ id, name }) => tell({ kind: 'enqueued', id, name }));
+  engine.on('started', ({ id, queue }) => tell({ kind: 'began', id, queue }));
   engine.on('completed', (event) => tell(completed(event)));
   engine.on('failed', ended('failed'));
   engine.on('cancelled', ended('cancelled'));

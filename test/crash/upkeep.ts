@@ -2,8 +2,9 @@
 import { JOB_STATES, type JobCounts } from '../../src/job/record.js';
 import { noJobs } from '../../src/journal/counters.js';
 import type { FinalJob } from './contents.js';
-import { factsOf, type Evidence, type Finding } from './evidence.js';
-import type { FactOf } from './facts.js';
+import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
+import type { FactOf, Recorded } from './facts.js';
+import { NEW_JOB } from './operation.js';
 
 /** What the engine counted at the audit, and the counters on disk, are what an enumeration finds. */
 export function counterDrift({ facts, contents }: Evidence): Finding[] {
@@ -30,19 +31,29 @@ const drift = (what: string, counts: JobCounts, found: JobCounts): Finding[] =>
     message: `${what} says ${counts[state]} ${state}, and there are ${found[state]}`,
   }));
 
-/** Once all jobs have ended, no key stands for one that waits or runs. */
-export const leftover = ({ contents: { places } }: Evidence): Finding[] =>
-  places.map((key) => ({ message: `the key ${key} is left` }));
+/** Once all jobs have ended, no key stands for one that waits or runs; and no file has the payload of one that is gone. */
+export const leftover = ({ contents: { places, strayFiles } }: Evidence): Finding[] => [
+  ...places.map((key) => ({ message: `the key ${key} is left` })),
+  ...strayFiles.map((name) => ({ message: `the payload ${name} is left, and its job is gone` })),
+];
 
 export const unreadable = ({ contents }: Evidence): Finding[] =>
   contents.unreadable.map((message) => ({ message }));
 
+type Refusal = FactOf<'refused'> & Recorded;
+
 /** Operations are refused, and operators warned, only where there is a reason. */
-export function troubled({ facts, terms: { tolerated } }: Evidence): Finding[] {
+export function troubled({ facts, terms: { tolerated }, lives }: Case): Finding[] {
   const cancelled = cancelledIn(facts);
-  const refusals = factsOf(facts, 'refused').filter(
-    (refused) => !isExpected(refused) && !isOfCancelled(refused, cancelled) && !tolerated.has(refused.code),
-  );
+  const isMissed = ({ at, operation, id, code }: Refusal): boolean =>
+    operation === NEW_JOB && code === 'MILLRACE_JOB_NOT_FOUND' && lives.gone(id ?? '', at) !== 'rightly';
+  const refusals = facts
+    .filter((fact): fact is Refusal => fact.kind === 'refused')
+    .filter(
+      (refused) =>
+        isMissed(refused) ||
+        (!isExpected(refused) && !isOfCancelled(refused, cancelled) && !tolerated.has(refused.code)),
+    );
   const warnings = factsOf(facts, 'warned').filter(({ code }) => !tolerated.has(code));
   return [
     ...refusals.map(({ operation, code, id }) => ({

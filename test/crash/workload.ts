@@ -6,7 +6,8 @@ import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { MillraceError, type Durability } from '../../src/index.js';
 import { drawNamed, drawTuning } from './draw.js';
 import { tell as record, type Fact } from './facts.js';
-import { OPERATIONS, type Operation } from './operations.js';
+import type { Operation } from './operation.js';
+import { OPERATIONS } from './operations.js';
 import { Random } from './random.js';
 import { Session, type Target } from './session.js';
 

@@ -2,10 +2,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Durability } from '../../src/index.js';
-import { openLevelStore } from '../../src/journal/level-store.js';
-import { PayloadFiles } from '../../src/journal/payload-files.js';
 import { maxAttemptsOf, TERMS } from '../crash/catalogue.js';
-import { readContents, type Contents } from '../crash/contents.js';
+import { readJournal, type Contents } from '../crash/contents.js';
 import { readFacts, tell, type Recorded } from '../crash/facts.js';
 import { findViolations, type Violation } from '../crash/invariants.js';
 import { runAudit } from '../crash/processes.js';
@@ -68,7 +66,7 @@ async function put(path: string, bytes: Buffer): Promise<void> {
 /** A journal that cannot be opened is one that cannot be read. */
 async function contentsOf(journal: string): Promise<Contents> {
   try {
-    return await readContents(await openLevelStore(journal), maxAttemptsOf, new PayloadFiles(journal));
+    return await readJournal(journal, maxAttemptsOf);
   } catch (thrown) {
     const nothing = {
       jobs: new Map(),
@@ -76,6 +74,7 @@ async function contentsOf(journal: string): Promise<Contents> {
       counters: new Map(),
       places: [],
       keyEntries: [],
+      strayFiles: [],
     };
     return { ...nothing, unreadable: [String(thrown)] };
   }

@@ -57,6 +57,11 @@ test('a power cut may take what was not to be synced, and nothing else', () => {
     { ...enqueued, id: 'c' },
     { at: 2, kind: 'ended', id: 'a', state: 'completed', by: 'event' },
     { at: 2, kind: 'ended', id: 'b', state: 'completed', by: 'event' },
+    { at: 2, kind: 'errored', id: 'b', attempt: 1 },
+    { at: 3, kind: 'refused', operation: 'await', id: 'c', code: 'MILLRACE_JOB_NOT_FOUND' },
+    { at: 2, kind: 'checkpointed', id: 'b', mark: { id: 'b', step: 1 } },
+    { at: 3, kind: 'retried', id: 'b', state: 'available' },
+    { at: 3, kind: 'removed', id: 'c', wasThere: true },
   ];
   // What these are to survive was told only later; of `c`, never.
   const whole: Recorded[] = [

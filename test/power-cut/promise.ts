@@ -3,7 +3,19 @@ import { factsOf } from '../crash/evidence.js';
 import type { Fact, Recorded } from '../crash/facts.js';
 
 /** What tells of a job, so that it must still be so. */
-const OF_JOBS: ReadonlySet<Fact['kind']> = new Set(['enqueued', 'ended', 'progressed', 'started', 'left']);
+const OF_JOBS: ReadonlySet<Fact['kind']> = new Set([
+  'enqueued',
+  'debounced',
+  'ended',
+  'progressed',
+  'started',
+  'left',
+  'errored',
+  'refused',
+  'checkpointed',
+  'retried',
+  'removed',
+]);
 
 /**
  * The facts that hold after a power cut.

@@ -1,6 +1,6 @@
 /** One history from its beginning to the verdict: its steps, an audit, and what is found then. */
 import { checkOptions, type Settings } from '../../src/options.js';
-import { readContents, type Contents } from '../crash/contents.js';
+import { readContents } from '../crash/contents.js';
 import type { Evidence } from '../crash/evidence.js';
 import type { Fact, Recorded } from '../crash/facts.js';
 import { findViolations, type Violation } from '../crash/invariants.js';
@@ -105,21 +105,20 @@ async function advanceToNext(machine: Machine): Promise<void> {
 async function evidenceOf(machine: Machine): Promise<Evidence> {
   const store = new SimulatedStore(() => machine.disk.open(), { readsEarly: false, readsBackwards: false });
   const files = new SimulatedFiles({ files: machine.files, prefix: 'audit', access: store.beside });
-  const contents = await withDisk(store, readContents(store, maxAttemptsOf, files));
+  const contents = await withDisk(
+    store,
+    readContents(store, maxAttemptsOf, { files, names: ownFiles(machine) }),
+  );
   return {
     facts: withoutLosses(machine.facts, machine.losses),
-    contents: { ...contents, places: [...contents.places, ...filesLeft(machine, contents)] },
+    contents,
     terms: machine.failedWrites > 0 ? TERMS_WITH_FAILURES : TERMS,
   };
 }
 
-/** Large payloads of the last process's without a job: those of earlier ones are swept by the next, and of writes that failed. */
-function filesLeft({ files, lastPrefix, failedWrites }: Machine, { jobs }: Contents): string[] {
-  if (failedWrites > 0) return [];
-  return [...files].flatMap(([name, { id }]) =>
-    name.startsWith(lastPrefix) && jobs.get(id)?.payloadFile !== name ? [name] : [],
-  );
-}
+/** The last process's large payloads, each of a job: those of earlier ones are swept by the next, and of writes that failed. */
+const ownFiles = ({ files, lastPrefix, failedWrites }: Machine): string[] =>
+  failedWrites > 0 ? [] : [...files.keys()].filter((name) => name.startsWith(lastPrefix));
 
 /** Lets all that is asked of the store through until the work is done. */
 async function withDisk<Value>(store: SimulatedStore, work: Promise<Value>): Promise<Value> {
