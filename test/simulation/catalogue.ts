@@ -3,15 +3,12 @@ import { defineJobs, inlineJob, threadJob, type JobContext, type JobTypeOptions 
 import type { RatePolicy } from '../../src/job/rate-limit.js';
 import type { Done, Upgrade } from '../crash/facts.js';
 import type { Terms } from '../crash/evidence.js';
+import type { Heavy } from '../crash/payload.js';
 
 /** What a job carries. */
-export interface Work {
-  /** Tells this payload from every other. */
-  readonly token: string;
+export interface Work extends Heavy {
   /** The job's concurrency key. */
   readonly key?: string;
-  /** What makes it large. */
-  readonly ballast?: Uint8Array;
   /** Of a type whose payloads have versions: which one it was enqueued for. */
   readonly version?: number;
   /** From which to which it was upgraded. */

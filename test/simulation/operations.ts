@@ -11,6 +11,7 @@ import { ENDED_STATES, isEnd, type JobState } from '../../src/job/record.js';
 import type { EmbeddedEngine } from '../../src/runtime/embedded-engine.js';
 import { change, NOT_FOUND } from '../crash/change.js';
 import type { Changing, Done, Fact, Halting } from '../crash/facts.js';
+import { ballastOf } from '../crash/payload.js';
 import { enter } from './entering.js';
 import { queues, type Name, type Work } from './catalogue.js';
 import type { Act, Item } from './history.js';
@@ -77,7 +78,7 @@ export type Asking =
 export type AskingAct = ActOf<Asking>;
 
 /** Too much for a record. */
-const BALLAST = new Uint8Array(MAX_INLINE_BYTES);
+const WEIGHT = MAX_INLINE_BYTES;
 
 const workOf = (
   token: string,
@@ -87,7 +88,7 @@ const workOf = (
   token,
   ...(key !== undefined && { key }),
   ...(name === 'aged' && { version }),
-  ...(isLarge && { ballast: BALLAST }),
+  ...(isLarge && { weight: WEIGHT, ballast: ballastOf(token, WEIGHT) }),
 });
 
 export const OPERATIONS: { readonly [Do in Asking]: (call: Call, act: ActOf<Do>) => void } = {
