@@ -373,21 +373,24 @@ export class Backlog {
     return isUnread ? 'unread' : head;
   }
 
-  /** Nothing can start: where jobs wait for nothing but a rate limit, the first of those is waited for. */
+  /** Nothing can start: where jobs wait for nothing but a rate limit, the first of those is waited for, and else for none. */
   #awaitRates(): void {
     const { rates, isPaused, clock, onRefill } = this.#options;
     this.#rateTimer?.cancel();
     this.#rateTimer = undefined;
     if (!rates || this.#reads.isStopped) return;
     let soonestMs = Infinity;
+    let isKeyed = false;
     for (const { name: queue, lanes } of this.#lines.values()) {
       if (isPaused(queue)) continue;
       for (const lane of lanes.values()) {
-        const isExhausted = lane.window.isExhausted && lane.keyed.lanes.isExhausted;
-        const delayMs = isExhausted ? 0 : rates.delayMs(lane);
+        const hasKeyed = !lane.keyed.lanes.isExhausted;
+        isKeyed ||= hasKeyed;
+        const delayMs = hasKeyed || !lane.window.isExhausted ? rates.delayMs(lane) : 0;
         if (delayMs > 0) soonestMs = Math.min(soonestMs, delayMs);
       }
     }
+    this.limits.isWaiting = isKeyed;
     // Rounded up, so that it is not looked again before the time.
     if (soonestMs < Infinity) this.#rateTimer = clock.setTimer(onRefill, Math.ceil(soonestMs));
   }

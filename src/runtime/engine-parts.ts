@@ -147,7 +147,7 @@ function composeRunning(own: EngineParts, host: Host, parts: () => Parts) {
     queues: settings.queues,
     durability: settings.durability,
     whenClaimed: () => executor.whenClaimed(),
-    onResumed: wake,
+    onChanged: wake,
     assertWritable: host.assertWritable,
   });
   const suspects = new Suspects({ journal, clock, executor, onWarning, wake });

@@ -8,6 +8,8 @@ export class KeyWaits {
   readonly #lanes = new Map<number, Set<string>>();
   #timer: Timer | undefined;
   #timerAt = Infinity;
+  /** Jobs wait for it, so the process has to stay. */
+  #isAwaited = true;
 
   /** @param onFree Some may be free by now, or wait longer after all. */
   constructor(clock: Clock, onFree: (lanes: Iterable<string>) => void) {
@@ -24,6 +26,15 @@ export class KeyWaits {
     this.#arm(at);
   }
 
+  /** Whether jobs wait for one of them: where none does, nobody stays for the timer. */
+  set isAwaited(isAwaited: boolean) {
+    if (isAwaited === this.#isAwaited) return;
+    this.#isAwaited = isAwaited;
+    const at = this.#timerAt;
+    this.#disarm();
+    this.#arm(at);
+  }
+
   /** Nobody waits any more. */
   clear(): void {
     this.#lanes.clear();
@@ -35,7 +46,7 @@ export class KeyWaits {
     this.#disarm();
     this.#timerAt = at;
     const delayMs = Math.max(0, Math.ceil(at - this.#clock.monotonic()));
-    this.#timer = this.#clock.setTimer(() => this.#fire(), delayMs);
+    this.#timer = this.#clock.setTimer(() => this.#fire(), delayMs, { keepsAlive: this.#isAwaited });
   }
 
   #disarm(): void {

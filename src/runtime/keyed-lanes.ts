@@ -152,8 +152,8 @@ export class KeyedLanes {
     let isUnread = false;
     for (const lane of this.#turns) {
       const { window } = lane;
-      // Its turn has come, and it may not, or has nothing.
-      if (!allows(lane.lane) || window.isExhausted) {
+      // Its turn has come, and it has nothing, or may not.
+      if (window.isExhausted || !allows(lane.lane)) {
         this.#leave(lane);
         continue;
       }

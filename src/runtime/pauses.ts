@@ -13,8 +13,8 @@ export interface PausesLinks {
   readonly durability: Durability;
   /** Resolves once nothing is on its way to be claimed that was when it was called. */
   readonly whenClaimed: () => Promise<void>;
-  /** There may be jobs to start that were held back. */
-  readonly onResumed: () => void;
+  /** There may be jobs to start that were held back, or none any more that are worth waiting for. */
+  readonly onChanged: () => void;
   /** Throws where nothing can be changed now. */
   readonly assertWritable: () => void;
 }
@@ -65,7 +65,7 @@ export class Pauses {
         this.#committed.add(target);
       } finally {
         this.#pausing = undefined;
-        if (!this.#committed.has(target)) this.#links.onResumed();
+        this.#links.onChanged();
       }
       await this.#links.whenClaimed();
     });
@@ -76,7 +76,7 @@ export class Pauses {
     await this.#inTurn(async () => {
       await this.#commit(new Transaction().resume(target));
       this.#committed.delete(target);
-      this.#links.onResumed();
+      this.#links.onChanged();
     });
   }
 

@@ -73,6 +73,11 @@ export class StartLimits {
     this.#options.rates?.look();
   }
 
+  /** Whether jobs wait that keys may hold back: where none does, the process need not stay for those. */
+  set isWaiting(isWaiting: boolean) {
+    this.#keyWaits.isAwaited = isWaiting;
+  }
+
   /** Nobody is told any more of a key that has waited. */
   stopWaiting(): void {
     this.#keyWaits.clear();

@@ -222,3 +222,15 @@ test.skipIf(process.platform === 'win32').each(['result', 'progress', 'drain', '
     expect(program.stderr()).toBe('');
   },
 );
+
+test.each([
+  ['nothing', 'key'],
+  ['cancel', 'key'],
+  ['pause', 'key'],
+  ['pause', 'type'],
+])('a process ends, although a rate is used up, where no job waits for that: %s, %s', async (what, limit) => {
+  const { directory } = await bench();
+  const program = startProgram('rate-used-up', directory, what, limit);
+  expect(await program.exit).toEqual({ code: 0, signal: null });
+  expect(program.lines.all).toEqual(['done']);
+});

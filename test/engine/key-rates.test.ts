@@ -108,6 +108,25 @@ test('one by one, none is claimed with its enqueue that its key does not allow',
   expect(starts.all).toHaveLength(2);
 });
 
+test.each([0, WINDOW])(
+  'a key that waits in a paused queue goes on once that is resumed, %d ms later',
+  async (ms) => {
+    const clock = new FakeClock();
+    const { starts, jobs } = jobsOf(clock, { rateLimitPerKey: perMinute(1) });
+    const mill = await open(await bench(), clock, jobs);
+    await mill.enqueueMany([...many(2, 'a'), ...many(2, 'b')]);
+    await starts.reached(2);
+    await settled(mill);
+    await mill.pause('default');
+    await clock.advance(ms);
+    await mill.resume('default');
+    await settled(mill);
+    await clock.advance(WINDOW - ms);
+    await starts.reached(4);
+    expect(keysOf(starts.all)).toBe('aabb');
+  },
+);
+
 test('why a job waits is told by key', async () => {
   const clock = new FakeClock();
   const { jobs } = jobsOf(clock, { rateLimitPerKey: perMinute(1), rateLimit: perMinute(5) });
