@@ -50,7 +50,7 @@ export class KeyRates {
   }
 
   /**
-   * Takes what an earlier process left of keys.
+   * Takes what an earlier process left of some keys; {@link order} is to be called behind the last of them.
    * @param kept By lane; nothing where the record is damaged.
    * @returns the lanes whose records are of no more use.
    */
@@ -63,19 +63,28 @@ export class KeyRates {
       if (window && window.countsForMs(now.monotonic) > 0) this.#windows.get(name)?.set(lane, window);
       else over.push(lane);
     }
-    for (const [name, windows] of this.#windows) this.#windows.set(name, inOrder(windows, now));
     return over;
+  }
+
+  /** All that was left is here: once, for there may be very many. */
+  order(now: Moment): void {
+    for (const [name, windows] of this.#windows) this.#windows.set(name, inOrder(windows, now));
   }
 
   /** Forgets windows in which nothing counts any more, up to a number. @returns their lanes. */
   forget(limit: number, monotonic: number): string[] {
     const forgotten: string[] = [];
     for (const windows of this.#windows.values()) {
+      const starting: (readonly [string, RateWindow])[] = [];
       for (const [lane, window] of windows) {
-        if (forgotten.length >= limit || window.countsForMs(monotonic) > 0) break;
+        const forMs = window.countsForMs(monotonic);
+        if (forgotten.length >= limit || (forMs > 0 && forMs < Infinity)) break;
         windows.delete(lane);
-        forgotten.push(lane);
+        if (forMs === 0) forgotten.push(lane);
+        else starting.push([lane, window]);
       }
+      // They are about to begin, which may take a while; meanwhile they must not be in the way of the others.
+      for (const [lane, window] of starting) windows.set(lane, window);
     }
     return forgotten;
   }

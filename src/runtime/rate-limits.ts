@@ -98,6 +98,7 @@ export class RateLimits {
       for (const rate of rates) this.#restore(rate);
       after = next;
     } while (after !== undefined);
+    this.#keys.order(this.#now());
   }
 
   /** Whether jobs of the type wait for a rate limit in the queue, whatever their concurrency keys. */

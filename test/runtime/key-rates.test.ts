@@ -43,6 +43,17 @@ test('one that is about to start is not forgotten', () => {
   expect(rates.delayMs('send~a', 1_000)).toBeGreaterThan(0);
 });
 
+test('one that takes long to start keeps no other from being forgotten', () => {
+  const rates = ratesOf();
+  start(rates, 'send~slow', 0);
+  rates.windowOf('send~slow')?.take();
+  for (const key of ['a', 'b']) start(rates, `send~${key}`, 1);
+  expect(rates.forget(5, 100)).toEqual(['send~a', 'send~b']);
+  rates.windowOf('send~slow')?.begin(100);
+  rates.began('send~slow');
+  expect(rates.forget(5, 200)).toEqual(['send~slow']);
+});
+
 test('what an earlier process left counts as long as it did, and is forgotten in that order', () => {
   const before = ratesOf();
   for (const [i, key] of ['a', 'b', 'c'].entries()) start(before, `send~${key}`, 10 * i);
@@ -53,10 +64,11 @@ test('what an earlier process left counts as long as it did, and is forgotten in
   const after = ratesOf();
   // 20 ms later: `a` began 40 ms ago.
   const now = { wall: 1_021, monotonic: 0 };
-  expect(after.restore([...kept, ['gone~x', undefined], ['send~d', undefined]], now)).toEqual([
-    'send~a',
+  expect(after.restore([...kept.slice(0, 1), ['gone~x', undefined], ['send~d', undefined]], now)).toEqual([
     'gone~x',
   ]);
+  expect(after.restore(kept.slice(1), now)).toEqual(['send~a']);
+  after.order(now);
   expect(after.delayMs('send~b', 0)).toBeLessThan(after.delayMs('send~c', 0));
   expect(after.delayMs('send~d', 0)).toBeGreaterThanOrEqual(POLICY.perMs);
   expect(after.forget(9, 100)).toEqual(['send~b', 'send~c', 'send~d']);
