@@ -22,6 +22,9 @@ class HandedPromise<Value> extends Promise<Value> {
   }
 }
 
+/** How many that are handed out behind the handler are waited for: whoever goes on asking for ever is not. */
+const MAX_BEHIND = 1_000;
+
 /** Those of one attempt. */
 export class HandedOut {
   /** Neither kept, nor refused to somebody who listened. */
@@ -35,7 +38,8 @@ export class HandedOut {
       handed,
       () => this.#open.delete(handed),
       (reason: unknown) => {
-        if (onIgnored) setImmediate(() => handed.isListenedTo || onIgnored(reason));
+        if (handed.isListenedTo) this.#open.delete(handed);
+        else if (onIgnored) setImmediate(() => handed.isListenedTo || onIgnored(reason));
       },
     );
     if (!onIgnored) this.#open.add(handed);
@@ -43,11 +47,13 @@ export class HandedOut {
   }
 
   /**
-   * The handler is through: resolves once all have settled.
+   * The handler is through: resolves once all have settled, and what is handed out meanwhile, up to a number.
    * @throws what the first one was refused with that nobody listens to
    */
   async settled(): Promise<void> {
+    let left = this.#open.size + MAX_BEHIND;
     for (const handed of this.#open) {
+      if (left-- === 0) return;
       // Who listens hears of it.
       const settling = Promise.prototype.then.call(handed, undefined, (reason: unknown) => {
         if (!handed.isListenedTo) throw reason;

@@ -120,6 +120,11 @@ describe.each([
     await expect(parent.result()).rejects.toMatchObject({ cause: { code: 'MILLRACE_UNRECOVERABLE' } });
   });
 
+  test('a handler that never stops asking behind its end does not keep its job from ending', async () => {
+    const { mill } = await open();
+    await (await mill.enqueue('parent', { do: 'askForEver' })).result();
+  });
+
   test('what is asked for too late, and not awaited, is a warning', async () => {
     const { mill } = await open();
     const warnings = record(mill, 'warning');
