@@ -45,6 +45,8 @@ class Model {
   readonly #stepMs: number;
   #window: RateWindow;
   #stored: RateRecord | undefined;
+  /** Something has begun since that counts there from its claim on. */
+  #isStoredEarly = false;
   /** What was allowed and begins later. */
   #pending: number[] = [];
   #now = 12_345.6;
@@ -93,6 +95,7 @@ class Model {
   #start(laterMs: number): void {
     this.#window.take();
     this.#stored = this.#window.record(this.#moment());
+    this.#isStoredEarly = false;
     this.#storedAheadMs = this.#wallAheadMs;
     if (laterMs === 0) this.#begin();
     else this.#pending = [...this.#pending, this.#now + laterMs].sort((a, b) => a - b);
@@ -108,6 +111,7 @@ class Model {
     for (let [next] = this.#pending; next !== undefined && next <= until; [next] = this.#pending) {
       this.#now = next;
       this.#pending.shift();
+      this.#isStoredEarly = true;
       this.#begin();
     }
     this.#now = until;
@@ -122,7 +126,7 @@ class Model {
   #restart({ downMs, backMs }: { downMs: number; backMs: number }): void {
     // Nothing that was claimed begins later than its claim: how long that takes is not kept.
     this.#advance(0);
-    if (this.#pending.length > 0) return;
+    if (this.#pending.length > 0 || this.#isStoredEarly) return;
     this.#now += downMs;
     // Set forward behind the last start, it is taken for time that has passed: nothing tells otherwise.
     this.#wallAheadMs = Math.min(this.#wallAheadMs, this.#storedAheadMs) - backMs;
