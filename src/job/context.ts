@@ -13,6 +13,8 @@ export interface JobLog {
  * The second argument of every handler, in a thread or inline. What `checkpoint()`, `parentResults()` and `enqueue()`
  * return should be awaited. One of them that is not is awaited when the handler has returned, and where it is refused and
  * nobody listens to it the attempt errors with that.
+ *
+ * It may be taken apart, and is to be handed on as it is: a copy, `{ ...job }`, lacks `signal`, `log` and `resumeFrom`.
  */
 export interface JobContext {
   /** The job's id: a UUIDv7, or what the caller gave. */

@@ -1,6 +1,7 @@
 /**
- * The windows of the rate limits that each concurrency key has for itself. There is no end of keys: so there are no more
- * windows, here and in the journal, than keys of which something started within the time of their limit.
+ * The windows of the rate limits that each concurrency key has for itself. There is no end of keys: so those in which
+ * nothing counts any more are forgotten, here and in the journal, faster than others can come; while nothing starts, they
+ * stay.
  */
 import type { RatePolicy } from '../job/rate-limit.js';
 import { typeOf } from '../journal/keys.js';
