@@ -137,7 +137,10 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    */
   explain(id: string): Promise<Explanation>;
 
-  /** How many jobs there are in each state, in a queue or altogether. Exact, whatever happened before. */
+  /**
+   * How many jobs there are in each state, in a queue or altogether. Exact, whatever happened before.
+   * @throws MillraceError `MILLRACE_QUEUE_UNKNOWN`; `MILLRACE_CLOSED`, once the engine is closed, but not while it is closing
+   */
   counts(queue?: Queue): Promise<JobCounts>;
 
   /**

@@ -142,22 +142,22 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async snapshot(id: string): Promise<JobSnapshot | undefined> {
-    this.#lifecycle.assertOpen();
+    this.#lifecycle.assertReadable();
     return this.#parts.views.snapshot(id);
   }
 
   async logs(id: string): Promise<JobLogLine[]> {
-    this.#lifecycle.assertOpen();
+    this.#lifecycle.assertReadable();
     return this.#parts.views.logs(id);
   }
 
-  /** Also while the engine closes, as long as the journal can be read. */
-  explain(id: string): Promise<Explanation> {
+  async explain(id: string): Promise<Explanation> {
+    this.#lifecycle.assertReadable();
     return this.#parts.explainer.explain(id);
   }
 
   async counts(queue?: string): Promise<JobCounts> {
-    this.#lifecycle.assertOpen();
+    this.#lifecycle.assertReadable();
     if (queue !== undefined) checkQueueName(queue, this.#own.settings.queues, 'queue');
     return this.#own.journal.counts(queue);
   }
@@ -235,7 +235,7 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   async #existing(id: string): Promise<Job> {
-    this.#lifecycle.assertOpen();
+    this.#lifecycle.assertReadable();
     const job = await this.#own.journal.job(id);
     if (job instanceof MillraceError) throw job;
     if (job) return job;
@@ -248,8 +248,9 @@ export class EmbeddedEngine implements JobAccess {
       try {
         return await this.#existing(id);
       } catch (thrown) {
-        const { outage, isClosing } = this.#lifecycle;
-        if (!outage.error || isClosing) throw thrown;
+        const { outage } = this.#lifecycle;
+        if (!outage.error) throw thrown;
+        this.#lifecycle.assertOpen();
         await outage.over();
       }
     }

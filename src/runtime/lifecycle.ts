@@ -26,6 +26,7 @@ export class Lifecycle {
   #isAtWork = false;
   #reporting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  #isOver = false;
 
   /** @param parts To be asked for only once all are there. */
   constructor(own: EngineParts, parts: () => Parts) {
@@ -63,7 +64,7 @@ export class Lifecycle {
 
   /** Why nothing can be changed now. */
   refusal(): MillraceError | undefined {
-    return this.#closing ? closedError() : this.outage.error;
+    return this.#closing ? refusedError() : this.outage.error;
   }
 
   assertWritable(): void {
@@ -72,7 +73,12 @@ export class Lifecycle {
   }
 
   assertOpen(): void {
-    if (this.#closing) throw closedError();
+    if (this.#closing) throw new MillraceError('MILLRACE_CLOSED', 'The engine is closed, or closing');
+  }
+
+  /** What is in the journal can be asked for until that is closed. */
+  assertReadable(): void {
+    if (this.#isOver) throw new MillraceError('MILLRACE_CLOSED', 'The engine is closed');
   }
 
   /** Makes orphans available again, and stores the schedules that the code declares. */
@@ -131,7 +137,7 @@ export class Lifecycle {
     // From here on the process is about to end, and whoever ends it sooner means no job. Where it cannot be written, the
     // journal has said so.
     if (this.#isAtWork) void journal.noteWork(false).catch(() => {});
-    this.#parts.entrance?.close(closedError());
+    this.#parts.entrance?.close(refusedError());
     await this.#stopLoops();
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(resolve, timeoutMs);
@@ -150,6 +156,7 @@ export class Lifecycle {
       this.#parts.backlog.stop(),
       this.#reporting,
     ]);
+    this.#isOver = true;
     try {
       await journal.close();
       // Who awaits what is committed hears of that, and not that the engine is closed.
@@ -157,7 +164,7 @@ export class Lifecycle {
     } finally {
       // Last of all: whoever leaves this rejection unhandled ends the process, and by now that does no harm.
       if (!isEnd) {
-        const error = closedError();
+        const error = endedError();
         announcer.results.close(error);
         this.drain.close(error);
       }
@@ -232,11 +239,14 @@ function isActive(journal: Journal): boolean {
   return available + running > 0;
 }
 
-function closedError(): MillraceError {
-  return new MillraceError(
-    'MILLRACE_CLOSED',
-    'The engine is closed, or closing; what was enqueued runs after the next open()',
-  );
+function refusedError(): MillraceError {
+  const message = 'The engine is closed, or closing: nothing was enqueued, or changed';
+  return new MillraceError('MILLRACE_CLOSED', message);
+}
+
+function endedError(): MillraceError {
+  const message = 'The engine was closed before that; what was enqueued runs after the next open()';
+  return new MillraceError('MILLRACE_CLOSED', message);
 }
 
 function tellRecovered(announcer: Announcer, job: Job): void {

@@ -144,8 +144,40 @@ test('after close() everything is refused, and close() is done', async () => {
     () => mill.drain(),
     () => job.result(),
     () => job.snapshot(),
+    () => job.explain(),
+    () => mill.logs(job.id),
   ];
   for (const ask of asks) await expect(ask()).rejects.toMatchObject(closed);
+});
+
+test('until the journal is closed what is in it can be asked for, and nothing can be changed', async () => {
+  const { options, closing, directory } = await bench();
+  const gate = await Gate.in(directory);
+  const jobs = { work: scriptedInline({ concurrency: 1 }) };
+  const mill = closing(await Millrace.open({ ...options, jobs }));
+  const ended = await mill.enqueue('work', { do: 'return', value: 'ended' });
+  await ended.result();
+  const pass = { do: 'passGate', gate: gate.path, label: 'in', value: 'passed' } as const;
+  const [running, waiting] = [await mill.enqueue('work', pass), await mill.enqueue('work', pass)];
+  await gate.arrived('in');
+  const closes = mill.close({ timeout: '1h' });
+
+  expect(await ended.result()).toBe('ended');
+  expect(await mill.job(ended.id)).toMatchObject({ state: 'completed' });
+  expect(await running.snapshot()).toMatchObject({ state: 'running' });
+  expect(await mill.logs(ended.id)).toEqual([]);
+  expect(await mill.counts()).toMatchObject({ completed: 1, running: 1, available: 1 });
+  const refused = { ...closed, message: expect.stringContaining('nothing was enqueued') };
+  await expect(mill.enqueue('work', pass)).rejects.toMatchObject(refused);
+  await expect(mill.enqueueMany([{ name: 'work', payload: pass }])).rejects.toMatchObject(refused);
+  await expect(waiting.cancel()).rejects.toMatchObject(closed);
+  const results = Promise.allSettled([running.result(), waiting.result()]);
+  gate.open('in');
+  await closes;
+  expect(await results).toMatchObject([
+    { status: 'fulfilled', value: 'passed' },
+    { status: 'rejected', reason: { ...closed, message: expect.stringContaining('after the next open()') } },
+  ]);
 });
 
 test('whoever waits when the engine closes is told', async () => {
