@@ -41,10 +41,24 @@ export class HandlerModules {
   }
 }
 
+interface Exports {
+  readonly default?: unknown;
+  readonly usesNativePool?: unknown;
+}
+
+const isCompiled = (whole: unknown): whole is Exports =>
+  typeof whole === 'object' && whole !== null && '__esModule' in whole && whole.__esModule === true;
+
+/** Of a module that was compiled to CommonJS, Node gives all of its exports as the default one. */
+function exportsOf(module: Exports): Exports {
+  const whole = module.default;
+  return isCompiled(whole) ? whole : module;
+}
+
 async function importHandler(name: string, href: string): Promise<LoadedModule> {
-  let module: { default?: unknown; usesNativePool?: unknown };
+  let module: Exports;
   try {
-    module = (await import(href)) as typeof module;
+    module = exportsOf((await import(href)) as Exports);
   } catch (thrown) {
     const cause = asError(thrown);
     const message = `The module of ${name} (${href}) could not be loaded: ${cause.message}`;

@@ -34,6 +34,21 @@ test.each([
   expect(await (await mill.enqueue('good', { do: 'return', value: 'works' })).result()).toBe('works');
 });
 
+test.each([
+  [
+    'that was compiled to it',
+    'Object.defineProperty(exports, "__esModule", { value: true }); exports.default =',
+  ],
+  ['by hand', 'module.exports ='],
+])('a handler’s module in CommonJS, %s', async (_what, head) => {
+  const { options, closing, directory } = await bench();
+  const file = join(directory, 'double.cjs');
+  await writeFile(file, `${head} async (n) => 2 * n;`);
+  const jobs = { double: threadJob<{ default: (n: number) => Promise<number> }>(pathToFileURL(file)) };
+  const mill = closing(await Millrace.open({ ...options, jobs }));
+  expect(await (await mill.enqueue('double', 2)).result()).toBe(4);
+});
+
 test('several bad modules are all told of', async () => {
   const { options, directory } = await bench();
   const jobs: Record<string, ReturnType<typeof threadJob>> = {};
