@@ -32,7 +32,10 @@ import {
 import type { Timing } from './schedule/rhythm.js';
 import { checkCloseOnSignals, type CloseOnSignals, type SignalSettings } from './signals.js';
 
-/** What the engine logs to; pino's loggers, `console` and most others fit. */
+/**
+ * What the engine logs to, fields first; pino's loggers, `console` and most others fit. (A handler's `job.log` takes the message
+ * first.)
+ */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

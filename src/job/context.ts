@@ -1,7 +1,10 @@
 /** What a handler is given beside its payload. */
 import type { Duration } from './duration.js';
 
-/** Structured log lines of a handler; they reach the engine's `logger` with the job's id, name and attempt. */
+/**
+ * Structured log lines of a handler; they reach the engine's `logger` with the job's id, name and attempt. The message comes
+ * first here; the `logger` is called as pino is, with the fields first.
+ */
 export interface JobLog {
   debug(message: string, fields?: Record<string, unknown>): void;
   info(message: string, fields?: Record<string, unknown>): void;

@@ -129,10 +129,22 @@ function snooze(delay: Duration): never {
   throw new SnoozeError(delay);
 }
 
+/** JavaScript may give anything, such as the fields first, which is the order of many loggers. */
+function lineOf(first: unknown, second: unknown): Pick<LogLine, 'message' | 'fields'> {
+  const isTurned = typeof first === 'object' && typeof second === 'string';
+  const [message, rest = {}] = isTurned ? [second, first] : [first, second];
+  const fields = typeof rest === 'object' && rest !== null ? rest : { value: rest };
+  // An object has names, and of what they name nothing is known.
+  return {
+    message: typeof message === 'string' ? message : show(message),
+    fields: fields as LogLine['fields'],
+  };
+}
+
 function jobLog(links: ContextLinks): JobLog {
   const at =
     (level: LogLine['level']) =>
-    (message: string, fields: Record<string, unknown> = {}): void =>
-      links.log({ level, message, fields });
+    (message: string, fields?: Record<string, unknown>): void =>
+      links.log({ level, ...lineOf(message, fields) });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

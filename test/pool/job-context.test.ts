@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { decode } from '../../src/job/codec.js';
+import type { LogLine } from '../../src/pool/contract.js';
 import { jobContext, type ContextLinks } from '../../src/pool/job-context.js';
 
 const TASK = { id: 'a', name: 'work', queue: 'default', attempt: 1, maxAttempts: 3 };
@@ -27,6 +28,28 @@ it('works where a handler takes it apart', async () => {
   expect(signal.reason).toEqual(new Error('enough'));
   expect(throwIfAborted).toThrow('enough');
   expect(() => progress(20)).toThrow('enough');
+});
+
+it.each([
+  [['half of it', { done: 5 }], 'half of it', { done: 5 }],
+  [['half of it'], 'half of it', {}],
+  [[{ done: 5 }, 'half of it'], 'half of it', { done: 5 }],
+  [['half of it', 5], 'half of it', { value: 5 }],
+  [['half of it', null], 'half of it', { value: null }],
+  [[5], '5', {}],
+])('takes for a log line what JavaScript may give: %j', (given, message, fields) => {
+  const lines: LogLine[] = [];
+  const links: ContextLinks = {
+    signal: new AbortController().signal,
+    progress: () => {},
+    log: (line) => lines.push(line),
+    request: async () => undefined,
+  };
+  const { log } = jobContext(TASK, links);
+  const [first, second] = given;
+  // Which types say otherwise is what is tested.
+  log.warn(first as string, second as Record<string, unknown>);
+  expect(lines).toEqual([{ level: 'warn', message, fields }]);
 });
 
 it('says for which tick its job is, where a schedule enqueued that', () => {
