@@ -74,7 +74,10 @@ export interface JobSnapshot<Name extends string = string, Result = unknown> {
   readonly payloadVersion?: number;
   /** Of a completed job. */
   readonly result?: Result;
-  /** Why it failed; until then, the error of its last attempt that errored. */
+  /**
+   * Of a job that failed: why. Of any other, also a completed one, the error of its last attempt that errored; absent where
+   * none did.
+   */
   readonly error?: ErrorData;
   /** The attempts that errored, the newest last; at most ten. */
   readonly errors: readonly AttemptError[];
@@ -102,7 +105,7 @@ export interface JobHandle<Name extends string = string, Result = unknown> {
    * @throws JobFailedError `MILLRACE_JOB_FAILED` with the handler's error as its `cause`
    * @throws JobCancelledError `MILLRACE_JOB_CANCELLED`
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept; `MILLRACE_CLOSED`, where the
-   *   engine closes first
+   *   engine is closed first; while it is closing, what has ended can be asked for
    * @throws the signal's reason; the job itself goes on.
    */
   result(options?: { signal?: AbortSignal }): Promise<Result>;

@@ -8,6 +8,7 @@ import { hasEnded, type AttemptRecord, type Job } from '../job/record.js';
 import type { Logger } from '../options.js';
 import type { LogLine, Task } from '../pool/contract.js';
 import { Results } from './results.js';
+import { instant } from './summary.js';
 
 export class Announcer {
   readonly results = new Results();
@@ -111,13 +112,20 @@ export class Announcer {
     this.emitter.emit('errored', () => ({ ...attemptEvent(job), error }));
     if (job.status.state === 'failed') this.#failed(job, error);
     else if (runAt !== undefined) {
-      this.#log('warn', errorFields(job, error), `Job ${job.spec.name} will be retried: ${error.message}`);
+      const { id, name } = job.spec;
+      const when = `is tried again at ${instant(runAt)}, for attempt ${job.status.attempt} errored`;
+      const fields = { ...errorFields(job, error), runAt };
+      this.#log('warn', fields, `Job ${name} ${id} ${when} (${messageOf(error)})`);
       this.emitter.emit('retrying', () => ({ ...attemptEvent(job), error, runAt }));
     }
   }
 
   #failed(job: Job, error: ErrorData): void {
-    this.#log('error', errorFields(job, error), `Job ${job.spec.name} failed: ${error.message}`);
+    this.#log(
+      'error',
+      errorFields(job, error),
+      `Job ${job.spec.name} ${job.spec.id} failed: ${messageOf(error)}`,
+    );
     this.emitter.emit('failed', () => ({ ...attemptEvent(job), error }));
   }
 
@@ -136,6 +144,8 @@ export class Announcer {
     }
   }
 }
+
+const messageOf = ({ message }: ErrorData): string => message || 'without a message';
 
 const jobEvent = ({ spec }: Pick<Job, 'spec'>): JobEvent => ({
   id: spec.id,

@@ -7,7 +7,7 @@ import { lastErrorOf, type Job } from '../job/record.js';
 export function parentFailure(id: string, job: Job | undefined, damage?: MillraceError): MillraceError {
   const last = job && lastErrorOf(job.status);
   const cause = last ? fromErrorData(decodeError(last)) : damage;
-  const message = `The job waits for ${job ? `${job.spec.name} ${id}` : show(id)}, which ${fateOf(job, cause)}`;
+  const message = `The job waited for ${job ? `${job.spec.name} ${id}` : show(id)}, which ${fateOf(job, cause)}`;
   return new MillraceError('MILLRACE_PARENT_FAILED', message, cause && { cause });
 }
 

@@ -138,7 +138,7 @@ function afterCrash(
 ): JobStatus {
   if (!ranAlone || !isSuspect(status)) return suspected(status, now);
   const crashes = (status.crashes ?? 0) + 1;
-  const message = `Job ${spec.name} ${spec.id} took its process down: ${crashes} times that died while this job ran and no other. Look for what the process or the system said last (native code, memory). Mend the handler, then enqueue the job anew; \`maxCrashes\` of its type says how often it may`;
+  const message = `Job ${spec.name} ${spec.id} took its process down: ${crashes} times that died while this job ran and no other. Look for what the process or the system said last (native code, memory). Mend the handler, then run the job again with \`mill.retry(id)\`; \`maxCrashes\` of its type says how often it may`;
   const error = encodeError(new MillraceError('MILLRACE_JOB_CRASHED', message));
   return blamed(status, maxCrashesOf(spec.name), error, now);
 }

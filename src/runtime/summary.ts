@@ -37,7 +37,7 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
   scheduled: {
     clause: ({ dueAt }) => `it is not due before ${instant(dueAt)}`,
     lead: ({ dueAt, inMs, snoozed, error }) =>
-      `${snoozed ? 'was put off' : 'is scheduled'} until ${instant(dueAt)}, in ${inWords(inMs)}${error === undefined ? '' : ` (${brief(error)})`}`,
+      `${snoozed ? 'was put off until' : 'is scheduled for'} ${instant(dueAt)}, in ${inWords(inMs)}${error === undefined ? '' : ` (${brief(error)})`}`,
   },
   retrying: {
     clause: ({ dueAt }) => `its next attempt is not due before ${instant(dueAt)}`,
@@ -67,7 +67,8 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
       `job type ${name} runs ${running} of ${limit} at once with the key ${brief(key)}`,
   },
   nativeBusy: {
-    clause: ({ running, limit }) => `libuv's pool has ${running} of ${limit} native jobs at once`,
+    clause: ({ running, limit }) =>
+      `libuv's pool has ${running} of ${limit} native jobs at once (raise UV_THREADPOOL_SIZE)`,
   },
   rateLimited: {
     clause: ({ by, name, key, untilAt, inMs }) => {
@@ -171,7 +172,7 @@ function brief(message: string): string {
 }
 
 /** Beyond the last day that a `Date` knows there is no text for it. */
-function instant(at: number): string {
+export function instant(at: number): string {
   const date = new Date(at);
   return Number.isNaN(date.getTime()) ? `${at} ms` : date.toISOString();
 }

@@ -93,7 +93,7 @@ const sentences: readonly (readonly [Explained, readonly Reason[], string])[] = 
       { reason: 'scheduled', dueAt: NOW, inMs: 7_200_000, snoozed: false },
       { reason: 'queuePaused', queue: 'low' },
     ],
-    'is scheduled until 2023-11-14T22:13:20.000Z, in 2 h; queue low is paused',
+    'is scheduled for 2023-11-14T22:13:20.000Z, in 2 h; queue low is paused',
   ],
   [
     state('scheduled'),
@@ -142,7 +142,7 @@ const sentences: readonly (readonly [Explained, readonly Reason[], string])[] = 
       { reason: 'keyBusy', name: 'sendInvoice', key: 'tenant-7', running: 2, limit: 2 },
       { reason: 'nativeBusy', running: 3, limit: 3 },
     ],
-    "is available, and waits because queue low runs 2 of 2 jobs at once; job type sendInvoice runs 1 of 1 at once; job type sendInvoice runs 2 of 2 at once with the key tenant-7; libuv's pool has 3 of 3 native jobs at once",
+    "is available, and waits because queue low runs 2 of 2 jobs at once; job type sendInvoice runs 1 of 1 at once; job type sendInvoice runs 2 of 2 at once with the key tenant-7; libuv's pool has 3 of 3 native jobs at once (raise UV_THREADPOOL_SIZE)",
   ],
   [
     job,
