@@ -167,7 +167,7 @@ test('nightly clean-up: what is older than a month goes, every night at half pas
   expect(await readdir(uploads)).toEqual(['young']);
 });
 
-const paid = { id: '42', card: 'tok_1', cents: 995 };
+const paid = { order: '42', form: '42-1', card: 'tok_1', cents: 995 };
 
 test('payment: an answer that was lost is asked for again, and the card is charged once', async () => {
   const charges = new Map<string, string>();
@@ -187,15 +187,19 @@ test('payment: an answer that was lost is asked for again, and the card is charg
 
   const pressed = [payment.pay(mill, paid), payment.pay(mill, paid)];
   await retrying.reached(1);
-  await mill.promote('charge-42');
+  await mill.promote('charge-42-1');
   expect(await Promise.all(pressed)).toEqual([{ receipt: 'receipt 1' }, { receipt: 'receipt 1' }]);
+  // Days later, when what is kept for a day has gone, the page is still open.
+  const cancelled = await mill.enqueue('chargeCard', paid, { delay: '1h' });
+  await cancelled.cancel();
+  while (await mill.job(cancelled.id)) await clock.advance(3_600_000);
   expect(await payment.pay(mill, paid)).toEqual({ receipt: 'receipt 1' });
-  expect([...charges]).toEqual([['charge-42', JSON.stringify({ card: 'tok_1', cents: 995 })]]);
+  expect([...charges]).toEqual([['charge-42-1', JSON.stringify({ card: 'tok_1', cents: 995 })]]);
   expect(count).toBe(2);
 });
 
-test('payment: a card that was declined fails at once, and the shop is told', async () => {
-  const { asked, answer } = inTurn([{ status: 402 }]);
+test('payment: a card that was declined fails at once, the shop is told, and another one can be tried', async () => {
+  const { asked, answer } = inTurn([{ status: 402 }, { status: 200, body: 'receipt 2' }]);
   await webService('PAYMENT_SERVICE', answer);
   const { options, closing } = await bench();
   const told = new Recorder<readonly [string, string]>();
@@ -210,6 +214,10 @@ test('payment: a card that was declined fails at once, and the shop is told', as
   expect(await told.reached(1)).toEqual([['42', 'The card was declined']]);
   await expect(payment.pay(mill, paid)).rejects.toMatchObject({ code: 'MILLRACE_JOB_FAILED' });
   expect(asked).toHaveLength(1);
+
+  const other = { ...paid, form: '42-2', card: 'tok_2' };
+  expect(await payment.pay(mill, other)).toEqual({ receipt: 'receipt 2' });
+  expect(asked.map(({ key }) => key)).toEqual(['charge-42-1', 'charge-42-2']);
 });
 
 test('fan-out and collect: every chapter has its job, and the last job adds up their results', async () => {

@@ -1,24 +1,26 @@
 /**
  * A payment. What may pass is tried again, with the same key, so that nobody pays twice; a card that was declined fails
- * the job at once, and somebody is told.
+ * the job at once, and somebody is told. The id of a job is that of the form, and not of the order: it stays taken also
+ * where the card was declined, so that whoever tries another card needs another form.
  */
 import { defineJobs, inlineJob, UnrecoverableError, type JobContext, type Millrace } from 'millrace';
 
 export interface Payment {
-  /** Made with the form: whoever tries another card has another one. */
-  id: string;
+  order: string;
+  /** Made with each form that is shown, so that whoever was declined can try again. */
+  form: string;
   card: string;
   cents: number;
 }
 
-export const paymentJobs = (tellShop: (paymentId: string, reason: string) => Promise<void>) =>
+export const paymentJobs = (tellShop: (order: string, reason: string) => Promise<void>) =>
   defineJobs({
     chargeCard: inlineJob(chargeCard, {
       concurrency: 5,
       timeout: '30s',
       maxAttempts: 8,
-      onFailed: (job, error) => tellShop((job.payload as Payment).id, error.message),
-      retention: { completed: '90d', failed: '90d' }, // so long is its id taken
+      onFailed: (job, error) => tellShop((job.payload as Payment).order, error.message),
+      retention: { completed: '90d', failed: '90d' }, // so long is the id of a form taken
     }),
   });
 
@@ -34,8 +36,8 @@ async function chargeCard({ card, cents }: Payment, job: JobContext) {
   return { receipt: await response.text() };
 }
 
-/** However often the button is pressed, the card is charged once. */
+/** However often the button of a form is pressed, the card is charged once. */
 export async function pay(mill: Millrace<ReturnType<typeof paymentJobs>>, payment: Payment) {
-  const job = await mill.enqueue('chargeCard', payment, { id: `charge-${payment.id}` });
+  const job = await mill.enqueue('chargeCard', payment, { id: `charge-${payment.form}` });
   return job.result(); // rejects with a JobFailedError: its `cause` has the code MILLRACE_UNRECOVERABLE
 }
