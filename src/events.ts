@@ -26,7 +26,8 @@ type CompletedEvent<Jobs extends JobCatalogue> = {
 
 /**
  * The events by name, and what their listeners get. What runs is of a type that the code knows; what is enqueued, ends
- * without running or is rescued can be of any that the journal has.
+ * without running or is rescued can be of any that the journal has. That an attempt put its job off (`job.snooze()`,
+ * `RetryAfterError`) is no event: the job's snapshot tells of it, and an `info` line of the `logger`.
  */
 export interface MillraceEvents<Jobs extends JobCatalogue = JobCatalogue> {
   /** A job was acknowledged. */

@@ -18,7 +18,7 @@ export interface JobFilter {
   since?: number | Date;
   /** That ended, or were enqueued, before this instant. */
   until?: number | Date;
-  /** Whose last error has this code or this name, or this text as a part of its message. */
+  /** Whose last error has this code or this name, or this text as a part of its message; upper and lower case are told apart. */
   error?: string;
 }
 

@@ -28,7 +28,7 @@ export interface JobContext {
   readonly scheduledFor?: number;
   /** Which attempt this is, counted from 1. */
   readonly attempt: number;
-  /** After how many errored attempts the job fails. */
+  /** The attempt with which the job fails if it errs, too; after a `retry()` greater by the attempts before that. */
   readonly maxAttempts: number;
   /**
    * Aborted when the attempt timed out, was cancelled, or the engine is closing; `reason` says which, and inline also
