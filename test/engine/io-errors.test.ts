@@ -29,8 +29,10 @@ describe.skipIf(!hasStrace)('syncs that fail for a while', () => {
         program.lines.all
           .filter((line) => line.startsWith(`${word} `))
           .map((line) => line.slice(word.length + 1));
-      expect(told('warned')[0]).toBe('MILLRACE_JOURNAL_WRITE_FAILED');
-      expect(told('warned').at(-1)).toBe('MILLRACE_JOURNAL_REOPENED');
+      // One of the syncs may be the witness's, which is told of as well.
+      const warned = told('warned').filter((code) => code !== 'MILLRACE_JOURNAL_WITNESS');
+      expect(warned[0]).toBe('MILLRACE_JOURNAL_WRITE_FAILED');
+      expect(warned.at(-1)).toBe('MILLRACE_JOURNAL_REOPENED');
       expect(told('refused')).toContain('MILLRACE_JOURNAL_WRITE_FAILED');
 
       const mill = closing(await Millrace.open({ ...options, jobs: { work: scriptedInline() } }));
