@@ -6,6 +6,8 @@ export default defineConfig({
   test: {
     include: ['dist/test/**/*.test.js'],
     pool: 'forks',
+    // All cores: many tests wait for threads, processes or a disk, and none for time.
+    maxWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     coverage: {
