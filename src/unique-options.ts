@@ -3,7 +3,8 @@ import { checkKnown, checkText, oneOf, positiveMs } from './checks.js';
 import { namesOf } from './job/names.js';
 import { invalidOption, MillraceError } from './errors.js';
 import type { Duration } from './job/duration.js';
-import type { OnConflict, UniqueWhile } from './job/uniqueness.js';
+import type { UniqueWhile } from './job/record.js';
+import type { OnConflict } from './job/uniqueness.js';
 
 /** A unique key, and for how long its job holds it. */
 export interface UniqueKeyOptions {

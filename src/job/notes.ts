@@ -86,3 +86,17 @@ function storable(field: unknown): { bytes: number; stored: unknown } {
   const stored = show(value);
   return { bytes: stored.length, stored };
 }
+
+/** Those of an attempt; they begin with what earlier ones have left. */
+export interface AttemptNotes extends JobNotes {
+  progress?: Uint8Array;
+  lines?: NoteLine[];
+  /** The journal does not have all of it. */
+  isDirty: boolean;
+}
+
+/** Those that an attempt begins with. @param record What the journal has of them. */
+export function notesOf(record: Uint8Array): AttemptNotes {
+  const { progress, lines } = decodeNotes(record);
+  return { ...(progress && { progress }), ...(lines && { lines: [...lines] }), isDirty: false };
+}

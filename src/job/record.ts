@@ -3,7 +3,6 @@
  * written anew by each transition.
  */
 import type { PayloadFile } from './payload-file.js';
-import type { UniqueWhile } from './uniqueness.js';
 
 /** Where a job is in its life; the README's words. */
 export type JobState =
@@ -26,6 +25,12 @@ export const ENDED_STATES: readonly EndedState[] = ['completed', 'failed', 'canc
 
 /** `'fsync'` survives a power cut, `'os'` the death of the process. */
 export type Durability = 'fsync' | 'os';
+
+/**
+ * A key is held by its job until that is claimed for the first time (`'queued'`), until it has ended (`'active'`), until
+ * it is removed (`'retained'`), or for so many milliseconds after the enqueue, whatever becomes of the job.
+ */
+export type UniqueWhile = 'queued' | 'active' | 'retained' | number;
 
 export interface JobSpec {
   readonly id: string;

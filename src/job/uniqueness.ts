@@ -1,12 +1,6 @@
 /** For how long a job holds its unique key. Pure; who holds a key is in the journal, and this says for whom that counts. */
 import { hasEnded, type Job, type JobSpec, type JobStatus } from './record.js';
 
-/**
- * A key is held by its job until that is claimed for the first time (`'queued'`), until it has ended (`'active'`), until
- * it is removed (`'retained'`), or for so many milliseconds after the enqueue, whatever becomes of the job.
- */
-export type UniqueWhile = 'queued' | 'active' | 'retained' | number;
-
 /** What becomes of an enqueue whose key is held by another job. */
 export type OnConflict = 'return' | 'replace' | 'reject';
 

@@ -9,7 +9,7 @@ import { enqueued } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { placeOf, statusKey } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
-import type { NewClaim } from './executor.js';
+import type { NewClaim } from './attempt.js';
 import type { Handle } from './handle.js';
 import type { Results } from './results.js';
 import { Slices } from './slices.js';

@@ -1,12 +1,11 @@
 /** One attempt of a job, as the executor carries it from step to step. */
+import type { AttemptNotes } from '../job/notes.js';
 import type { Outcome } from '../job/outcome.js';
-import type { Draft, Job, JobState } from '../job/record.js';
+import type { Draft, Job, JobOwn, JobSpec, JobState } from '../job/record.js';
 import type { JobTypeSettings } from '../job-options.js';
 import type { PayloadFiles } from '../journal/payload-files.js';
 import type { Pool, Seat, StopReason, Task } from '../pool/contract.js';
 import type { Choice } from './backlog.js';
-import type { HeldFollowUps } from './follow-ups.js';
-import type { AttemptNotes } from './notes.js';
 
 /** A job that was chosen, how it runs and where. */
 export interface Start {
@@ -14,6 +13,23 @@ export interface Start {
   readonly type: JobTypeSettings;
   readonly pool: Pool;
   readonly seat: Seat;
+}
+
+/** A job that its handler enqueues. */
+export interface FollowUp {
+  readonly id: string;
+  /** The handler chose the id, so that a job of it may be there already. */
+  readonly isNamed: boolean;
+  readonly type: JobTypeSettings;
+  readonly payload: Uint8Array;
+  readonly own: JobOwn;
+}
+
+/** Those of one attempt. */
+export interface HeldFollowUps {
+  readonly all: FollowUp[];
+  /** As they were last given to the journal. */
+  specs: readonly JobSpec[];
 }
 
 /** A chosen job until its outcome is committed. */
@@ -43,6 +59,15 @@ export interface Attempt extends Start {
   notes: AttemptNotes | undefined;
   /** What is to be enqueued with the job's completion. */
   followUps: HeldFollowUps | undefined;
+}
+
+/** A job that was claimed on its way into the journal. */
+export interface NewClaim {
+  readonly job: Job;
+  /** It is there. */
+  readonly start: () => void;
+  /** It never gets there. */
+  readonly abandon: (error: Error) => void;
 }
 
 /** An attempt whose outcome is known. */

@@ -1,6 +1,7 @@
 /** Claims jobs for their attempts: what was chosen together in one commit, and a new job with its enqueue. */
 import type { Clock } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
+import { notesOf } from '../job/notes.js';
 import type { Job } from '../job/record.js';
 import { claimed } from '../job/transitions.js';
 import type { Journal, JobRead } from '../journal/journal.js';
@@ -12,7 +13,6 @@ import type { Attempts } from './attempts.js';
 import type { Backlog } from './backlog.js';
 import { claimOne } from './claim.js';
 import type { RateLimits } from './rate-limits.js';
-import { notesOf } from './notes.js';
 
 export interface ClaimerLinks {
   readonly journal: Journal;

@@ -15,7 +15,7 @@ import { cancelled } from '../job/transitions.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Pool, Ride, Settled, StopReason, Task } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
-import { taskOf, type Attempt, type Ending, type Start } from './attempt.js';
+import { taskOf, type Attempt, type Ending, type NewClaim, type Start } from './attempt.js';
 import { Attempts } from './attempts.js';
 import type { Backlog } from './backlog.js';
 import { Claimer } from './claimer.js';
@@ -35,15 +35,6 @@ export interface ExecutorLinks extends Omit<SettlerLinks, 'attempts' | 'end' | '
   readonly onSettled: (job: Job) => void;
   /** Follow-ups were committed, although nobody was told so. */
   readonly onFollowUps: (attempt: Attempt) => void;
-}
-
-/** A job that was claimed on its way into the journal. */
-export interface NewClaim {
-  readonly job: Job;
-  /** It is there. */
-  readonly start: () => void;
-  /** It never gets there. */
-  readonly abandon: (error: Error) => void;
 }
 
 export class Executor {

@@ -7,16 +7,17 @@ import type { Clock } from '../clock.js';
 import { invalidOption, MillraceError, show } from '../errors.js';
 import { decode } from '../job/codec.js';
 import { acceptEncoded } from '../job/payload.js';
-import type { JobOwn, JobSpec } from '../job/record.js';
+import type { JobSpec } from '../job/record.js';
 import { enqueued } from '../job/transitions.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 import { placeOf } from '../journal/keys.js';
 import type { Transaction } from '../journal/transaction.js';
-import { checkEnqueue, type EnqueueOptions, type JobTypeSettings } from '../job-options.js';
+import { checkEnqueue, type EnqueueOptions } from '../job-options.js';
 import type { Settings } from '../options.js';
 import type { JobRequest } from '../pool/contract.js';
 import type { Arrivals, ArrivalsLinks } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
+import type { FollowUp, HeldFollowUps } from './attempt.js';
 import type { NewJobs } from './new-jobs.js';
 import { Slices } from './slices.js';
 
@@ -29,22 +30,6 @@ export interface FollowUpsLinks {
   readonly arriving: ArrivingIds;
   readonly onAccepted: ArrivalsLinks['onAccepted'];
   readonly onWarning: (error: MillraceError) => void;
-}
-
-interface FollowUp {
-  readonly id: string;
-  /** The handler chose the id, so that a job of it may be there already. */
-  readonly isNamed: boolean;
-  readonly type: JobTypeSettings;
-  readonly payload: Uint8Array;
-  readonly own: JobOwn;
-}
-
-/** Those of one attempt. */
-export interface HeldFollowUps {
-  readonly all: FollowUp[];
-  /** As they were last given to the journal. */
-  specs: readonly JobSpec[];
 }
 
 /** Who enqueues them. */

@@ -26,8 +26,8 @@ import {
   type JobSpec,
   type JobState,
   type JobStatus,
+  type UniqueWhile,
 } from '../job/record.js';
-import type { UniqueWhile } from '../job/uniqueness.js';
 import { bytesOf, errorIn, fieldOf, hasBytes, record, type Fields } from './line-bytes.js';
 
 /** The states that a line can have: a job that ran waits again. */

@@ -5,14 +5,7 @@
  */
 import type { Clock, Timer } from '../clock.js';
 import type { MillraceError } from '../errors.js';
-import {
-  cutMessage,
-  decodeNotes,
-  encodeFields,
-  encodeNotes,
-  type JobNotes,
-  type NoteLine,
-} from '../job/notes.js';
+import { cutMessage, encodeFields, encodeNotes, type AttemptNotes } from '../job/notes.js';
 import { keeping } from '../job/transitions.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
@@ -26,20 +19,6 @@ export interface NotesLinks {
   readonly executor: Executor;
   /** Why nothing can be written now. */
   readonly outage: () => MillraceError | undefined;
-}
-
-/** Those of an attempt; they begin with what earlier ones have left. */
-export interface AttemptNotes extends JobNotes {
-  progress?: Uint8Array;
-  lines?: NoteLine[];
-  /** The journal does not have all of it. */
-  isDirty: boolean;
-}
-
-/** Those that an attempt begins with. @param record What the journal has of them. */
-export function notesOf(record: Uint8Array): AttemptNotes {
-  const { progress, lines } = decodeNotes(record);
-  return { ...(progress && { progress }), ...(lines && { lines: [...lines] }), isDirty: false };
 }
 
 const WRITE_EVERY_MS = 1_000;
