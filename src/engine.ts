@@ -5,7 +5,7 @@
 import type { JobCatalogue, JobPayload, JobResult } from './define.js';
 import type { Listener, MillraceEvents } from './events.js';
 import type { Explanation } from './explanation.js';
-import type { FlowHandles, FlowJob } from './flow.js';
+import type { FlowHandles, NamedFlow } from './flow.js';
 import type { Duration } from './job/duration.js';
 import type { JobFilter, NamedFilter } from './job-filter.js';
 import type { CancelOptions, JobHandle, JobLogLine, JobSnapshot } from './job-handle.js';
@@ -28,10 +28,26 @@ export type EnqueueItem<Jobs extends JobCatalogue, Queue extends string> = {
     : { readonly payload: JobPayload<Jobs[Name]> });
 }[keyof Jobs & string];
 
+/**
+ * An item whose `name` is known. A call infers the name alone, so that of an item that is written in place the compiler
+ * refuses what it refuses of `enqueue()`: a misspelt field above all.
+ */
+export type NamedItem<Jobs extends JobCatalogue, Queue extends string, Name extends keyof Jobs & string> = {
+  readonly name: Name;
+} & EnqueueItem<Pick<Jobs, Name>, Queue>;
+
+/** The names of items, as what has them. */
+export type Named<Names> = { readonly [Key in keyof Names]: { readonly name: Names[Key] & string } };
+
 /** The handles of an array's jobs, in its order. */
 export type JobHandles<Jobs extends JobCatalogue, Items extends readonly { readonly name: string }[]> = {
   -readonly [I in keyof Items]: JobHandle<Items[I]['name'], JobResult<Jobs[Items[I]['name']]>>;
 };
+
+/** A handle of a job of one of these names; each tells of which type its result is. */
+export type HandleOfAny<Jobs extends JobCatalogue, Name extends keyof Jobs & string> = {
+  [One in Name]: JobHandle<One, JobResult<Jobs[One]>>;
+}[Name];
 
 /** Jobs of one of these names; each tells of which type its result is. */
 export type JobSnapshots<Jobs extends JobCatalogue, Name extends keyof Jobs & string> = {
@@ -82,9 +98,13 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * @returns their handles, in the order of the array.
    * @throws MillraceError what `enqueue()` throws, for the first job that is refused; then none is added.
    */
-  enqueueMany<const Items extends readonly EnqueueItem<Jobs, Queue>[]>(
-    items: Items,
-  ): Promise<JobHandles<Jobs, Items>>;
+  enqueueMany<const Names extends readonly (keyof Jobs & string)[]>(items: {
+    readonly [I in keyof Names]: NamedItem<Jobs, Queue, Names[I]>;
+  }): Promise<JobHandles<Jobs, Named<Names>>>;
+  /** The same for an array that can be one or another. */
+  enqueueMany<const Name extends keyof Jobs & string>(
+    items: readonly NamedItem<Jobs, Queue, Name>[],
+  ): Promise<HandleOfAny<Jobs, Name>[]>;
 
   /**
    * Adds as many jobs as an iterable gives, in bounded memory: a thousand at a time, each thousand all or none. The
@@ -110,10 +130,10 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    * @throws MillraceError what `enqueue()` throws, for the first job that is refused; `MILLRACE_OPTION_INVALID` also where
    *   jobs wait for each other in a circle, `MILLRACE_ID_CONFLICT` where only some of the ids are taken.
    */
-  enqueueFlow<const Items extends Readonly<Record<string, FlowJob<Jobs, Queue>>>>(
-    flow: Items,
+  enqueueFlow<const Names extends Readonly<Record<string, keyof Jobs & string>>, const Parent extends string>(
+    flow: NamedFlow<Jobs, Queue, Names, Parent>,
     options?: { id?: string },
-  ): Promise<FlowHandles<Jobs, Items>>;
+  ): Promise<FlowHandles<Jobs, Named<Names>>>;
 
   /** A job of this or an earlier process, by its id; whether it exists shows when it is asked something. */
   handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>>;

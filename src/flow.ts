@@ -2,16 +2,16 @@
 import { checkKnown, isName, NAME_RULE, oneOf } from './checks.js';
 import { namesOf } from './job/names.js';
 import type { JobCatalogue, JobResult } from './define.js';
-import type { EnqueueItem } from './engine.js';
+import type { EnqueueItem, NamedItem } from './engine.js';
 import type { EnqueueOptions } from './job-options.js';
 import { invalidOption, MillraceError, show } from './errors.js';
 import type { JobHandle } from './job-handle.js';
 import { ON_PARENT_FAILURE, type OnParentFailure } from './job/record.js';
 
 /** What a job of a flow has beside name, payload and options. */
-export interface FlowLinks {
+export interface FlowLinks<Key extends string = string> {
   /** The keys of the jobs that it waits for: it is `waiting` until all of them have ended. Default: none. */
-  readonly parents?: readonly string[];
+  readonly parents?: readonly Key[];
   /**
    * What becomes of it when one of its parents fails, is cancelled or is removed before it has ended, or
    * cannot be read because its record is damaged. `'fail'` (default):
@@ -23,6 +23,20 @@ export interface FlowLinks {
 
 /** One job of a flow. */
 export type FlowJob<Jobs extends JobCatalogue, Queue extends string> = EnqueueItem<Jobs, Queue> & FlowLinks;
+
+/**
+ * A flow of which a call infers the names of its jobs, see {@link NamedItem}, and the parents that any of them has: where
+ * these are known, they must be its keys. The two are inferred apart, for beside the names nothing else is.
+ */
+export type NamedFlow<
+  Jobs extends JobCatalogue,
+  Queue extends string,
+  Names extends Readonly<Record<string, keyof Jobs & string>>,
+  Parent extends string,
+> = {
+  readonly [Key in keyof Names]: NamedItem<Jobs, Queue, Names[Key]> &
+    FlowLinks<string extends Parent ? string : keyof Names & string>;
+} & Readonly<Record<string, AnyItem & FlowLinks<Parent>>>;
 
 /** The handles of a flow's jobs, by their keys. */
 export type FlowHandles<
@@ -43,10 +57,15 @@ const FIELDS = namesOf<FlowLinks & { name: string; payload: unknown; options: ob
   onParentFailure: true,
 });
 
+/** A job as it comes, unchecked. */
+export interface AnyItem {
+  readonly name: string;
+  readonly payload?: unknown;
+  readonly options?: EnqueueOptions;
+}
+
 /** A flow as it comes, unchecked. */
-export type AnyFlow = Readonly<
-  Record<string, FlowLinks & { name: string; payload?: unknown; options?: EnqueueOptions }>
->;
+export type AnyFlow = Readonly<Record<string, FlowLinks & AnyItem>>;
 
 /** @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkFlow(flow: AnyFlow): void {

@@ -8,15 +8,18 @@ import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js'
 import type {
   EnqueueArguments,
   EnqueueItem,
+  HandleOfAny,
   ImportCounts,
   JobEngine,
   JobHandles,
   JobSnapshots,
+  Named,
+  NamedItem,
   StreamCounts,
 } from './engine.js';
 import { asError, MillraceError } from './errors.js';
 import type { Explanation } from './explanation.js';
-import { checkFlow, type AnyFlow, type FlowHandles, type FlowJob } from './flow.js';
+import { checkFlow, type AnyFlow, type AnyItem, type FlowHandles, type NamedFlow } from './flow.js';
 import type { Listener, MillraceEvents } from './events.js';
 import { toMs, type Duration } from './job/duration.js';
 import type { JobFilter, NamedFilter } from './job-filter.js';
@@ -122,11 +125,16 @@ export class Millrace<
     return this.#engine.enqueue(name, payload, options) as unknown as Promise<HandleOf<Jobs, Name>>;
   }
 
-  async enqueueMany<const Items extends readonly EnqueueItem<Jobs, Queue>[]>(
-    items: Items,
-  ): Promise<JobHandles<Jobs, Items>> {
+  enqueueMany<const Names extends readonly (keyof Jobs & string)[]>(items: {
+    readonly [I in keyof Names]: NamedItem<Jobs, Queue, Names[I]>;
+  }): Promise<JobHandles<Jobs, Named<Names>>>;
+  enqueueMany<const Name extends keyof Jobs & string>(
+    items: readonly NamedItem<Jobs, Queue, Name>[],
+  ): Promise<HandleOfAny<Jobs, Name>[]>;
+  /** What comes of it is of the types that its signatures say, as for {@link HandleOf}. */
+  async enqueueMany(items: readonly AnyItem[]): Promise<never> {
     checkMany(items);
-    return (await this.#engine.enqueueMany(items)) as JobHandles<Jobs, Items>;
+    return (await this.#engine.enqueueMany(items)) as never;
   }
 
   async enqueueStream(
@@ -136,15 +144,18 @@ export class Millrace<
     return { enqueued: await this.#engine.enqueueStream(checkIterable(items), { signal }) };
   }
 
-  async enqueueFlow<const Items extends Readonly<Record<string, FlowJob<Jobs, Queue>>>>(
-    flow: Items,
+  async enqueueFlow<
+    const Names extends Readonly<Record<string, keyof Jobs & string>>,
+    const Parent extends string,
+  >(
+    flow: NamedFlow<Jobs, Queue, Names, Parent>,
     { id }: { id?: string } = {},
-  ): Promise<FlowHandles<Jobs, Items>> {
+  ): Promise<FlowHandles<Jobs, Named<Names>>> {
     // What it says of itself is checked here; what its type says it is may be otherwise in JavaScript.
     const given: AnyFlow = flow;
     checkFlow(given);
     if (id !== undefined) checkText(id, 'id');
-    return (await this.#engine.enqueueFlow(given, id)) as unknown as FlowHandles<Jobs, Items>;
+    return (await this.#engine.enqueueFlow(given, id)) as unknown as FlowHandles<Jobs, Named<Names>>;
   }
 
   handle<Name extends keyof Jobs & string>(name: Name, id: string): HandleOf<Jobs, Name> {
