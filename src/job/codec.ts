@@ -43,7 +43,7 @@ export function encode(
       refusal.path.length > MAX_SHOWN_PATH ? `${refusal.path.slice(0, MAX_SHOWN_PATH)}…` : refusal.path;
     throw refused(
       code,
-      `Expected a ${what} that can be stored, got ${refusal.found} at ${what}${path}. ${ADVICE}`,
+      `Expected ${aValue(what)} that can be stored, got ${refusal.found} at ${what}${path}. ${ADVICE}`,
     );
   }
   try {
@@ -51,9 +51,12 @@ export function encode(
   } catch (thrown) {
     // What only a serializer notices, such as a buffer that was transferred, or a proxy.
     const cause = asError(thrown);
-    throw refused(code, `Expected a ${what} that can be stored: ${cause.message} ${ADVICE}`, { cause });
+    throw refused(code, `Expected ${aValue(what)} that can be stored: ${cause.message} ${ADVICE}`, { cause });
   }
 }
+
+/** A path, such as `schedules.nightly.payload`, has no article. */
+const aValue = (what: string): string => (what === 'options' || /[.[]/.test(what) ? what : `a ${what}`);
 
 function refused(code: MillraceErrorCode, message: string, options?: ErrorOptions): MillraceError {
   return code === 'MILLRACE_PAYLOAD_INVALID'

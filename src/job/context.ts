@@ -15,7 +15,9 @@ export interface JobLog {
 /**
  * The second argument of every handler, in a thread or inline. What `checkpoint()`, `parentResults()` and `enqueue()`
  * return should be awaited. One of them that is not is awaited when the handler has returned, and where it is refused and
- * nobody listens to it the attempt errors with that.
+ * nobody listens to it the attempt errors with that. What they, and `progress()`, are refused with says which call it was;
+ * an attempt that ends with a refusal of what cannot be stored, is too large or is no option fails its job at once, for the
+ * next one would be refused, too.
  *
  * It may be taken apart, and is to be handed on as it is: a copy, `{ ...job }`, lacks `signal`, `log` and `resumeFrom`.
  */

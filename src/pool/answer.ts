@@ -7,6 +7,7 @@ import { DEFAULT_MAX_BYTES, encode } from '../job/codec.js';
 import { toMs, type Duration } from '../job/duration.js';
 import { askedDelay, encodeError, isUnrecoverable, type AskedDelay } from '../job/error-data.js';
 import type { Outcome } from '../job/outcome.js';
+import { isRefusedForGood } from './call.js';
 import { stopError, type StopReason, type Task } from './contract.js';
 import { PayloadLost } from './payload-source.js';
 
@@ -30,10 +31,8 @@ export function errorAnswer(thrown: unknown): Answer {
   if (thrown instanceof PayloadLost) return ['unrecoverable', encodeError(thrown.cause)];
   const asked = askedDelay(thrown);
   if (asked) return snoozeAnswer(thrown, asked);
-  return [
-    isUnrecoverable(thrown) || isResultInvalid(thrown) ? 'unrecoverable' : 'errored',
-    encodeError(thrown),
-  ];
+  const isFinal = isUnrecoverable(thrown) || isResultInvalid(thrown) || isRefusedForGood(thrown);
+  return [isFinal ? 'unrecoverable' : 'errored', encodeError(thrown)];
 }
 
 export function outcomeOf(answer: Answer, task: Task, stop: StopReason | undefined): Outcome {

@@ -2,6 +2,7 @@
  * The promises that a handler was given by its context. One that it does not await must not end the process: it is awaited
  * behind the handler, and what it was refused with is what the attempt errors with.
  */
+import { Call } from './call.js';
 
 /** Whoever awaits it is heard of, for the promise is none of the platform's own. */
 class HandedPromise<Value> extends Promise<Value> {
@@ -56,7 +57,7 @@ export class HandedOut {
       if (left-- === 0) return;
       // Who listens hears of it.
       const settling = Promise.prototype.then.call(handed, undefined, (reason: unknown) => {
-        if (!handed.isListenedTo) throw reason;
+        if (!handed.isListenedTo) throw Call.ignored(reason);
       });
       await settling;
       this.#open.delete(handed);

@@ -1,9 +1,10 @@
 /** Makes the {@link JobContext} of an attempt; the same for threads and inline jobs. */
-import { PayloadInvalidError, show } from '../errors.js';
+import { invalidOption, PayloadInvalidError, show } from '../errors.js';
 import { decode, DEFAULT_MAX_BYTES, encode } from '../job/codec.js';
 import type { JobContext, JobLog } from '../job/context.js';
 import type { Duration } from '../job/duration.js';
 import { SnoozeError } from '../job/snooze.js';
+import { Call } from './call.js';
 import type { JobRequest, LogLine, ParentResults, Task } from './contract.js';
 
 export interface ContextLinks {
@@ -70,25 +71,37 @@ class AttemptContext implements JobContext {
 
   readonly progress = (value: unknown): void => {
     this.throwIfAborted();
-    this.#links.progress(this.#encode(value, 'progress'));
+    let bytes: Uint8Array;
+    try {
+      bytes = this.#encode(value, 'progress');
+    } catch (thrown) {
+      throw new Call('progress', this.progress).refused(thrown);
+    }
+    this.#links.progress(bytes);
   };
 
   readonly snooze = snooze;
 
   readonly checkpoint = (value: unknown): Promise<void> =>
-    ask(this.#links, () => ({ kind: 'checkpoint', value: this.#encode(value, 'checkpoint') }), nothing);
+    ask(
+      this.#links,
+      new Call('checkpoint', this.checkpoint),
+      () => ({ kind: 'checkpoint', value: this.#encode(value, 'checkpoint') }),
+      nothing,
+    );
 
   readonly parentResults = (): Promise<Record<string, unknown>> =>
-    ask(this.#links, () => ({ kind: 'parentResults' }), decodedResults);
+    ask(this.#links, undefined, () => ({ kind: 'parentResults' }), decodedResults);
 
   readonly enqueue = (name: unknown, payload?: unknown, options?: unknown): Promise<{ id: string }> =>
     ask(
       this.#links,
+      new Call('enqueue', this.enqueue, name),
       () => ({
         kind: 'enqueue',
         name: typeof name === 'string' ? name : show(name),
         payload: encode(payload),
-        options: options === undefined ? undefined : encode(options, 'options', 'MILLRACE_OPTION_INVALID'),
+        options: options === undefined ? undefined : encodeOptions(options),
       }),
       // Safe: the engine replies to each kind of request with its type.
       (id) => ({ id: id as string }),
@@ -109,14 +122,32 @@ class AttemptContext implements JobContext {
 export const jobContext = (task: ContextTask, links: ContextLinks): JobContext =>
   new AttemptContext(task, links);
 
-/** @param make Throws where what is asked for cannot be stored. */
+/**
+ * @param call Absent where nothing is given that could be refused: to note where it stands takes some microseconds.
+ * @param make Throws where what is asked for cannot be stored.
+ */
 function ask<Reply>(
   links: ContextLinks,
+  call: Call | undefined,
   make: () => JobRequest,
   read: (reply: unknown) => Reply,
 ): Promise<Reply> {
-  const promise = (async () => read(await links.request(make())))();
+  const promise = (async () => {
+    try {
+      return read(await links.request(make()));
+    } catch (thrown) {
+      throw call ? call.refused(thrown) : thrown;
+    }
+  })();
   return links.hand?.(promise) ?? promise;
+}
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+function encodeOptions(options: unknown): Uint8Array {
+  const signal = typeof options === 'object' && options !== null && 'signal' in options && options.signal;
+  if (signal)
+    throw invalidOption('signal', 'absent: there is nothing that it could end the waiting for', signal);
+  return encode(options, 'options', 'MILLRACE_OPTION_INVALID');
 }
 
 const nothing = (): void => {};

@@ -20,7 +20,7 @@ describe.each([
     const { options, closing, directory } = await bench();
     const jobs = {
       parent: scripted({ maxAttempts: 2, backoff: { type: 'exponential', delay: 1, max: 1 }, grace: 1 }),
-      child: scripted(),
+      child: scripted({ maxPayloadBytes: 5_000 }),
       other: scripted(),
     };
     const reopen = async () =>
@@ -86,16 +86,6 @@ describe.each([
       { do: 'enqueueUnawaited', job: { name: 'child', options: { id: 'taken' } } },
       'MILLRACE_ID_CONFLICT',
     ],
-    [
-      'a checkpoint that cannot be stored',
-      { do: 'checkpointUnawaited', next: NOTHING },
-      'MILLRACE_PAYLOAD_INVALID',
-    ],
-    [
-      'a checkpoint that cannot be stored, while it goes on',
-      { do: 'checkpointUnawaited', next: { do: 'spinFor', ms: 5 } },
-      'MILLRACE_PAYLOAD_INVALID',
-    ],
   ] as const)(
     '%s that is refused and not awaited errors the attempt, and nothing else',
     async (_what, script, code) => {
@@ -112,6 +102,33 @@ describe.each([
       expect(warnings.all).toEqual([]);
     },
   );
+
+  test.each([
+    ['a checkpoint', { do: 'checkpointUnawaited', next: NOTHING }],
+    [
+      'a checkpoint, while the handler goes on',
+      { do: 'checkpointUnawaited', next: { do: 'spinFor', ms: 5 } },
+    ],
+    ['progress', { do: 'askInvalid', what: 'progress' }],
+    ['a payload', { do: 'askInvalid', what: 'payload' }],
+    ['options', { do: 'askInvalid', what: 'options' }],
+    [
+      'a payload that is too large',
+      { do: 'enqueue', jobs: [{ name: 'child', payload: { do: 'return', value: 'x'.repeat(6_000) } }] },
+    ],
+    ['a wrong option', { do: 'enqueue', jobs: [{ name: 'child', options: { priority: 0.5 } }] }],
+  ] as const)('%s that cannot be taken fails the job at its first attempt', async (_what, script) => {
+    const { mill } = await open();
+    const parent = await mill.enqueue('parent', { do: 'inTurn', scripts: [script as Script, NOTHING] });
+    await expect(parent.result()).rejects.toMatchObject({
+      attempt: 1,
+      cause: {
+        code: expect.stringMatching(/^MILLRACE_(PAYLOAD|OPTION)_INVALID$/),
+        message: expect.stringMatching(/^job\.(checkpoint|progress|enqueue)\(/),
+      },
+    });
+    expect(await total(mill)).toBe(1);
+  });
 
   test('an attempt that fails anyway fails with its own error, whatever it did not await', async () => {
     const { mill } = await open();

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { MillraceError } from '../../src/errors.js';
+import { MillraceError, PayloadInvalidError } from '../../src/errors.js';
 import { decode, encode } from '../../src/job/codec.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { Gate } from '../fixtures/gate.js';
@@ -252,20 +252,87 @@ export function poolSuite(name: string, make: MakePool): void {
       expect(errorOf(await news.outcome(one))).toMatchObject({
         name: 'MillraceError',
         code: 'MILLRACE_JOB_UNKNOWN',
-        message: 'there is none',
+        message: 'job.checkpoint(): there is none',
       });
     });
 
     test.each([
       ['checkpoint', 'MILLRACE_PAYLOAD_INVALID'],
       ['payload', 'MILLRACE_PAYLOAD_INVALID'],
+      ['progress', 'MILLRACE_PAYLOAD_INVALID'],
       ['options', 'MILLRACE_OPTION_INVALID'],
+      ['signal', 'MILLRACE_OPTION_INVALID'],
     ] as const)('what cannot be stored is refused before it is asked for: %s', async (what, code) => {
       const { pool, news } = await poolBench(make);
       const one = task({ do: 'tellRefusal', of: { do: 'askInvalid', what } });
       run(pool, one);
       expect(resultOf(await news.outcome(one))).toBe(code);
       expect(news.all.all).not.toContainEqual(expect.objectContaining({ kind: 'request' }));
+    });
+
+    test.each([
+      [
+        'checkpoint',
+        /^job\.checkpoint\(\): Expected a checkpoint that can be stored, got .* at checkpoint\.call/,
+      ],
+      ['progress', /^job\.progress\(\): Expected a progress that can be stored, got .* at progress\.call/],
+      ['payload', /^job\.enqueue\('any'\): Expected a payload that can be stored, got .* at payload\.call/],
+      ['options', /^job\.enqueue\('any'\): Expected options that can be stored, got .* at options\.delay/],
+      [
+        'signal',
+        /^job\.enqueue\('any'\): Expected `signal` to be absent: .*, got: an instance of AbortSignal$/,
+      ],
+    ] as const)('a refusal says of which call it is, and is one for good: %s', async (what, message) => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'askInvalid', what });
+      run(pool, one);
+      const outcome = await news.outcome(one);
+      expect(outcome).toMatchObject({ kind: 'errored', unrecoverable: true });
+      const { message: told, stack } = errorOf(outcome);
+      expect(told).toMatch(message);
+      expect(stack?.split('\n').slice(0, 2)).toEqual([
+        expect.stringContaining(told),
+        expect.stringContaining('fixtures/scripted.'),
+      ]);
+    });
+
+    test.each([
+      [new MillraceError('MILLRACE_OPTION_INVALID', 'no option'), true],
+      [new PayloadInvalidError('too large'), true],
+      [new PayloadInvalidError('the schema says no', [{ message: 'no' }]), false],
+      [new MillraceError('MILLRACE_JOB_UNKNOWN', 'there is none'), false],
+    ])('what the engine refuses may be refused for good, too: %s', async (refusal, unrecoverable) => {
+      const { pool, news } = await poolBench(make);
+      const { code, message } = refusal;
+      news.answer = async () => Promise.reject(refusal);
+      const one = task({ do: 'enqueue', jobs: [{ name: 'other' }] });
+      run(pool, one);
+      const outcome = await news.outcome(one);
+      expect(outcome).toMatchObject({ kind: 'errored', unrecoverable });
+      expect(errorOf(outcome)).toMatchObject({ code, message: `job.enqueue('other'): ${message}` });
+    });
+
+    test('a refusal that nobody has listened to says that, too', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'checkpointUnawaited', next: { do: 'return' } });
+      run(pool, one);
+      const outcome = await news.outcome(one);
+      expect(outcome).toMatchObject({ kind: 'errored', unrecoverable: true });
+      const { message, stack } = errorOf(outcome);
+      expect(message).toMatch(/^job\.checkpoint\(\) \(it was not awaited\): Expected a checkpoint that/);
+      expect(stack).toContain(message);
+      expect(stack).toContain('fixtures/scripted.');
+    });
+
+    test('what a call rejects with for another reason is as it is', async () => {
+      const { pool, news } = await poolBench(make);
+      const failure = new MillraceError('MILLRACE_JOURNAL_WRITE_FAILED', 'the disk is full');
+      news.answer = async () => Promise.reject(failure);
+      const one = task({ do: 'checkpoint', values: [1] });
+      run(pool, one);
+      const outcome = await news.outcome(one);
+      expect(outcome).toMatchObject({ kind: 'errored', unrecoverable: false });
+      expect(errorOf(outcome).message).toBe('the disk is full');
     });
 
     test('the checkpoint of an earlier attempt is there', async () => {

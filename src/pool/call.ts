@@ -1,0 +1,76 @@
+/** A call of what a handler's context offers: where it is refused, the handler is told which call that was, and where. */
+import { MillraceError, show, type MillraceErrorCode } from '../errors.js';
+
+/** Of what is refused about the call itself. Whatever else a call rejects with is about the attempt, or the journal. */
+const REFUSALS: ReadonlySet<MillraceErrorCode> = new Set([
+  'MILLRACE_OPTION_INVALID',
+  'MILLRACE_PAYLOAD_INVALID',
+  'MILLRACE_JOB_UNKNOWN',
+  'MILLRACE_QUEUE_UNKNOWN',
+  'MILLRACE_ID_CONFLICT',
+  'MILLRACE_FOLLOW_UPS_TOO_MANY',
+]);
+/** The call that an error refused, on that error: not enumerable, so that it is not stored with it. */
+const CALL = Symbol('call');
+
+export class Call {
+  readonly #method: string;
+  readonly #name: unknown;
+  /** From the handler's line on. */
+  declare readonly stack?: unknown;
+
+  /** @param made What the handler has called, and is in. @param name Of the job that is to be enqueued. */
+  constructor(method: string, made: (...args: never[]) => unknown, name?: unknown) {
+    this.#method = method;
+    this.#name = name;
+    Error.captureStackTrace(this, made);
+  }
+
+  /** What it rejects with, or throws, where this was thrown. */
+  refused(thrown: unknown): unknown {
+    if (!(thrown instanceof MillraceError) || !REFUSALS.has(thrown.code)) return thrown;
+    Object.defineProperty(thrown, CALL, { value: this });
+    return this.#tell(thrown, '');
+  }
+
+  /** The same, where nobody has listened to the promise. */
+  static ignored(thrown: unknown): unknown {
+    const call = callOf(thrown);
+    if (!call || !(thrown instanceof MillraceError)) return thrown;
+    thrown.message = thrown.message.slice(call.#prefix('').length);
+    return call.#tell(thrown, ' (it was not awaited)');
+  }
+
+  #tell(error: MillraceError, note: string): MillraceError {
+    error.message = this.#prefix(note) + error.message;
+    const frames = typeof this.stack === 'string' ? this.stack.replace(/^[^\n]*/, '') : '';
+    const stack = `${error.name}: ${error.message}${frames}`;
+    Object.defineProperty(error, 'stack', { value: stack, writable: true, configurable: true });
+    return error;
+  }
+
+  #prefix(note: string): string {
+    const name = typeof this.#name === 'string' ? `'${this.#name.slice(0, MAX_NAME)}'` : show(this.#name);
+    return `job.${this.#method}(${this.#name === undefined ? '' : name})${note}: `;
+  }
+}
+
+const MAX_NAME = 80;
+
+const callOf = (thrown: unknown): Call | undefined =>
+  thrown instanceof MillraceError && CALL in thrown && thrown[CALL] instanceof Call
+    ? thrown[CALL]
+    : undefined;
+
+/**
+ * Whether the same call would be refused the next time: what it was given cannot be stored, is too large, or is no option.
+ * What a schema refuses, or another id, name or queue, may be another matter by then.
+ */
+export function isRefusedForGood(thrown: unknown): boolean {
+  if (!(thrown instanceof MillraceError) || !callOf(thrown)) return false;
+  if (thrown.code === 'MILLRACE_OPTION_INVALID') return true;
+  if (thrown.code !== 'MILLRACE_PAYLOAD_INVALID') return false;
+  // What came to a thread from the engine has lost its class. There is a cause where a schema threw.
+  const issues: unknown = 'issues' in thrown ? thrown.issues : undefined;
+  return thrown.cause === undefined && !(Array.isArray(issues) && issues.length > 0);
+}
