@@ -46,6 +46,7 @@ import { Retries } from './retries.js';
 import { Scheduling } from './scheduling.js';
 import { SingleArrivals } from './single-arrivals.js';
 import { Stager } from './stager.js';
+import { Strays } from './strays.js';
 import { Suspects } from './suspects.js';
 import { UniqueKeys } from './unique-keys.js';
 
@@ -179,6 +180,11 @@ function composeIdle(
   const keys = new UniqueKeys({ journal, clock, arriving });
   const sweeper = new KeySweeper({ journal, clock, arriving, keys, onWarning });
   const compactor = new Compactor({ journal, onWarning });
+  const strays = new Strays(journal, settings, onWarning);
+  const placed = (job: Job): void => {
+    strays.notice(job);
+    host.placed(job);
+  };
   const pruner = new Pruner({
     journal,
     clock,
@@ -197,7 +203,7 @@ function composeIdle(
     alarm,
     // After a power cut a job may be listed as available as well, and be about to be claimed for that.
     isHeld: (id) => holds.has(id) || executor.has(id),
-    onPromoted: host.placed,
+    onPromoted: placed,
     onLost: (ids) => parts().releaser.lost(ids),
     onWarning,
   });
@@ -210,7 +216,8 @@ function composeIdle(
     holds,
     onChanged: (job, before) => {
       pruner.left(before);
-      host.placed(job);
+      if (hasEnded(job.status)) host.placed(job);
+      else placed(job);
       // It was retried, and its parents may have ended long ago.
       if (job.status.state === 'waiting') parts().releaser.look();
     },
@@ -227,7 +234,7 @@ function composeIdle(
   const search = new JobSearch({ journal, executor, clock, onWarning, assertOpen });
   const control = new Control({ journal, clock, executor, idle, search, keys, assertWritable });
   const views = new JobViews({ journal, executor, search, read: host.read, onWarning });
-  return { alarm, arriving, keys, sweeper, compactor, pruner, stager, idle, control, views };
+  return { alarm, arriving, keys, sweeper, compactor, strays, pruner, stager, idle, control, views };
 }
 
 /** What brings jobs in. */

@@ -12,7 +12,7 @@ import { tellMissedEnds } from './missed-ends.js';
 import { Outage } from './outage.js';
 import { sweepPayloads } from './payload-sweep.js';
 import { recover } from './recovery.js';
-import { strayQueues, strayTypes } from './strays.js';
+import { strayQueues } from './strays.js';
 
 export class Lifecycle {
   readonly #own: EngineParts;
@@ -172,11 +172,9 @@ export class Lifecycle {
   }
 
   async #reportStrays(): Promise<void> {
-    const { journal, settings } = this.#own;
-    const strays = await strayTypes(journal, settings.queues.keys(), settings.types);
-    // A journal that was closed meanwhile could not be read.
-    if (!this.#closing) for (const error of strays) this.warn(error);
+    const { journal } = this.#own;
     const isStopped = (): boolean => this.#closing !== undefined || journal.failure !== undefined;
+    await this.#parts.strays.look(isStopped);
     await sweepPayloads(journal, isStopped, (error) => this.warn(error));
   }
 
