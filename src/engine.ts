@@ -135,7 +135,10 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
     options?: { id?: string },
   ): Promise<FlowHandles<Jobs, Named<Names>>>;
 
-  /** A job of this or an earlier process, by its id; whether it exists shows when it is asked something. */
+  /**
+   * A job of this or an earlier process, by its id; whether it exists shows when it is asked something. Where the id is that
+   * of a job of another name, whatever is asked of it rejects with `MILLRACE_ID_CONFLICT`.
+   */
   handle<Name extends keyof Jobs & string>(name: Name, id: string): JobHandle<Name, JobResult<Jobs[Name]>>;
 
   /** The job as it is now, or `undefined`. @throws MillraceError `MILLRACE_JOURNAL_CORRUPT` */

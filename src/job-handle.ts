@@ -96,7 +96,10 @@ export interface JobLogLine {
   readonly attempt: number;
 }
 
-/** A job that was enqueued, now or by an earlier process. */
+/**
+ * A job that was enqueued, now or by an earlier process. Everything rejects with `MILLRACE_ID_CONFLICT` where the id is that
+ * of a job of another name.
+ */
 export interface JobHandle<Name extends string = string, Result = unknown> {
   readonly id: string;
   readonly name: Name;

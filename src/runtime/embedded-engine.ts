@@ -13,7 +13,7 @@ import { isEnd, type Job, type JobCounts, type JobState } from '../job/record.js
 import { composeParts, type EngineParts, type Parts } from './engine-parts.js';
 import { enqueueStream, type StreamOptions } from './enqueue-stream.js';
 import type { Executor } from './executor.js';
-import { Handle, jobNotFound, type JobAccess } from './handle.js';
+import { assertName, Handle, jobNotFound, type JobAccess } from './handle.js';
 import type { ImportLinks } from './import.js';
 import type { EnqueueItem } from './intake.js';
 import { Lifecycle } from './lifecycle.js';
@@ -127,18 +127,25 @@ export class EmbeddedEngine implements JobAccess {
   }
 
   /** @param endsBefore See {@link Handle}. */
-  result(id: string, signal?: AbortSignal, endsBefore?: number): Promise<unknown> {
+  result(id: string, signal?: AbortSignal, endsBefore?: number, name?: string): Promise<unknown> {
     const { results } = this.#own.announcer;
     return results.wait(
       id,
-      () => this.#awaited(id),
+      () => this.#awaited(id, name),
       signal,
       this.#lifecycle.isClosing ? undefined : endsBefore,
     );
   }
 
-  progress(id: string): AsyncIterable<unknown> {
-    return this.#own.announcer.results.progress(id, () => this.#existing(id));
+  progress(id: string, name?: string): AsyncIterable<unknown> {
+    return this.#own.announcer.results.progress(id, () => this.#existing(id, name));
+  }
+
+  /** One that cannot be read, or is not there, is left to what is asked of it then. */
+  async assertNamed(id: string, name: string): Promise<void> {
+    this.#lifecycle.assertWritable();
+    const job = this.executor.running(id)?.job ?? (await this.#own.journal.job(id));
+    if (job && !(job instanceof MillraceError)) assertName(id, name, job.spec.name);
   }
 
   async snapshot(id: string): Promise<JobSnapshot | undefined> {
@@ -234,19 +241,21 @@ export class EmbeddedEngine implements JobAccess {
     this.wake();
   }
 
-  async #existing(id: string): Promise<Job> {
+  /** @param name What it must be called; absent: anything. */
+  async #existing(id: string, name?: string): Promise<Job> {
     this.#lifecycle.assertReadable();
     const job = await this.#own.journal.job(id);
     if (job instanceof MillraceError) throw job;
-    if (job) return job;
-    throw jobNotFound(id);
+    if (!job) throw jobNotFound(id);
+    if (name !== undefined) assertName(id, name, job.spec.name);
+    return job;
   }
 
   /** A job whose end somebody waits for; while the journal cannot be read for an outage, until that is over. */
-  async #awaited(id: string): Promise<Job> {
+  async #awaited(id: string, name?: string): Promise<Job> {
     for (;;) {
       try {
-        return await this.#existing(id);
+        return await this.#existing(id, name);
       } catch (thrown) {
         const { outage } = this.#lifecycle;
         if (!outage.error) throw thrown;

@@ -1,13 +1,16 @@
 /** A job that was enqueued, as its caller holds it: everything is asked of the engine, by the job's id. */
 import type { Explanation } from '../explanation.js';
 import type { CancelOptions, JobHandle, JobSnapshot } from '../job-handle.js';
-import { MillraceError } from '../errors.js';
+import { MillraceError, show } from '../errors.js';
 import type { JobState } from '../job/record.js';
 
 /** What a handle asks of the engine. */
 export interface JobAccess {
-  result(id: string, signal?: AbortSignal, endsBefore?: number): Promise<unknown>;
-  progress(id: string): AsyncIterable<unknown>;
+  /** @param name Rejects where the job is of another. */
+  result(id: string, signal?: AbortSignal, endsBefore?: number, name?: string): Promise<unknown>;
+  progress(id: string, name?: string): AsyncIterable<unknown>;
+  /** Rejects where the job is of another name. */
+  assertNamed(id: string, name: string): Promise<void>;
   cancel(id: string, options?: CancelOptions): Promise<JobState>;
   snapshot(id: string): Promise<JobSnapshot | undefined>;
   explain(id: string): Promise<Explanation>;
@@ -28,26 +31,38 @@ export class Handle implements JobHandle {
   }
 
   result({ signal }: { signal?: AbortSignal } = {}): Promise<unknown> {
-    return this.#jobs.result(this.id, signal, this.#endsBefore);
+    return this.#jobs.result(this.id, signal, this.#endsBefore, this.name);
   }
 
   progress(): AsyncIterable<unknown> {
-    return this.#jobs.progress(this.id);
+    return this.#jobs.progress(this.id, this.name);
   }
 
-  cancel(options?: CancelOptions): Promise<JobState> {
+  async cancel(options?: CancelOptions): Promise<JobState> {
+    // Whoever enqueued it knows what it is.
+    if (this.#endsBefore === undefined) await this.#jobs.assertNamed(this.id, this.name);
     return this.#jobs.cancel(this.id, options);
   }
 
   async snapshot(): Promise<JobSnapshot> {
     const snapshot = await this.#jobs.snapshot(this.id);
-    if (snapshot) return snapshot;
-    throw jobNotFound(this.id);
+    if (!snapshot) throw jobNotFound(this.id);
+    assertName(this.id, this.name, snapshot.name);
+    return snapshot;
   }
 
-  explain(): Promise<Explanation> {
-    return this.#jobs.explain(this.id);
+  async explain(): Promise<Explanation> {
+    const explanation = await this.#jobs.explain(this.id);
+    assertName(this.id, this.name, explanation.name);
+    return explanation;
   }
+}
+
+/** @param known The name of the job that has the id. @throws MillraceError `MILLRACE_ID_CONFLICT` */
+export function assertName(id: string, name: string, known: string): void {
+  if (name === known) return;
+  const message = `Expected the id ${show(id)} to be that of a job of ${name}, but it is a job of ${known}`;
+  throw new MillraceError('MILLRACE_ID_CONFLICT', message);
 }
 
 export function jobNotFound(id: string): MillraceError {

@@ -1,6 +1,7 @@
 /** result() and handle(): whoever waits, whenever they come. */
 import { expect, test } from 'vitest';
 import { Millrace } from '../../src/index.js';
+import { collect } from '../fixtures/collect.js';
 import { bench, scriptedInline, scriptedThread } from '../fixtures/engine.js';
 import { Gate } from '../fixtures/gate.js';
 import { startProgram } from '../fixtures/child.js';
@@ -22,6 +23,42 @@ test('the result of a job of an earlier process can be had through its id', asyn
   });
   await expect(second.handle('work', cancelled.id).result()).rejects.toMatchObject({
     code: 'MILLRACE_JOB_CANCELLED',
+  });
+});
+
+test('a handle whose name is not that of the job tells nothing of it, and does nothing to it', async () => {
+  const { options, closing, directory } = await bench();
+  const gate = await Gate.in(directory);
+  const jobs = { work: scriptedInline(), other: scriptedInline() };
+  const mill = closing(await Millrace.open({ ...options, jobs }));
+  const conflict = {
+    code: 'MILLRACE_ID_CONFLICT',
+    message: expect.stringMatching(
+      /^Expected the id "\w+" to be that of a job of other, but it is a job of work$/,
+    ),
+  };
+  const running = await mill.enqueue(
+    'work',
+    { do: 'passGate', gate: gate.path, label: 'in', value: 1 },
+    { id: 'running' },
+  );
+  await gate.arrived('in');
+  await (await mill.enqueue('work', { do: 'return' }, { id: 'ended' })).result();
+  await mill.enqueue('work', { do: 'return' }, { id: 'delayed', delay: '1h' });
+  for (const id of ['running', 'ended', 'delayed']) {
+    const wrong = mill.handle('other', id);
+    await expect(wrong.result()).rejects.toMatchObject(conflict);
+    await expect(wrong.snapshot()).rejects.toMatchObject(conflict);
+    await expect(wrong.explain()).rejects.toMatchObject(conflict);
+    await expect(wrong.cancel()).rejects.toMatchObject(conflict);
+    await expect(collect(wrong.progress())).rejects.toMatchObject(conflict);
+  }
+  expect(await mill.job('delayed')).toMatchObject({ state: 'scheduled' });
+  gate.open('in');
+  expect(await running.result()).toBe(1);
+  expect(await mill.handle('work', 'delayed').cancel()).toBe('cancelled');
+  await expect(mill.handle('other', 'nobody').cancel()).rejects.toMatchObject({
+    code: 'MILLRACE_JOB_NOT_FOUND',
   });
 });
 
