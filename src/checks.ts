@@ -85,11 +85,25 @@ export function checkKnown(
   option: string,
   prefix = `${option}.`,
 ): void {
-  if (typeof options !== 'object' || options === null) throw invalidOption(option, 'an object', options);
+  if (!isObject(options)) throw invalidOption(option, 'an object', options);
   for (const [field, value] of Object.entries(options)) {
     if (fields.includes(field) || value === undefined) continue;
     throw invalidOption(`${prefix}${field}`, `absent: there are ${fields.join(', ')}`, value);
   }
+}
+
+export const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Refuses what lacks a method that will be called. @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkMethods(value: object, methods: readonly string[], option: string): void {
+  const missing = methods.filter((method) => typeof Reflect.get(Object(value), method) !== 'function');
+  if (missing.length === 0) return;
+  throw invalidOption(
+    option,
+    `an object with ${methods.join('(), ')}(): it lacks ${missing.join(', ')}`,
+    value,
+  );
 }
 
 /** So long after an instant, as far as there are dates. */

@@ -281,7 +281,10 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
    */
   import(lines: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>): Promise<ImportCounts>;
 
-  /** Calls back until the returned function is called. A listener that throws harms nobody. */
+  /**
+   * Calls back until the returned function is called. A listener that throws harms nobody.
+   * @throws MillraceError `MILLRACE_OPTION_INVALID`: there is no such event, or what is to listen is no function.
+   */
   on<Event extends keyof MillraceEvents>(
     event: Event,
     listener: Listener<MillraceEvents<Jobs>[Event]>,

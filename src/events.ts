@@ -1,7 +1,9 @@
 /** What an engine tells its listeners. Each event is emitted after the commit that it speaks of. */
+import { checkFunction, oneOf } from './checks.js';
 import type { JobCatalogue, JobResult } from './define.js';
 import type { MillraceError } from './errors.js';
 import type { ErrorData } from './job/error-data.js';
+import { namesOf } from './job/names.js';
 
 /** Which job an event speaks of. */
 export interface JobEvent<Name extends string = string> {
@@ -54,6 +56,20 @@ export interface MillraceEvents<Jobs extends JobCatalogue = JobCatalogue> {
   warning: MillraceError;
 }
 
+const EVENTS = namesOf<MillraceEvents>({
+  enqueued: true,
+  started: true,
+  progress: true,
+  completed: true,
+  errored: true,
+  retrying: true,
+  failed: true,
+  cancelled: true,
+  rescued: true,
+  drained: true,
+  warning: true,
+});
+
 /** What it returns is ignored; what it throws becomes a `warning`. */
 export type Listener<Value> = (value: Value) => unknown;
 
@@ -67,10 +83,13 @@ export class Emitter {
     this.#onThrow = onThrow;
   }
 
+  /** @throws MillraceError `MILLRACE_OPTION_INVALID` */
   on<Event extends keyof MillraceEvents>(
     event: Event,
     listener: Listener<MillraceEvents[Event]>,
   ): () => void {
+    oneOf(event, 'event', EVENTS);
+    checkFunction(listener, 'listener');
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners);
     // Wrapped, so that a function that was registered twice is called twice and removed once.

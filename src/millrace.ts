@@ -2,7 +2,7 @@
  * `Millrace.open()` and what an open engine offers, with its types. The engine itself (runtime/assembly.ts) is loaded when
  * one is opened: a handler's module that imports this package, for an error or a type, keeps its thread from loading it.
  */
-import { checkAskedId, checkText } from './checks.js';
+import { checkAskedId, checkKnown, checkText } from './checks.js';
 import { systemClock, type Clock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
 import type {
@@ -257,7 +257,9 @@ export class Millrace<
     await this.#engine.drain();
   }
 
-  async close({ timeout = '10s' }: { timeout?: Duration } = {}): Promise<void> {
+  async close(options: { timeout?: Duration } = {}): Promise<void> {
+    checkKnown(options, ['timeout'], 'options', '');
+    const { timeout = '10s' } = options;
     await this.#close(toMs(timeout, 'timeout'));
   }
 

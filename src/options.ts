@@ -8,8 +8,10 @@ import {
   checkConcurrency,
   checkDurability,
   checkKnown,
+  checkMethods,
   integer,
   isName,
+  isObject,
   NAME_RULE,
   oneOf,
 } from './checks.js';
@@ -178,6 +180,8 @@ const FIELDS = namesOf<MillraceOptions<JobCatalogue, string>>({
   logger: true,
   clock: true,
 });
+const LOGGER_METHODS = namesOf<Logger>({ debug: true, info: true, warn: true, error: true });
+const CLOCK_METHODS = namesOf<Clock>({ now: true, monotonic: true, setTimer: true });
 const QUEUE_FIELDS = namesOf<QueueOptions>({
   weight: true,
   concurrency: true,
@@ -204,8 +208,15 @@ export function checkDirectory(directory: string): string {
 export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Settings {
   checkKnown(options, FIELDS, 'options', '');
   const { directory, jobs, queues = { default: {} }, selection = 'weighted', threads = {} } = options;
-  if (typeof jobs !== 'object' || jobs === null)
-    throw invalidOption('jobs', 'what defineJobs() returned', jobs);
+  if (!isObject(jobs)) throw invalidOption('jobs', 'what defineJobs() returned', jobs);
+  if (!isObject(queues))
+    throw invalidOption(
+      'queues',
+      'an object with the options of each queue, such as { default: {} }',
+      queues,
+    );
+  if (options.logger !== undefined) checkMethods(options.logger, LOGGER_METHODS, 'logger');
+  if (options.clock !== undefined) checkMethods(options.clock, CLOCK_METHODS, 'clock');
   const queueSettings = new Map(
     Object.entries(queues).map(([name, queue]) => [name, checkQueue(name, queue)]),
   );
@@ -238,7 +249,7 @@ function checkSchedules(
   { schedules = {}, clock = systemClock }: MillraceOptions<JobCatalogue, string>,
   known: Pick<Settings, 'types' | 'queues'>,
 ): Settings['schedules'] {
-  if (typeof schedules !== 'object' || schedules === null)
+  if (!isObject(schedules))
     throw invalidOption('schedules', 'an object with a schedule for each name', schedules);
   const own = { isDeclared: true, now: clock.now(), timings: new Map<string, Timing>() };
   return new Map(

@@ -1,4 +1,5 @@
 /** How an app describes a schedule: declared and documented here, and checked here, once. */
+import { types as nodeTypes } from 'node:util';
 import { checkInstant, checkJobName, checkKnown, checkName, integer, oneOf, positiveMs } from './checks.js';
 import type { JobCatalogue, JobOverrides, JobPayload } from './define.js';
 import { invalidOption } from './errors.js';
@@ -151,6 +152,12 @@ export function checkSchedule(
   // Safe: a payload that is a function could not be stored.
   const payload = schedule.payload;
   const isMade = typeof payload === 'function';
+  if (nodeTypes.isAsyncFunction(payload))
+    throw invalidOption(
+      `${option}.payload`,
+      'a payload or a function that is not async: a tick does not wait',
+      payload,
+    );
   const definition: Definition = {
     job,
     ...(!isMade && { payload: encodePayload(type, payload, `${option}.payload`) }),

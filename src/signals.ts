@@ -5,8 +5,10 @@
  */
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
+import { checkKnown } from './checks.js';
 import { invalidOption } from './errors.js';
 import { toMs, type Duration } from './job/duration.js';
+import { namesOf } from './job/names.js';
 
 /** The signals that can be asked for: those that ask a process to end, and that it can hear of. */
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGBREAK', 'SIGUSR2'] as const;
@@ -19,6 +21,8 @@ export interface CloseOnSignals {
   /** How long running jobs may take to finish, as in `close()`. Default `'10s'`. */
   timeout?: Duration;
 }
+
+const FIELDS = namesOf<CloseOnSignals>({ signals: true, timeout: true });
 
 export interface SignalSettings {
   readonly signals: readonly CloseSignal[];
@@ -36,6 +40,7 @@ export function checkCloseOnSignals(option: boolean | CloseOnSignals): SignalSet
   if (option === false) return undefined;
   if (option !== true && (typeof option !== 'object' || option === null || Array.isArray(option)))
     throw invalidOption('closeOnSignals', 'true, false or an object', option);
+  if (option !== true) checkKnown(option, FIELDS, 'closeOnSignals');
   const { signals = ['SIGTERM', 'SIGINT'], timeout = '10s' }: CloseOnSignals = option === true ? {} : option;
   if (!Array.isArray(signals) || signals.length === 0)
     throw invalidOption('closeOnSignals.signals', 'an array of signals', signals);

@@ -266,3 +266,14 @@ test.each([
   expect(await program.exit).toEqual({ code: 0, signal: null });
   expect(program.lines.all).toEqual(['done']);
 });
+
+test('a misspelt option of close() is refused, and nothing is closed', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: {} }));
+  // @ts-expect-error what plain JavaScript may pass
+  await expect(mill.close({ timout: 1 })).rejects.toMatchObject({
+    code: 'MILLRACE_OPTION_INVALID',
+    message: expect.stringContaining('`timout`'),
+  });
+  expect(await mill.counts()).toMatchObject({ available: 0 });
+});

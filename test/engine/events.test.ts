@@ -161,3 +161,22 @@ test('a job that fails, and one that will be retried, are logged with their name
     ]);
   }
 });
+
+test('what is no event, and what cannot listen, is refused', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: {} }));
+  // @ts-expect-error what plain JavaScript may pass
+  expect(() => mill.on('complete', () => {})).toThrow(
+    expect.objectContaining({
+      code: 'MILLRACE_OPTION_INVALID',
+      message: expect.stringMatching(/^Expected `event` to be .*'completed' or .*, got: "complete"$/),
+    }),
+  );
+  // @ts-expect-error what plain JavaScript may pass
+  expect(() => mill.on('completed')).toThrow(
+    expect.objectContaining({
+      code: 'MILLRACE_OPTION_INVALID',
+      message: 'Expected `listener` to be a function, got: undefined',
+    }),
+  );
+});
