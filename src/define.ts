@@ -3,6 +3,7 @@
  * taken from the handler itself, so that no type is written twice.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { StoredError } from './errors.js';
 import type { JobSnapshot } from './job-handle.js';
 import type { Backoff } from './job/backoff.js';
 import type { Duration } from './job/duration.js';
@@ -38,7 +39,7 @@ export interface JobTypeOptions<Queue extends string = string> {
    * Where it throws, or returns neither `true` nor `false`, there is a `warning` `MILLRACE_IS_RETRYABLE_INVALID`, and the
    * job is tried again. Default: always.
    */
-  isRetryable?: (error: Error) => boolean;
+  isRetryable?: (error: StoredError) => boolean;
   /**
    * Called when a job has failed, for whatever reason, once that is committed and told: on the main thread, with the job
    * (of one whose record is damaged, what is left of that) and the error that it failed with, rebuilt from what was
@@ -47,7 +48,7 @@ export interface JobTypeOptions<Queue extends string = string> {
    * not at all where the process dies first; `close()` does not wait for it, and nothing tries it again. What must
    * happen belongs into a job of its own.
    */
-  onFailed?: (job: JobSnapshot, error: Error) => unknown;
+  onFailed?: (job: JobSnapshot, error: StoredError) => unknown;
   /** How long an attempt may take, from the handler's start. Default: no limit. */
   timeout?: Duration;
   /**

@@ -141,8 +141,14 @@ export class ExpiredError extends MillraceError {
   }
 }
 
+/** An error as it was stored and rebuilt: its class is gone, and its `code`, where it had one, is there. */
+export interface StoredError extends Error {
+  readonly code?: string | number;
+}
+
 /** The job gave up. `cause` is why, rebuilt from the journal: the error of its last attempt, or that it expired. */
 export class JobFailedError extends MillraceError {
+  declare readonly cause: StoredError;
   readonly jobId: string;
   readonly jobName: string;
   /** The last attempt, counted from 1; 0 where none began. */

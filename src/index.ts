@@ -37,7 +37,7 @@ export {
   UniqueConflictError,
   UnrecoverableError,
 } from './errors.js';
-export type { MillraceErrorCode } from './errors.js';
+export type { MillraceErrorCode, StoredError } from './errors.js';
 export type { AttemptEvent, JobEvent, Listener, MillraceEvents } from './events.js';
 export type { BusyJob, Explanation, OpenParent, Reason } from './explanation.js';
 export type { FlowHandles, FlowJob, FlowLinks } from './flow.js';

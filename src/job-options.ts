@@ -19,7 +19,7 @@ import {
 } from './checks.js';
 import { namesOf } from './job/names.js';
 import type { JobOverrides, JobType, JobTypeOptions, SchemaOption } from './define.js';
-import { invalidOption } from './errors.js';
+import { invalidOption, type StoredError } from './errors.js';
 import type { JobSnapshot } from './job-handle.js';
 import { backoffPolicy, DEFAULT_BACKOFF, type BackoffPolicy } from './job/backoff.js';
 import { DEFAULT_MAX_BYTES } from './job/codec.js';
@@ -73,8 +73,8 @@ export interface JobTypeSettings extends PayloadRules {
   readonly maxCrashes: number;
   readonly backoff: BackoffPolicy;
   readonly maxSnoozes: number;
-  readonly isRetryable?: (error: Error) => boolean;
-  readonly onFailed?: (job: JobSnapshot, error: Error) => unknown;
+  readonly isRetryable?: (error: StoredError) => boolean;
+  readonly onFailed?: (job: JobSnapshot, error: StoredError) => unknown;
   readonly timeoutMs?: number;
   readonly expiresInMs?: number;
   readonly graceMs: number;

@@ -1,5 +1,5 @@
 /** How long a job waits before its next attempt. Pure: randomness comes in as a parameter. */
-import { invalidOption } from '../errors.js';
+import { invalidOption, type StoredError } from '../errors.js';
 import { toMs, type Duration } from './duration.js';
 
 /**
@@ -35,7 +35,7 @@ export type Jitter = 'none' | 'full' | 'equal' | number;
  * @param attempt The attempt that errored, counted from 1.
  * @param error What it errored with, rebuilt from what was stored of it: compare its `code`, for its class is gone.
  */
-export type BackoffFunction = (attempt: number, error: Error) => Duration;
+export type BackoffFunction = (attempt: number, error: StoredError) => Duration;
 
 /** A {@link Backoff} whose options were checked. */
 export type BackoffPolicy = WaitPolicy | { readonly type: 'function'; readonly delayOf: BackoffFunction };

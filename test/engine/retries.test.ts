@@ -1,6 +1,6 @@
 /** Attempts that err: how often a job gets another, and when. */
 import { expect, test } from 'vitest';
-import { inlineJob, Millrace, UnrecoverableError } from '../../src/index.js';
+import { inlineJob, Millrace, UnrecoverableError, type StoredError } from '../../src/index.js';
 import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 
@@ -165,7 +165,7 @@ test.each([
   ['fixed', { type: 'fixed', delay: '5s' } as const, [5_000, 5_000, 5_000]],
   [
     'a function',
-    (attempt: number, error: Error & { code?: string }) => (error.code === 'E_LUCK' ? attempt * 7 : 0),
+    (attempt: number, error: StoredError) => (error.code === 'E_LUCK' ? attempt * 7 : 0),
     [7, 14, 21],
   ],
 ])('a job waits as its backoff says: %s', async (_what, backoff, expected) => {

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import * as v from 'valibot';
 import { expectTypeOf } from 'vitest';
-import { defineJobs, inlineJob, Millrace, threadJob } from '../../src/index.js';
+import { defineJobs, inlineJob, JobFailedError, Millrace, threadJob } from '../../src/index.js';
 import type {
   BackupReport,
   Explanation,
@@ -12,10 +12,12 @@ import type {
   JobPayload,
   JobResult,
   JobSnapshot,
+  MillraceErrorCode,
   OpenParent,
   Reason,
   Schedule,
   ScheduleSnapshot,
+  StoredError,
 } from '../../src/index.js';
 
 /** A schema whose input is another type than its output. */
@@ -90,12 +92,21 @@ export const jobs = defineJobs({
   maybe: inlineJob((limit: number | undefined) => limit ?? 0),
   unknown: inlineJob((payload: unknown) => payload),
   putOff: inlineJob((payload: { of: number }, job) => (payload.of > 1 ? job.snooze('1m') : payload.of), {
-    backoff: (attempt, { message }) => attempt * message.length,
-    isRetryable: ({ name }) => name !== 'TypeError',
-    onFailed: async ({ id, snoozes }, { message }) => [id, snoozes, message],
+    backoff: (attempt, { code, message }) => (code === 429 ? '1m' : attempt * message.length),
+    isRetryable: ({ name, code }) => name !== 'TypeError' && code !== 'CARD_DECLINED',
+    onFailed: async ({ id, snoozes }, { code, message }) => [id, snoozes, code, message],
   }),
+  takesErrors: inlineJob(() => 1, { isRetryable: (error: Error) => error.message !== 'no' }),
   contextOnly: inlineJob((_nothing: undefined, job) => job.id),
 });
+
+/** Of what a job failed with the code is known, and the class is not. */
+export function codeOf(error: unknown): string | number | undefined {
+  if (!(error instanceof JobFailedError)) return undefined;
+  expectTypeOf(error.cause).toEqualTypeOf<StoredError>();
+  expectTypeOf(error.code).toEqualTypeOf<MillraceErrorCode>();
+  return error.cause.code;
+}
 
 export async function reasonsOf({ reasons }: Explanation): Promise<void> {
   for (const one of reasons) {
