@@ -290,13 +290,13 @@ export class Millrace<
   }
 }
 
-/** Refuses, in the type, job types whose literal queue is not one of the engine's. */
+/** Refuses, in the type, job types whose literal queue is not one of the engine's, and says so in the compiler's words. */
 type QueuesOfJobs<Jobs extends JobCatalogue, Queue extends string> = {
   jobs: {
     [Name in keyof Jobs]: string extends JobQueue<Jobs[Name]>
       ? unknown
       : [JobQueue<Jobs[Name]>] extends [Queue]
         ? unknown
-        : never;
+        : `queue '${Exclude<JobQueue<Jobs[Name]>, Queue>}' is not one of \`queues\``;
   };
 };

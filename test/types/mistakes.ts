@@ -1,5 +1,6 @@
 /** Mistakes that must not compile. Each expectation that holds no error is an error itself. */
 import * as v from 'valibot';
+import { expectTypeOf } from 'vitest';
 import { inlineJob, Millrace, threadJob } from '../../src/index.js';
 import type { MillraceEvents } from '../../src/index.js';
 import type { open } from './inference.js';
@@ -27,6 +28,9 @@ export async function wrongQueues(mill: Engine): Promise<void> {
   await Millrace.open({ directory: 'jobs', jobs, queues: { default: {} } });
   // @ts-expect-error: the only queue of an engine that names none is `default`
   await Millrace.open({ directory: 'jobs', jobs });
+  // What the compiler says of it.
+  type Opened = Parameters<typeof Millrace.open<typeof jobs, 'default' | 'low'>>[0];
+  expectTypeOf<Opened['jobs']['mail']>().toExtend<"queue 'mail' is not one of `queues`">();
   const plain = await Millrace.open({ directory: 'jobs', jobs: { nothing: inlineJob(() => 1) } });
   // @ts-expect-error: the only queue of an engine that names none is `default`
   await plain.enqueue('nothing', undefined, { queue: 'mail' });
