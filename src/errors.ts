@@ -157,7 +157,7 @@ export class JobFailedError extends MillraceError {
   constructor(job: { id: string; name: string; attempt: number }, cause: Error) {
     super(
       'MILLRACE_JOB_FAILED',
-      `Job ${job.name} ${job.id} failed ${job.attempt === 0 ? 'before its first attempt' : `at attempt ${job.attempt}`}: ${cause.message}`,
+      `Job ${job.name} ${job.id} failed ${job.attempt === 0 ? 'before its first attempt' : `at attempt ${job.attempt}`}: ${ofIt(job, cause.message)}`,
       { cause },
     );
     this.jobId = job.id;
@@ -225,7 +225,11 @@ export class StreamError extends MillraceError {
   readonly enqueued: number;
 
   constructor(reason: string, enqueued: number, options?: ErrorOptions) {
-    super('MILLRACE_STREAM_FAILED', `${reason}. ${enqueued} jobs were enqueued before that`, options);
+    super(
+      'MILLRACE_STREAM_FAILED',
+      `${sentence(reason)} ${enqueued} jobs were enqueued before that`,
+      options,
+    );
     this.enqueued = enqueued;
   }
 }
@@ -245,11 +249,20 @@ export class ImportError extends MillraceError {
     options?: ErrorOptions,
   ) {
     const before = `Of the lines before it, ${imported} jobs were imported, and ${skipped} were there already`;
-    super('MILLRACE_IMPORT_INVALID', `Line ${line}: ${reason}. ${before}`, options);
+    super('MILLRACE_IMPORT_INVALID', `Line ${line}: ${sentence(reason)} ${before}`, options);
     this.line = line;
     this.imported = imported;
     this.skipped = skipped;
   }
+}
+
+/** A message of anybody's, as a sentence that others can follow. */
+export const sentence = (message: string): string => (/[.!?…]$/.test(message) ? message : `${message}.`);
+
+/** What a message says of a job, behind others that have named it. */
+function ofIt({ id, name }: { id: string; name: string }, message: string): string {
+  const named = `Job ${name} ${id} `;
+  return message.startsWith(named) ? `it ${message.slice(named.length)}` : message;
 }
 
 /** An option that was refused: "expected `weight` to be a positive integer, got: 0". */

@@ -7,7 +7,7 @@
 import { MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { Clock, Timer } from '../clock.js';
-import { asError, MillraceError } from '../errors.js';
+import { asError, MillraceError, sentence } from '../errors.js';
 import { decodeError, encodeError, fromErrorData } from '../job/error-data.js';
 import { START_TIMEOUT_MS } from './chunk.js';
 import { ChunkLine } from './chunk-line.js';
@@ -316,7 +316,7 @@ export class Thread {
     this.#isTainted = true;
     const cause = fromErrorData(decodeError(error));
     const origin = jobId === undefined ? 'code that belongs to no job' : `job ${jobId} after it had ended`;
-    const message = `A stray error in a thread, from ${origin}: ${cause.message}. The thread is replaced when it is idle`;
+    const message = `A stray error in a thread, from ${origin}: ${sentence(cause.message)} The thread is replaced when it is idle`;
     this.#events.warning(new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause }));
     if (this.#state === 'ready' && this.#line.isEmpty) this.end();
   }

@@ -14,6 +14,7 @@ test.each([
   const job = await mill.enqueue('work', { do: 'untilAborted', ends: 'return' }, { maxAttempts: 1 });
   await expect(job.result()).rejects.toMatchObject({
     code: 'MILLRACE_JOB_FAILED',
+    message: `Job work ${job.id} failed at attempt 1: it took longer than its timeout of 30 ms`,
     cause: { name: 'TimeoutError', code: 'MILLRACE_TIMEOUT', message: expect.stringContaining('30 ms') },
   });
   expect(await job.snapshot()).toMatchObject({ state: 'failed', error: { code: 'MILLRACE_TIMEOUT' } });
