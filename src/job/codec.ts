@@ -39,8 +39,7 @@ export function encode(
   const survey = new Survey();
   const refusal = survey.visit(value, 0);
   if (refusal) {
-    const path =
-      refusal.path.length > MAX_SHOWN_PATH ? `${refusal.path.slice(0, MAX_SHOWN_PATH)}…` : refusal.path;
+    const path = shownPath(refusal.path);
     throw refused(
       code,
       `Expected ${aValue(what)} that can be stored, got ${refusal.found} at ${what}${path}. ${ADVICE}`,
@@ -54,6 +53,12 @@ export function encode(
     throw refused(code, `Expected ${aValue(what)} that can be stored: ${cause.message} ${ADVICE}`, { cause });
   }
 }
+
+/** Of what is circular, the first steps of many that repeat themselves. */
+const shownPath = (path: string): string =>
+  path.length > MAX_SHOWN_PATH
+    ? path.slice(0, MAX_SHOWN_PATH).replace(/(.+?)\1{4,}.*$/su, '$1$1') + '…'
+    : path;
 
 /** A path, such as `schedules.nightly.payload`, has no article. */
 const aValue = (what: string): string => (what === 'options' || /[.[]/.test(what) ? what : `a ${what}`);

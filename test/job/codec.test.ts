@@ -202,3 +202,15 @@ test('a refusal speaks of what the value is, and has the code that was asked for
     /^Expected a result that can be stored, got function max at result\.a\./,
   );
 });
+
+test('the path of what is circular is told by its first steps', () => {
+  const page: { links: unknown[] } = { links: [] };
+  page.links.push(page);
+  expect(refusal({ page }).message).toContain('levels at payload.page.links[0].links[0]…. Plain');
+});
+
+test('a value is told of with its article, a path without', () => {
+  expect(() => encode(Math.max, 'options', 'MILLRACE_OPTION_INVALID')).toThrow(/^Expected options that can/);
+  expect(() => encode(Math.max, 'schedules.a.payload')).toThrow(/^Expected schedules\.a\.payload that can/);
+  expect(() => encode(Math.max)).toThrow(/^Expected a payload that can/);
+});
