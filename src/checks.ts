@@ -88,8 +88,21 @@ export function checkKnown(
   if (!isObject(options)) throw invalidOption(option, 'an object', options);
   for (const [field, value] of Object.entries(options)) {
     if (fields.includes(field) || value === undefined) continue;
-    throw invalidOption(`${prefix}${field}`, `absent: there are ${fields.join(', ')}`, value);
+    const meant = fields.find((known) => isMisspelt(field, known));
+    const hint = meant === undefined ? '' : ` (did you mean \`${meant}\`?)`;
+    throw invalidOption(`${prefix}${field}`, `absent${hint}: there are ${fields.join(', ')}`, value);
   }
+}
+
+/** Whether a text may be meant to be another: one letter is missing, added or another, or two have changed places. */
+function isMisspelt(text: string, known: string): boolean {
+  let start = 0;
+  while (start < known.length && text[start] === known[start]) start++;
+  let end = 0;
+  while (end < known.length - start && text.at(-1 - end) === known.at(-1 - end)) end++;
+  const [given, meant] = [text.slice(start, text.length - end), known.slice(start, known.length - end)];
+  if (given.length <= 1 && meant.length <= 1) return true;
+  return given.length === 2 && meant.length === 2 && given[0] === meant[1] && given[1] === meant[0];
 }
 
 export const isObject = (value: unknown): value is object =>
@@ -127,11 +140,7 @@ export function integer(value: unknown, option: string, min: number, max = Numbe
   );
 }
 
-export function positiveMs(value: Duration, option: string): number {
-  const durationMs = toMs(value, option);
-  if (durationMs < 1) throw invalidOption(option, 'at least 1 millisecond', value);
-  return durationMs;
-}
+export const positiveMs = (value: Duration, option: string): number => toMs(value, option, 1);
 
 export function oneOf<const T>(value: unknown, option: string, allowed: readonly T[]): T {
   const found = allowed.find((one) => one === value);

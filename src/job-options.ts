@@ -13,6 +13,7 @@ import {
   checkQueueName,
   integer,
   isName,
+  isObject,
   NAME_RULE,
   positiveMs,
   instantAfter,
@@ -141,6 +142,8 @@ export function checkJobType(
     throw invalidOption(`jobs.${name}`, 'inlineJob(handler) with a function', type.handler);
   }
   const { options } = type;
+  if (!isObject(options))
+    throw invalidOption(`jobs.${name}`, `${type.kind}Job() with an object of options`, options);
   checkKnown(options, TYPE_FIELDS, `jobs.${name}`);
   const { queue = 'default', backoff, timeout, expiresIn, isRetryable, onFailed, retention = {} } = options;
   checkKnown(retention, RETENTION_FIELDS, `jobs.${name}.retention`);

@@ -1,6 +1,15 @@
 /** How an app describes a schedule: declared and documented here, and checked here, once. */
 import { types as nodeTypes } from 'node:util';
-import { checkInstant, checkJobName, checkKnown, checkName, integer, oneOf, positiveMs } from './checks.js';
+import {
+  checkInstant,
+  checkJobName,
+  checkKnown,
+  integer,
+  isName,
+  NAME_RULE,
+  oneOf,
+  positiveMs,
+} from './checks.js';
 import type { JobCatalogue, JobOverrides, JobPayload } from './define.js';
 import { invalidOption } from './errors.js';
 import { checkOverrides } from './job-options.js';
@@ -134,8 +143,11 @@ export function checkSchedule(
   { types, queues }: Known,
   context: CheckContext,
 ): ScheduleSettings {
-  checkName(name, 'name');
   const { option, isDeclared } = context;
+  if (!isName(name))
+    throw isDeclared
+      ? invalidOption('schedules', `${NAME_RULE} for each key`, name)
+      : invalidOption('name', NAME_RULE, name);
   checkKnown(schedule, FIELDS, option);
   const {
     job,

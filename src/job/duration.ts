@@ -10,17 +10,21 @@ export type Duration = number | `${number}${Unit}`;
 /** As many as there are from 1970 to the last day that a `Date` knows; a later instant is none that a job can be due at. */
 const LONGEST_MS = 8.64e15;
 
-/** Milliseconds, at least 0 and at most {@link LONGEST_MS}; `option` is the name that a refusal speaks of. */
-export function toMs(duration: Duration, option: string): number {
+/**
+ * Milliseconds, at most {@link LONGEST_MS}.
+ * @param option The name that a refusal speaks of.
+ */
+export function toMs(duration: Duration, option: string, leastMs: 0 | 1 = 0): number {
   const value = typeof duration === 'string' ? parse(duration) : duration;
-  if (typeof value !== 'number' || !(value >= 0 && value <= LONGEST_MS)) {
-    throw invalidOption(
-      option,
-      "milliseconds of at least 0, or a string like '90s', '10m', '2h' or '7d'",
-      duration,
-    );
+  if (typeof value === 'number' && value >= 0 && value <= LONGEST_MS) {
+    const rounded = Math.round(value);
+    if (rounded >= leastMs) return rounded;
   }
-  return Math.round(value);
+  throw invalidOption(
+    option,
+    `milliseconds of at least ${leastMs}, or a string like '90s', '10m', '2h' or '7d'`,
+    duration,
+  );
 }
 
 /** What the type says: `ms` itself knows many more words, and takes `'1M'` for a minute. */

@@ -12,6 +12,22 @@ const atOpen: [given: object, says: string[], code?: string][] = [
   [{ directory: '' }, ['`directory`', 'a path', '""']],
   [{ directory: 7 }, ['`directory`', '7']],
   [{ directory: undefined }, ['`directory`', 'undefined']],
+  [
+    { jobs: { work: inlineJob(() => 1, { timout: 5 } as object) } },
+    ['`jobs.work.timout`', '(did you mean `timeout`?)', 'expiresIn', '5'],
+  ],
+  [{ dierctory: 'a' }, ['`dierctory`', '(did you mean `directory`?)']],
+  [{ scheduled: {} }, ['`scheduled` to be absent (did you mean `schedules`?)']],
+  [{ banana: 5 }, ['`banana` to be absent: there are directory']],
+  [
+    { jobs: { work: inlineJob(() => 1, { timeout: -5 }) } },
+    ['`jobs.work.timeout`', 'milliseconds of at least 1, or a string', '-5'],
+  ],
+  [
+    { jobs: { work: threadJob(new URL('file:///a.js'), 'x' as never) } },
+    ['`jobs.work`', 'threadJob() with an object of options', '"x"'],
+  ],
+  [{ schedules: { 'a name': { job: 'work', every: '1h' } } }, ['`schedules`', 'for each key', '"a name"']],
   [{ jobs: [] }, ['`jobs`', 'defineJobs()', 'an array of 0']],
   [{ queues: ['default'] }, ['`queues`', '{ default: {} }', 'an array of 1']],
   [{ schedules: [] }, ['`schedules`', 'an array of 0']],
