@@ -2,7 +2,7 @@
 import { checkKnown, isName, NAME_RULE, oneOf } from './checks.js';
 import { namesOf } from './job/names.js';
 import type { JobCatalogue, JobResult } from './define.js';
-import type { EnqueueItem, NamedItem } from './engine.js';
+import type { EnqueueItem, NamedItem } from './items.js';
 import type { EnqueueOptions } from './job-options.js';
 import { invalidOption, MillraceError, show } from './errors.js';
 import type { JobHandle } from './job-handle.js';

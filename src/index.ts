@@ -14,15 +14,8 @@ export type {
   SchemaOption,
   ThreadJob,
 } from './define.js';
-export type {
-  EnqueueArguments,
-  EnqueueItem,
-  ImportCounts,
-  JobEngine,
-  JobHandles,
-  JobSnapshots,
-  StreamCounts,
-} from './engine.js';
+export type { ImportCounts, JobEngine, StreamCounts } from './engine.js';
+export type { EnqueueArguments, EnqueueItem, JobHandles, JobSnapshots } from './items.js';
 export {
   DeadlineError,
   ExpiredError,

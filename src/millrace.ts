@@ -5,22 +5,20 @@
 import { checkAskedId, checkKnown, checkText } from './checks.js';
 import { systemClock, type Clock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
-import type {
-  EnqueueArguments,
-  EnqueueItem,
-  HandleOfAny,
-  ImportCounts,
-  JobEngine,
-  JobHandles,
-  JobSnapshots,
-  Named,
-  NamedItem,
-  StreamCounts,
-} from './engine.js';
+import type { ImportCounts, JobEngine, StreamCounts } from './engine.js';
 import { asError, MillraceError } from './errors.js';
 import type { Explanation } from './explanation.js';
 import { checkFlow, type AnyFlow, type AnyItem, type FlowHandles, type NamedFlow } from './flow.js';
 import type { Listener, MillraceEvents } from './events.js';
+import type {
+  EnqueueArguments,
+  EnqueueItem,
+  HandleOfAny,
+  JobHandles,
+  JobSnapshots,
+  Named,
+  NamedItem,
+} from './items.js';
 import { toMs, type Duration } from './job/duration.js';
 import type { JobFilter, NamedFilter } from './job-filter.js';
 import type { CancelOptions, JobHandle, JobLogLine, JobSnapshot } from './job-handle.js';
