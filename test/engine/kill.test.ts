@@ -40,12 +40,14 @@ test.each([
 
   const mill = closing(await Millrace.open({ ...options, jobs, queues, threads: { count: 2 } }));
   const rescued = record(mill, 'rescued');
+  const results: Promise<unknown>[] = [];
   for (const id of acknowledged) {
     const job = await mill.job(id);
     expect(job, id).toBeDefined();
     if (completed.has(id)) expect(job).toMatchObject({ state: 'completed', errors: [] });
+    results.push(mill.handle(job?.name === 'threaded' ? 'threaded' : 'inline', id).result());
   }
-  await Promise.all(acknowledged.map((id) => mill.handle('inline', id).result()));
+  await Promise.all(results);
 
   // The one at the gate was running for certain; that it was interrupted costs it no attempt.
   expect(rescued.all.map(([, value]) => 'id' in value && value.id)).toContain(atGate);
