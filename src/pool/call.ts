@@ -16,6 +16,8 @@ const CALL = Symbol('call');
 export class Call {
   readonly #method: string;
   readonly #name: unknown;
+  /** What was said of the refusal before the call was named. */
+  #said = '';
   /** From the handler's line on. */
   declare readonly stack?: unknown;
 
@@ -30,6 +32,7 @@ export class Call {
   refused(thrown: unknown): unknown {
     if (!(thrown instanceof MillraceError) || !REFUSALS.has(thrown.code)) return thrown;
     Object.defineProperty(thrown, CALL, { value: this });
+    this.#said = thrown.message;
     return this.#tell(thrown, '');
   }
 
@@ -37,12 +40,11 @@ export class Call {
   static ignored(thrown: unknown): unknown {
     const call = callOf(thrown);
     if (!call || !(thrown instanceof MillraceError)) return thrown;
-    thrown.message = thrown.message.slice(call.#prefix('').length);
     return call.#tell(thrown, ' (it was not awaited)');
   }
 
   #tell(error: MillraceError, note: string): MillraceError {
-    error.message = this.#prefix(note) + error.message;
+    error.message = this.#prefix(note) + this.#said;
     const frames = typeof this.stack === 'string' ? this.stack.replace(/^[^\n]*/, '') : '';
     const stack = `${error.name}: ${error.message}${frames}`;
     Object.defineProperty(error, 'stack', { value: stack, writable: true, configurable: true });

@@ -16,8 +16,8 @@ export interface ContextLinks {
   log(line: LogLine): void;
   /** @throws the signal's reason, where the attempt is stopped before there is a reply. */
   request(request: JobRequest): Promise<unknown>;
-  /** Looks after a promise that the handler is given, and may not await; absent where nobody does. */
-  hand?<Value>(promise: Promise<Value>): Promise<Value>;
+  /** Looks after a promise that the handler is given, and may not await. */
+  hand<Value>(promise: Promise<Value>): Promise<Value>;
 }
 
 type ContextTask = Omit<Task, 'payload' | 'graceMs'>;
@@ -139,7 +139,7 @@ function ask<Reply>(
       throw call ? call.refused(thrown) : thrown;
     }
   })();
-  return links.hand?.(promise) ?? promise;
+  return links.hand(promise);
 }
 
 /** @throws MillraceError `MILLRACE_OPTION_INVALID` */

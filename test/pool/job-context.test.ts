@@ -13,6 +13,7 @@ it('works where a handler takes it apart', async () => {
     progress: (value) => told.push(decode(value)),
     log: ({ level, message }) => told.push([level, message]),
     request: async ({ kind }) => (told.push(kind), kind === 'parentResults' ? {} : 'b'),
+    hand: (promise) => promise,
   };
   const context = jobContext(TASK, links);
   // oxlint-disable-next-line typescript/unbound-method -- that these can be taken so is what is tested
@@ -44,6 +45,7 @@ it.each([
     progress: () => {},
     log: (line) => lines.push(line),
     request: async () => undefined,
+    hand: (promise) => promise,
   };
   const { log } = jobContext(TASK, links);
   const [first, second] = given;
@@ -58,6 +60,7 @@ it('says for which tick its job is, where a schedule enqueued that', () => {
     progress: () => {},
     log: () => {},
     request: async () => undefined,
+    hand: (promise) => promise,
   };
   expect(jobContext({ ...TASK, scheduledFor: 5 }, links).scheduledFor).toBe(5);
   expect('scheduledFor' in jobContext(TASK, links)).toBe(false);

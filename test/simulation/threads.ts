@@ -150,6 +150,8 @@ export class SimulatedThreads implements Pool {
       progress: (value) => this.#events.progress(task, value),
       log: (line) => this.#events.log(task, line),
       request: (request) => this.#request(place, task, request),
+      // What a history asks for it awaits.
+      hand: (promise) => promise,
     });
     const running: Running = {
       ...task,
