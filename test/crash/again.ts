@@ -71,7 +71,9 @@ function hasDoneNothing(fact: Recorded): boolean {
   );
 }
 
-const isAgain = ({ state }: FactOf<'retried'>): boolean => state === 'available' || state === 'waiting';
+/** Whether what was told of a call to run a job again is that it does. */
+export const isAgain = ({ state }: FactOf<'retried'>): boolean =>
+  state === 'available' || state === 'waiting';
 
 /** @returns whether one of the calls was for that job, and may have had its effect behind a moment and before another. */
 export function handledBetween(

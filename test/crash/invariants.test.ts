@@ -714,6 +714,27 @@ test('a job that failed may run again once somebody has asked for that, and end 
   );
 });
 
+test('a job that runs again long after its end is the same one, and can be gone only once it has ended anew', () => {
+  const snooze = { ...left('named-c', 1), isHeard: true, snoozedMs: 1 };
+  const snoozed = [started('named-c', 1), snooze];
+  const asked: Fact = { kind: 'asked', operation: 'retry', id: 'named-c' };
+  const heard: Fact = { kind: 'retried', id: 'named-c', state: 'available' };
+  const result = { id: 'named-c', token: 'named-c', attempt: 2 };
+  const again: Fact[] = [
+    ...[snoozed, snoozed, snoozed].flat(),
+    ...[started('named-c', 2), left('named-c', 2), ended('named-c', 'completed', result)],
+  ];
+  const c = finalJob('named-c', { attempt: 2, errored: [1], retries: 1, result });
+  const facts = (...between: readonly Fact[]): Timed[] =>
+    longAfter(
+      factsWith(isEndOf('b'), made('named-c'), ended('named-c', 'cancelled'), ...between),
+      is('retried'),
+    );
+  expect(findViolations(counted(3, facts(asked, heard, ...again), [...soundJobs(), c]))).toEqual([]);
+  const gone = findViolations(counted(2, facts(asked, heard), soundJobs()));
+  expect(new Set(gone.map(({ invariant }) => invariant))).toEqual(new Set(['lost']));
+});
+
 test.each([
   ['one that waited has begun', [entering('c'), entered('c'), entering('d'), ...ran('c'), entered('d')]],
   [

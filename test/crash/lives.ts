@@ -2,7 +2,7 @@
  * Jobs that are no longer kept. An id that every process uses may then belong to a new job: to another life. Whether a
  * job may be gone is told by what happened to it: it had ended, and that long enough ago, or somebody asked to remove it.
  */
-import { handlingsIn, isFor, namesIn, type Handling } from './again.js';
+import { handledBetween, handlingsIn, isAgain, isFor, namesIn, type Handling } from './again.js';
 import type { Evidence, Finding } from './evidence.js';
 import type { Recorded } from './facts.js';
 import { isReused } from './ids.js';
@@ -17,6 +17,8 @@ interface Life {
   /** When it may have ended first: an attempt started, somebody asked to cancel it, or it had a deadline to expire at. */
   touchedAt?: number;
   endedAt?: number;
+  /** Where among the facts the end was told. */
+  ended?: number;
   /** Somebody asked to remove it, and may have been heard. */
   mayBeRemoved?: true;
 }
@@ -36,7 +38,12 @@ export interface Lives {
 export function tellLives({ facts, terms: { keptMs = KEPT_MS } }: Pick<Evidence, 'facts' | 'terms'>): Lives {
   const lives = new Map<string, Life[]>();
   const findings: Finding[] = [];
-  const removals = removalsOf(facts);
+  const removals = callsById(facts, ({ operation }) => operation === 'remove');
+  const revivals = callsById(facts, ({ answer }) => answer?.kind === 'retried' && isAgain(answer));
+  const isRetried = handledBetween(
+    handlingsIn(facts).filter(({ operation }) => operation === 'retry'),
+    facts,
+  );
   const lifeOfFact = facts.map((fact, i) => {
     const id = idIn(fact);
     if (id === undefined) return 0;
@@ -45,14 +52,15 @@ export function tellLives({ facts, terms: { keptMs = KEPT_MS } }: Pick<Evidence,
     const current = own.at(-1);
     if (current && removals.get(id)?.some(({ from, to }) => from <= i && i <= to))
       current.mayBeRemoved = true;
+    if (current && revivals.get(id)?.some(({ from }) => from === i)) revive(current);
     if (!current) {
       if (EXISTS.has(fact.kind)) own.push({});
-    } else if (isReused(id) && isOfNewLife(fact, current, keptMs)) {
+    } else if (isReused(id) && isOfNewLife(fact, current, keptMs, (from) => isRetried(id, from, i))) {
       const gone = goneOf(current, fact.at, keptMs);
       if (gone !== 'rightly') findings.push({ id, message: `was made anew, and ${WHY[gone]}` });
       own.push({});
     }
-    note(own.at(-1), fact);
+    note(own.at(-1), fact, i);
     return own.length;
   });
   markRemoved(lives, facts);
@@ -70,14 +78,24 @@ export function tellLives({ facts, terms: { keptMs = KEPT_MS } }: Pick<Evidence,
   };
 }
 
-/** Calls to remove a job that may have been heard, by its id. */
-function removalsOf(facts: readonly Recorded[]): ReadonlyMap<string, readonly Handling[]> {
-  const removals = new Map<string, Handling[]>();
+/** Calls for one job that may have been heard, by its id. */
+function callsById(
+  facts: readonly Recorded[],
+  isMeant: (call: Handling) => boolean,
+): ReadonlyMap<string, readonly Handling[]> {
+  const calls = new Map<string, Handling[]>();
   for (const call of handlingsIn(facts)) {
-    if (call.operation !== 'remove' || call.id === undefined) continue;
-    removals.set(call.id, [...(removals.get(call.id) ?? []), call]);
+    if (call.id === undefined || !isMeant(call)) continue;
+    calls.set(call.id, [...(calls.get(call.id) ?? []), call]);
   }
-  return removals;
+  return calls;
+}
+
+/** It has certainly been run again: it is there until it ends anew. */
+function revive(life: Life): void {
+  delete life.touchedAt;
+  delete life.endedAt;
+  delete life.ended;
 }
 
 /** What a call to remove all of a type may have found; whose ids are used once. */
@@ -113,16 +131,26 @@ function goneOf(life: Life | undefined, at: number, keptMs: number): Gone {
 }
 
 /** The engine tells in an event that it has made a job; that may have died with its process, and an attempt starts. */
-function isOfNewLife(fact: Recorded, life: Life, keptMs: number): boolean {
+function isOfNewLife(
+  fact: Recorded,
+  life: Life,
+  keptMs: number,
+  isRetriedSince: (from: number) => boolean,
+): boolean {
   if (fact.kind === 'enqueued') return fact.token === undefined;
   if (fact.kind !== 'started' || goneOf(life, fact.at, keptMs) !== 'rightly') return false;
-  return life.mayBeRemoved ? fact.attempt === 1 : life.endedAt !== undefined;
+  if (life.mayBeRemoved) return fact.attempt === 1;
+  // One that may have been run again is taken for the same one.
+  return life.ended !== undefined && !isRetriedSince(life.ended);
 }
 
-function note(life: Life | undefined, fact: Recorded): void {
+/** @param i Its place among the facts. */
+function note(life: Life | undefined, fact: Recorded, i: number): void {
   if (!life) return;
   const mayExpire = fact.kind === 'enqueued' && fact.mayExpire === true;
   const isCancel = fact.kind === 'asked' && fact.operation === 'cancel';
   if (fact.kind === 'started' || isCancel || mayExpire) life.touchedAt ??= fact.at;
-  if (fact.kind === 'ended') life.endedAt ??= fact.at;
+  if (fact.kind !== 'ended' || life.endedAt !== undefined) return;
+  life.endedAt = fact.at;
+  life.ended = i;
 }

@@ -4,6 +4,7 @@ import { handledBetween, handlingsIn } from './again.js';
 import type { FinalJob } from './contents.js';
 import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
 import type { Left, Started } from './facts.js';
+import { plainId } from './ids.js';
 
 /** No handler starts once the end of its job was acknowledged. */
 export function finishedTwice({ facts }: Evidence): Finding[] {
@@ -96,6 +97,7 @@ export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Find
   const findings: Finding[] = [];
   const last = new Map<string, Last>();
   const errored = new Map<string, number>();
+  // Of all lives of an id: where one may have been removed, it is not known which one was snoozed.
   const snoozes = new Map<string, number>();
   const isRetried = handledBetween(
     handlingsIn(facts).filter(({ operation }) => operation === 'retry'),
@@ -105,11 +107,12 @@ export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Find
     if (fact.kind === 'left') {
       const before = last.get(fact.id);
       const isSnoozed = fact.snoozedMs !== undefined;
-      if (isSnoozed) snoozes.set(fact.id, (snoozes.get(fact.id) ?? 0) + 1);
+      const id = plainId(fact.id);
+      if (isSnoozed) snoozes.set(id, (snoozes.get(id) ?? 0) + 1);
       if (before) {
         before.isOver = true;
         before.mustCount = fact.isHeard === true && !isSnoozed;
-        before.isSnoozed = isSnoozed && (snoozes.get(fact.id) ?? 0) <= terms.maxSnoozes;
+        before.isSnoozed = isSnoozed && (snoozes.get(id) ?? 0) <= terms.maxSnoozes;
       }
     }
     // What was not committed when its process died is forgotten; and what an engine that closes stops does not count.
