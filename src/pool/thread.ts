@@ -55,7 +55,7 @@ export interface ThreadEvents extends Pick<
 /** A thread that was ended and has not exited after so long is reported. */
 const STUCK_AFTER_MS = 5_000;
 
-const ENTRY = new URL('./thread-entry.js', import.meta.url).href;
+const ENTRY = new URL('./thread-start.cjs', import.meta.url).href;
 
 export class Thread {
   readonly #clock: Clock;

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import type { MillraceError } from '../../src/errors.js';
 import { ThreadPool } from '../../src/pool/thread-pool.js';
+import { startProgram } from '../fixtures/child.js';
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { needOf, PoolNews, resultOf, run, task } from './news.js';
@@ -139,4 +140,10 @@ test('a closed pool tries no more', async () => {
   await clock.advance(3_600_000);
   expect(pool.hasRoom(needOf('scripted', false))).toBe(false);
   expect(clock.isIdle).toBe(true);
+});
+
+test('a thread that is ended while it begins takes nothing along', async () => {
+  const { lines, stderr, exit } = startProgram('ended-early');
+  expect(await exit, stderr()).toEqual({ code: 0, signal: null });
+  expect(lines.all).toEqual(['ended 300']);
 });
