@@ -714,6 +714,22 @@ test('a job that failed may run again once somebody has asked for that, and end 
   );
 });
 
+test('of a job that has run again and again the last errors are kept, and the attempts before them counted', () => {
+  const errored = [7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+  const often = { state: 'failed', attempt: 16, maxAttempts: 16, retries: 5 } as const;
+  const counts = { ...completed(2), failed: 1 };
+  const facts = factsWith(isEndOf('b'), made('c'), ended('c', 'failed')).map((fact) =>
+    fact.kind === 'counted' ? { ...fact, counts } : fact,
+  );
+  const found = (job: Partial<FinalJob>): string[] => {
+    const contents = { counters: new Map([['default', counts]]) };
+    const c = finalJob('c', { ...often, ...job });
+    return findViolations(evidence(facts, [...soundJobs(), c], contents)).map(({ invariant }) => invariant);
+  };
+  expect(found({ errored })).toEqual([]);
+  expect(found({ errored: errored.slice(1) })).toEqual(['miscounted']);
+});
+
 test('a job that runs again long after its end is the same one, and can be gone only once it has ended anew', () => {
   const snooze = { ...left('named-c', 1), isHeard: true, snoozedMs: 1 };
   const snoozed = [started('named-c', 1), snooze];
@@ -722,7 +738,9 @@ test('a job that runs again long after its end is the same one, and can be gone 
   const result = { id: 'named-c', token: 'named-c', attempt: 2 };
   const again: Fact[] = [
     ...[snoozed, snoozed, snoozed].flat(),
-    ...[started('named-c', 2), left('named-c', 2), ended('named-c', 'completed', result)],
+    started('named-c', 2),
+    left('named-c', 2),
+    ended('named-c', 'completed', result),
   ];
   const c = finalJob('named-c', { attempt: 2, errored: [1], retries: 1, result });
   const facts = (...between: readonly Fact[]): Timed[] =>

@@ -1,5 +1,5 @@
 /** Invariants of handlers: when they may start, beside which others, and with which attempt. */
-import { isEnd } from '../../src/job/record.js';
+import { isEnd, MAX_ERRORS } from '../../src/job/record.js';
 import { handledBetween, handlingsIn } from './again.js';
 import type { FinalJob } from './contents.js';
 import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
@@ -139,7 +139,9 @@ function wrongTotal({ id, state, attempt, maxAttempts, errored, retries = 0 }: F
   // A cancel may have ended an attempt: the last one, or the one before the job was run again.
   const most = (state === 'failed' ? 0 : 1) + retries;
   const uncounted = attempt - errored.length;
-  const isRight = least <= uncounted && uncounted <= most;
+  // Of those that errored the last ones are kept.
+  const isCut = errored.length === MAX_ERRORS;
+  const isRight = least <= uncounted && (isCut || uncounted <= most);
   const isInOrder = errored.every((one, i) => (retries === 0 ? one === i + 1 : one > (errored[i - 1] ?? 0)));
   if (attempt <= maxAttempts && isInOrder && (isRight || !isEnd(state))) return [];
   const message = `is ${state} with attempt ${attempt} of ${maxAttempts}, and attempts ${errored.join(', ')} errored`;
