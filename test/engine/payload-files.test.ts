@@ -181,9 +181,9 @@ test('a timeout counts from the handler, and one that was told to stop before do
   const mill = closing(await Millrace.open({ ...options, jobs: { quick } }));
   const size = 16 << 20;
   expect(await (await mill.enqueue('quick', large(1, size))).result()).toBe(size);
-  // It is read for some milliseconds before its handler could begin.
+  // It is read for many milliseconds before its handler could begin.
   mill.on('started', ({ id }) => void mill.cancel(id));
-  const cancelled = await mill.enqueue('quick', large(2, size));
+  const cancelled = await mill.enqueue('quick', large(2, 60 << 20));
   await expect(cancelled.result()).rejects.toMatchObject({ code: 'MILLRACE_JOB_CANCELLED' });
   await mill.drain();
   expect(begun).toEqual([size]);

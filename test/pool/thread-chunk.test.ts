@@ -6,8 +6,11 @@ import { temporaryDirectory } from '../fixtures/temporary-directory.js';
 import { errorOf, resultOf, run, task } from './news.js';
 import { threads } from './threads.js';
 
+/** A thread on a clock that stands still: nothing is taken back for waiting too long, on however slow a machine. */
+const standing = () => threads({}, new FakeClock());
+
 test('the tasks of a chunk run one after another, each with its own news before its outcome', async () => {
-  const { pool, news } = await threads();
+  const { pool, news } = await standing();
   const tasks = ['a', 'b'].map((id) => task({ do: 'report' }, { id }));
   run(pool, ...tasks);
   for (const one of tasks) await news.outcome(one);
@@ -23,7 +26,7 @@ test('the tasks of a chunk run one after another, each with its own news before 
 });
 
 test('a handler that throws does not stop the tasks behind it', async () => {
-  const { pool, news } = await threads();
+  const { pool, news } = await standing();
   const tasks = [task({ do: 'throw' }), task({ do: 'return', value: 2 })] as const;
   run(pool, ...tasks);
   expect((await news.outcome(tasks[0])).kind).toBe('errored');
@@ -31,8 +34,7 @@ test('a handler that throws does not stop the tasks behind it', async () => {
 });
 
 test('when a thread is ended, answered neighbours keep their outcome and waiting ones are released', async () => {
-  // On a clock that stands still, nothing is taken back for waiting too long.
-  const { pool, news } = await threads({}, new FakeClock());
+  const { pool, news } = await standing();
   const answered = task({ do: 'spinFor', ms: 3 });
   const stuck = task({ do: 'loop' }, { graceMs: 0 });
   const waiting = task({ do: 'report' });
@@ -49,7 +51,7 @@ test.each([
   ['cancelled', 'cancelled'],
   ['shutdown', 'released'],
 ] as const)('a task that is told %s before it began never runs', async (reason, outcome) => {
-  const { pool, news } = await threads();
+  const { pool, news } = await standing();
   const gate = await Gate.in(await temporaryDirectory());
   const first = task({ do: 'passGate', gate: gate.path, label: 'first' });
   const second = task({ do: 'report' });
@@ -94,7 +96,7 @@ test('a second message waits in the thread, and is given back when the first doe
 });
 
 test('messages run one after the other, also when handlers await', async () => {
-  const { pool, news } = await threads();
+  const { pool, news } = await standing();
   const tasks = ['a', 'b'].map((id) => task({ do: 'report' }, { id }));
   for (const one of tasks) {
     run(pool, one);
@@ -157,7 +159,7 @@ test('the signal of a job that has ended does not stop the next one', async () =
 });
 
 test('what is finished is told while a neighbour goes on', async () => {
-  const { pool, news } = await threads({}, new FakeClock());
+  const { pool, news } = await standing();
   const gate = await Gate.in(await temporaryDirectory());
   const quick = [1, 2, 3].map((value) => task({ do: 'return', value }));
   const waits = task({ do: 'passGate', gate: gate.path, label: 'waits' });
