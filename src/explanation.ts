@@ -1,14 +1,22 @@
 /** The answer to why a job is not running: in data, and in one sentence. */
 import type { EndedState, JobState } from './job/record.js';
 
-/** A job that is at work in a thread. */
+/** A job that is at work. */
 export interface BusyJob {
   readonly id: string;
   readonly name: string;
   /** How long ago its attempt started. */
   readonly forMs: number;
-  /** Its thread, as Node numbers them (`threadId`). */
+  /** Its thread, as Node numbers them (`threadId`); absent where it runs inline. */
   readonly thread?: number;
+}
+
+/** As many are running as may. */
+export interface LimitReached {
+  readonly running: number;
+  readonly limit: number;
+  /** Those of them whose attempts are running, the longest one first; at most ten. */
+  readonly jobs: readonly BusyJob[];
 }
 
 /** A job of the same flow that has not ended. */
@@ -99,18 +107,16 @@ export type Reason =
   /** Another job runs alone for that, or is about to: nothing else starts meanwhile. */
   | { readonly reason: 'suspectFirst'; readonly id: string }
   /** As many of its queue are running as its `concurrency` allows; handlers count that go on after their attempts. */
-  | { readonly reason: 'queueBusy'; readonly queue: string; readonly running: number; readonly limit: number }
+  | ({ readonly reason: 'queueBusy'; readonly queue: string } & LimitReached)
   /** As many of its type are running as its `concurrency` allows; handlers count that go on after their attempts. */
-  | { readonly reason: 'typeBusy'; readonly name: string; readonly running: number; readonly limit: number }
+  | ({ readonly reason: 'typeBusy'; readonly name: string } & LimitReached)
   /** As many of its type and `concurrencyKey` are running as `concurrencyPerKey` allows, handlers likewise. */
-  | {
+  | ({
       readonly reason: 'keyBusy';
       readonly name: string;
       /** The `concurrencyKey`. */
       readonly key: string;
-      readonly running: number;
-      readonly limit: number;
-    }
+    } & LimitReached)
   /** Its type works on libuv's pool, and as many such jobs are running as leave a thread of that to others. */
   | { readonly reason: 'nativeBusy'; readonly running: number; readonly limit: number }
   /** The `rateLimit` of its queue or type, or the `rateLimitPerKey` of its type, allows no more starts until then. */

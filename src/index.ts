@@ -32,7 +32,7 @@ export {
 } from './errors.js';
 export type { MillraceErrorCode, StoredError } from './errors.js';
 export type { AttemptEvent, JobEvent, Listener, MillraceEvents } from './events.js';
-export type { BusyJob, Explanation, OpenParent, Reason } from './explanation.js';
+export type { BusyJob, Explanation, LimitReached, OpenParent, Reason } from './explanation.js';
 export type { FlowHandles, FlowJob, FlowLinks } from './flow.js';
 export type { Backoff, BackoffFunction, ComputedBackoff, Jitter } from './job/backoff.js';
 export type { JobLog } from './job/context.js';

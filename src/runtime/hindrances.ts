@@ -17,7 +17,7 @@ export interface HindrancesLinks {
   readonly settings: Pick<Settings, 'queues' | 'types' | 'selection'>;
   readonly pools: Readonly<Record<'thread' | 'inline', Pool>>;
   readonly backlog: Backlog;
-  readonly executor: Pick<Executor, 'running'>;
+  readonly executor: Pick<Executor, 'running' | 'allRunning'>;
   readonly pauses: Pick<Pauses, 'holds'>;
   readonly rates: RateLimits | undefined;
 }
@@ -25,7 +25,7 @@ export interface HindrancesLinks {
 /** So many jobs before another one are counted. */
 const MAX_COUNTED = 10_000;
 const PAGE = 200;
-/** So many busy threads are told of. */
+/** So many jobs that are at work are told of. */
 const MAX_TOLD = 10;
 
 export class Hindrances {
@@ -54,10 +54,22 @@ export class Hindrances {
         inMs,
       };
     });
-    if (ofQueue.running >= ofQueue.limit) reasons.push({ reason: 'queueBusy', queue, ...ofQueue });
-    if (ofType.running >= ofType.limit) reasons.push({ reason: 'typeBusy', name, ...ofType });
-    if (ofKey && ofKey.running >= ofKey.limit)
-      reasons.push({ reason: 'keyBusy', name, key: concurrencyKey ?? '', ...ofKey });
+    if (ofQueue.running >= ofQueue.limit) {
+      const jobs = this.#atWork((other) => other.queue === queue);
+      reasons.push({ reason: 'queueBusy', queue, ...ofQueue, jobs });
+    }
+    if (ofType.running >= ofType.limit)
+      reasons.push({
+        reason: 'typeBusy',
+        name,
+        ...ofType,
+        jobs: this.#atWork((other) => other.name === name),
+      });
+    if (ofKey && ofKey.running >= ofKey.limit) {
+      const key = concurrencyKey ?? '';
+      const jobs = this.#atWork((other) => other.name === name && other.concurrencyKey === key);
+      reasons.push({ reason: 'keyBusy', name, key, ...ofKey, jobs });
+    }
     if (native && native.running >= native.limit) reasons.push({ reason: 'nativeBusy', ...native });
     if (backlog.isResting(spec)) reasons.push({ reason: 'readFailed' });
     return reasons;
@@ -104,23 +116,38 @@ export class Hindrances {
     const counted = threads.filter(
       ({ state, tasks }) => tasks.length > 0 && (!hasReady || state === 'ready'),
     );
-    const jobs = counted.flatMap((thread) => this.#busyJob(thread)).sort((a, b) => b.forMs - a.forMs);
-    const [longest] = jobs;
+    const jobs = counted.flatMap((thread) => this.#inThread(thread));
+    const told = longestFirst(jobs);
+    const [longest] = told;
     if (!longest) return [];
     const ending = counted.filter(({ state }) => state === 'ending').length;
-    const told = jobs.slice(0, MAX_TOLD);
     return [{ reason: 'threadsBusy', threads: jobs.length, forMs: longest.forMs, jobs: told, ending }];
   }
 
-  #busyJob({ id: thread, tasks: [task] }: ThreadView): BusyJob[] {
+  #inThread({ id: thread, tasks: [task] }: ThreadView): BusyJob[] {
     if (!task) return [];
-    const { clock, executor } = this.#links;
-    const now = clock.now();
-    const startedAt = executor.running(task.id)?.job.status.startedAt ?? now;
     const { id, name } = task;
-    // The clock may have been set back since.
-    const forMs = Math.max(0, now - startedAt);
-    return [{ id, name, forMs, ...(thread !== undefined && { thread }) }];
+    const startedAt = this.#links.executor.running(id)?.job.status.startedAt;
+    return [{ id, name, forMs: this.#since(startedAt), ...(thread !== undefined && { thread }) }];
+  }
+
+  /** Of the jobs that are running those that take room of a limit. */
+  #atWork(takesRoom: (spec: JobSpec) => boolean): BusyJob[] {
+    const { executor, pools } = this.#links;
+    const running = executor.allRunning().filter(({ job: { spec } }) => takesRoom(spec));
+    const { threads } = pools.thread.view();
+    const jobs = running.map(({ job: { spec, status } }): BusyJob => {
+      const { id, name } = spec;
+      const thread = threads.find(({ tasks }) => tasks.some((task) => task.id === id))?.id;
+      return { id, name, forMs: this.#since(status.startedAt), ...(thread !== undefined && { thread }) };
+    });
+    return longestFirst(jobs);
+  }
+
+  /** The clock may have been set back since. */
+  #since(startedAt: number | undefined): number {
+    const now = this.#links.clock.now();
+    return Math.max(0, now - (startedAt ?? now));
   }
 
   /** Those that are served before it, as long as they have something to run. */
@@ -152,3 +179,6 @@ export class Hindrances {
     return Math.min(count, limit);
   }
 }
+
+const longestFirst = (jobs: readonly BusyJob[]): BusyJob[] =>
+  jobs.toSorted((a, b) => b.forMs - a.forMs).slice(0, MAX_TOLD);

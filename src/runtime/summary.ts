@@ -2,7 +2,7 @@
  * Why a job is not running, put in order and in words. Pure: reasons go in, and come out with the most decisive one
  * first, and as one sentence.
  */
-import type { BusyJob, Explanation, OpenParent, Reason } from '../explanation.js';
+import type { BusyJob, Explanation, LimitReached, OpenParent, Reason } from '../explanation.js';
 
 export type Explained = Pick<Explanation, 'id' | 'name' | 'queue' | 'state'>;
 
@@ -57,14 +57,13 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
     clause: ({ id }) => `job ${id} runs alone first, for its process crashed twice while that ran`,
   },
   queueBusy: {
-    clause: ({ queue, running, limit }) => `queue ${queue} runs ${running} of ${limit} jobs at once`,
+    clause: (reason) => `queue ${reason.queue} runs ${reached(reason, ' jobs')}`,
   },
   typeBusy: {
-    clause: ({ name, running, limit }) => `job type ${name} runs ${running} of ${limit} at once`,
+    clause: (reason) => `job type ${reason.name} runs ${reached(reason)}`,
   },
   keyBusy: {
-    clause: ({ name, key, running, limit }) =>
-      `job type ${name} runs ${running} of ${limit} at once with the key ${brief(key)}`,
+    clause: (reason) => `job type ${reason.name} with the key ${brief(reason.key)} runs ${reached(reason)}`,
   },
   nativeBusy: {
     clause: ({ running, limit }) =>
@@ -143,8 +142,16 @@ function leadOfParents({ count, parents }: ReasonOf<'waitingForParents'>): strin
   return `${told}: ${listed(some, count)}`;
 }
 
+/** How many run of how many may, and which they are. */
+function reached({ running, limit, jobs }: LimitReached, noun = ''): string {
+  const some = jobs.slice(0, MAX_NAMED).map(inShort);
+  return `${running} of ${limit}${noun} at once${some.length === 0 ? '' : ` (${listed(some, jobs.length)})`}`;
+}
+
+const inShort = ({ name, id }: BusyJob): string => `${name} ${id}`;
+
 function clauseOfThreads({ threads, forMs, jobs, ending }: ReasonOf<'threadsBusy'>): string {
-  const some = jobs.slice(0, 3).map(({ name, id }: BusyJob) => `${name} ${id}`);
+  const some = jobs.slice(0, MAX_NAMED).map(inShort);
   const all = threads === 1 ? 'the only thread has' : `all ${threads} threads have`;
   const upTo = threads === 1 ? '' : 'up to ';
   const gone =
@@ -163,6 +170,8 @@ const grouped = (count: number): string => count.toLocaleString('en-US');
 const counted = (count: number, noun: string): string => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 const MAX_MESSAGE = 120;
+/** So many jobs that are at work are named. */
+const MAX_NAMED = 3;
 
 /** An error's message, as far as it fits into a sentence. */
 function brief(message: string): string {

@@ -37,7 +37,13 @@ test('an outage of the journal, for what waits and what runs', async () => {
   await warnings.until(({ message }) => message.includes('no disk'));
   expect((await engine.explain(waiting.id)).reasons).toEqual([
     { reason: 'journalFailed', error: expect.stringContaining('the disk is full'), forMs: 100 },
-    { reason: 'typeBusy', name: 'work', running: 1, limit: 1 },
+    {
+      reason: 'typeBusy',
+      name: 'work',
+      running: 1,
+      limit: 1,
+      jobs: [{ id: running.id, name: 'work', forMs: 100 }],
+    },
   ]);
   expect(await kindsOf(engine, running.id)).toEqual(['running', 'journalFailed']);
   expect(await kindsOf(engine, flow['child']?.id ?? '')).toEqual(['journalFailed']);

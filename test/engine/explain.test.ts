@@ -235,9 +235,13 @@ test('limits of a queue, of a type, and rate limits until they allow it', async 
   for (const id of ['rate 1', 'rate 2']) await mill.enqueue('rated', undefined, { id, queue: 'slow' });
   await mill.handle('rated', 'rate 1').result();
   await begun.reached(2);
-  expect(await reasonsOf('type 2')).toEqual([{ reason: 'typeBusy', name: 'limited', running: 1, limit: 1 }]);
+  await clock.advance(20);
+  const full = { running: 1, limit: 1 };
+  expect(await reasonsOf('type 2')).toEqual([
+    { reason: 'typeBusy', name: 'limited', ...full, jobs: [{ id: 'type 1', name: 'limited', forMs: 20 }] },
+  ]);
   expect(await reasonsOf('queue 2')).toEqual([
-    { reason: 'queueBusy', queue: 'narrow', running: 1, limit: 1 },
+    { reason: 'queueBusy', queue: 'narrow', ...full, jobs: [{ id: 'queue 1', name: 'work', forMs: 20 }] },
   ]);
   const limits = await reasonsOf('rate 2');
   expect(limits).toMatchObject([

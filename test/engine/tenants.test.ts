@@ -137,9 +137,9 @@ test('tenants that are at their limits hold up neither others nor jobs without a
   await started.reached(4);
   expect(started.all.toSorted()).toEqual(['a-0', 'b-0', 'c-0', 'none-0']);
   expect(await mill.explain('a-3')).toMatchObject({
-    summary: expect.stringContaining('job type work runs 1 of 1 at once with the key a'),
+    summary: expect.stringContaining('job type work with the key a runs 1 of 1 at once (work a-0)'),
     reasons: [
-      { reason: 'keyBusy', name: 'work', key: 'a', running: 1, limit: 1 },
+      { reason: 'keyBusy', name: 'work', key: 'a', running: 1, limit: 1, jobs: [{ id: 'a-0' }] },
       { reason: 'behind', jobs: 2, sameType: 2 },
     ],
   });

@@ -137,12 +137,12 @@ const sentences: readonly (readonly [Explained, readonly Reason[], string])[] = 
   [
     job,
     [
-      { reason: 'queueBusy', queue: 'low', running: 2, limit: 2 },
-      { reason: 'typeBusy', name: 'sendInvoice', running: 1, limit: 1 },
-      { reason: 'keyBusy', name: 'sendInvoice', key: 'tenant-7', running: 2, limit: 2 },
+      { reason: 'queueBusy', queue: 'low', running: 4, limit: 4, jobs: busy(4) },
+      { reason: 'typeBusy', name: 'sendInvoice', running: 1, limit: 1, jobs: busy(1) },
+      { reason: 'keyBusy', name: 'sendInvoice', key: 'tenant-7', running: 2, limit: 2, jobs: [] },
       { reason: 'nativeBusy', running: 3, limit: 3 },
     ],
-    "is available, and waits because queue low runs 2 of 2 jobs at once; job type sendInvoice runs 1 of 1 at once; job type sendInvoice runs 2 of 2 at once with the key tenant-7; libuv's pool has 3 of 3 native jobs at once (raise UV_THREADPOOL_SIZE)",
+    "is available, and waits because queue low runs 4 of 4 jobs at once (resize 0, resize 1, resize 2 and 1 more); job type sendInvoice runs 1 of 1 at once (resize 0); job type sendInvoice with the key tenant-7 runs 2 of 2 at once; libuv's pool has 3 of 3 native jobs at once (raise UV_THREADPOOL_SIZE)",
   ],
   [
     job,
