@@ -29,7 +29,15 @@ test('from source under tsx', async () => {
 
 test('from source under vitest', async () => {
   const app = await typeScriptApp();
-  const { code, output } = await app.run('node', 'node_modules/vitest/vitest.mjs', 'run', '--root', '.');
+  const { code, output } = await app.run(
+    'node',
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--root',
+    '.',
+    '--testTimeout',
+    '60000',
+  );
   expect(output).toContain('1 passed');
   expect(code).toBe(0);
 });
