@@ -23,7 +23,7 @@ import type { Schedules } from './schedules.js';
 
 /** What `enqueueStream()` came to. */
 export interface StreamCounts {
-  /** How many jobs there are of it now; one whose `id` was there already counts like any other. */
+  /** How many jobs there are of it now; one whose `id` or `uniqueKey` an earlier one had counts, too. */
   readonly enqueued: number;
 }
 
@@ -61,7 +61,9 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
 
   /**
    * Adds up to 10,000 jobs, all or none; resolves once they are journaled. Where a queue has a `maxSize`, there must be room
-   * for all of them, and more at once than that are refused.
+   * for all of them, and more at once than that are refused; while they wait for it, whoever wants to get into one of these
+   * queues waits behind them. The array is yours again at once; payloads are yours again when it resolves, for thousands
+   * are built in slices.
    * @returns their handles, in the order of the array.
    * @throws MillraceError what `enqueue()` throws, for the first job that is refused; then none is added.
    */
@@ -89,7 +91,8 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   /**
    * Adds jobs that wait for each other, up to 20,000, all or none. Those without parents can run at once; every other is
    * `waiting` until its parents have ended, and can ask for their results ({@link JobContext.parentResults}), which are
-   * kept, whatever their `retention`, until all jobs of the flow have ended.
+   * kept, whatever their `retention`, until all jobs of the flow have ended. None has a `uniqueKey`, for another job cannot
+   * take the place of one of a flow.
    * @param flow The jobs, each under a key by which others name it as one of their `parents`.
    * @param options.id Makes the enqueue idempotent: a job without an `id` of its own gets `id/key`, and while the jobs of
    *   these ids are kept, their handles are returned and no new ones are made.

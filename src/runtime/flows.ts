@@ -2,10 +2,11 @@
 import { checkText } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
-import type { Draft, Job, JobSpec } from '../job/record.js';
+import type { Draft, Job, JobSpec, OnParentFailure } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import type { AnyFlow } from '../flow.js';
+import type { EnqueueOptions } from '../job-options.js';
 import type { Arrivals } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
 import type { Handle } from './handle.js';
@@ -32,17 +33,19 @@ export class Flows {
 
   /**
    * Resolves once all jobs are committed.
+   * @param flow Checked. It may change afterwards, but for the payloads, of which each is read when its turn comes.
    * @param flowId Makes it idempotent.
    * @returns their handles, by the flow's keys.
    * @throws MillraceError where one of them is refused; then there is none.
    */
   async enqueue(flow: AnyFlow, flowId: string | undefined): Promise<Record<string, Handle>> {
+    const nodes = nodesOf(flow, flowId);
     const specs = new Map<string, Draft<JobSpec>>();
     let isWhole = false;
     try {
-      await this.#putTogether(specs, flow, flowId);
+      await this.#putTogether(specs, nodes);
       isWhole = true;
-      return await this.#enqueue(specs, flow, flowId);
+      return await this.#enqueue(specs, nodes);
     } catch (thrown) {
       const all = [...specs.values()];
       if (isWhole) this.#links.newJobs.discardAfter(thrown, all);
@@ -53,13 +56,13 @@ export class Flows {
 
   async #enqueue(
     specs: ReadonlyMap<string, JobSpec>,
-    flow: AnyFlow,
-    flowId: string | undefined,
+    nodes: readonly Node[],
   ): Promise<Record<string, Handle>> {
     const { arriving, handleOf } = this.#links;
     const named = new Map<string, JobSpec>();
-    for (const [key, spec] of specs) {
-      if (flowId === undefined && flow[key]?.options?.id === undefined) continue;
+    for (const { key, item } of nodes) {
+      const spec = specs.get(key);
+      if (!spec || item.options.id === undefined) continue;
       if (named.has(spec.id))
         throw conflict(
           `Expected each job of the flow to have an id of its own, and two have ${show(spec.id)}`,
@@ -72,27 +75,19 @@ export class Flows {
   }
 
   /** @param specs Gets them, one after another. */
-  async #putTogether(
-    specs: Map<string, Draft<JobSpec>>,
-    flow: AnyFlow,
-    flowId: string | undefined,
-  ): Promise<void> {
+  async #putTogether(specs: Map<string, Draft<JobSpec>>, nodes: readonly Node[]): Promise<void> {
     const { intake, newJobs } = this.#links;
     // An id that a caller chose may hold any character, and this one is a part of a key.
     const own = newJobs.newId();
     const slices = new Slices(this.#links.clock);
-    for (const [key, { name, payload, options }] of Object.entries(flow)) {
-      const id = options?.id ?? (flowId === undefined ? undefined : checkText(`${flowId}/${key}`, 'id'));
-      const made = intake.specOf(
-        { name, payload, options: { ...options, ...(id !== undefined && { id }) } },
-        `flow.${key}`,
-      );
+    for (const { key, item } of nodes) {
+      const made = intake.specOf(item, `flow.${key}`);
       const spec = made instanceof Promise ? await made : made;
       spec.flow = own;
       specs.set(key, spec);
       if (slices.isOver) await slices.next();
     }
-    for (const [key, { parents = [], onParentFailure }] of Object.entries(flow)) {
+    for (const { key, parents, onParentFailure } of nodes) {
       // Safe: there is one for each key.
       const spec = specs.get(key) as Draft<JobSpec>;
       if (parents.length === 0) continue;
@@ -136,6 +131,22 @@ export class Flows {
     );
   }
 }
+
+/** A job of a flow, as it was when its caller gave it. */
+interface Node {
+  readonly key: string;
+  readonly item: { readonly name: string; readonly payload: unknown; readonly options: EnqueueOptions };
+  readonly parents: readonly string[];
+  readonly onParentFailure: OnParentFailure | undefined;
+}
+
+/** @throws MillraceError where an id would be too long. */
+const nodesOf = (flow: AnyFlow, flowId: string | undefined): Node[] =>
+  Object.entries(flow).map(([key, { name, payload, options, parents = [], onParentFailure }]) => {
+    const id = options?.id ?? (flowId === undefined ? undefined : checkText(`${flowId}/${key}`, 'id'));
+    const item = { name, payload, options: { ...options, ...(id !== undefined && { id }) } };
+    return { key, item, parents: [...parents], onParentFailure };
+  });
 
 const isSameJob = (read: Job | MillraceError, named: ReadonlyMap<string, JobSpec>): boolean =>
   !(read instanceof MillraceError) &&

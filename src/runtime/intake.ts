@@ -7,6 +7,7 @@ import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, checkItem, type EnqueueOptions } from '../job-options.js';
 import type { Settings } from '../options.js';
 import type { Room } from '../queue/admission.js';
+import type { OnConflict } from '../job/uniqueness.js';
 import { onConflictOf } from '../unique-options.js';
 import type { Arrivals } from './arrivals.js';
 import type { Entrance } from './entrance.js';
@@ -34,6 +35,13 @@ export interface EnqueueItem {
   readonly options?: EnqueueOptions;
 }
 
+/** What a caller says of a new job beside what the job has: read once, for by its commit their object may be another. */
+interface Terms {
+  readonly isNamed: boolean;
+  readonly onConflict: OnConflict;
+  readonly signal: AbortSignal | undefined;
+}
+
 export class Intake {
   readonly #links: IntakeLinks;
 
@@ -46,13 +54,15 @@ export class Intake {
     // What is thrown in here rejects it.
     return new Promise((resolve, reject) => {
       const spec = this.#spec(name, payload, options);
-      if (spec instanceof Promise) resolve(this.#enqueueLater(spec, options));
-      else this.#bring(spec, options, resolve, reject);
+      const terms = termsOf(options);
+      if (spec instanceof Promise) resolve(this.#enqueueLater(spec, terms));
+      else this.#bring(spec, terms, resolve, reject);
     });
   }
 
   /**
    * Resolves once all jobs are committed, in one write: all of them or none.
+   * @param items The array may change afterwards; of its items each is read when its turn comes.
    * @param first What the first of them is called in a refusal: its index.
    * @param signal Ends the waiting for room, beside those of the jobs.
    * @throws MillraceError where one of them is refused.
@@ -60,10 +70,12 @@ export class Intake {
   async enqueueMany(items: readonly EnqueueItem[], first = 0, signal?: AbortSignal): Promise<Handle[]> {
     const { entrance, newJobs, singles } = this.#links;
     const specs: JobSpec[] = [];
+    const terms: Terms[] = [];
     const slices = new Slices(this.#links.clock);
     try {
-      for (const [i, item] of items.entries()) {
+      for (const [i, item] of [...items].entries()) {
         const spec = this.specOf(item, `items[${first + i}]`);
+        terms.push(termsOf(item.options));
         specs.push(spec instanceof Promise ? await spec : spec);
         if (slices.isOver) await slices.next();
       }
@@ -71,13 +83,13 @@ export class Intake {
       newJobs.discard(specs);
       throw thrown;
     }
-    const isSingle = ({ uniqueKey }: JobSpec, i: number): boolean =>
-      uniqueKey !== undefined || items[i]?.options?.id !== undefined;
-    const newcomer = (spec: JobSpec, i: number): Newcomer =>
-      this.#newcomer(spec, items[i]?.options, `items[${first + i}]`);
-    const signals = entrance ? signalsOf([{ signal }, ...items.map(({ options }) => options)]) : [];
+    const newcomers = specs.map((spec, i): Newcomer => {
+      const { isNamed, onConflict } = terms[i] ?? NO_TERMS;
+      return { spec, isNamed, onConflict, item: `items[${first + i}]` };
+    });
+    const signals = entrance ? signalsOf([{ signal }, ...terms]) : NO_SIGNALS;
     try {
-      if (specs.some(isSingle)) return await singles.bringIn(specs.map(newcomer), signals);
+      if (newcomers.some(isSingle)) return await singles.bringIn(newcomers, signals);
       const needs = entrance?.needsOf(specs);
       return await this.#addAll(specs, needs && (await entrance?.entered(needs, signals)));
     } catch (thrown) {
@@ -100,10 +112,10 @@ export class Intake {
   }
 
   /** A job that took a while to make. */
-  async #enqueueLater(making: Promise<JobSpec>, options: EnqueueOptions | undefined): Promise<Handle> {
+  async #enqueueLater(making: Promise<JobSpec>, terms: Terms): Promise<Handle> {
     const spec = await this.#made(making);
     try {
-      return await new Promise((resolve, reject) => this.#bring(spec, options, resolve, reject));
+      return await new Promise((resolve, reject) => this.#bring(spec, terms, resolve, reject));
     } catch (thrown) {
       this.#links.newJobs.discardAfter(thrown, [spec]);
       throw thrown;
@@ -112,19 +124,21 @@ export class Intake {
 
   #bring(
     spec: JobSpec,
-    options: EnqueueOptions | undefined,
+    terms: Terms,
     resolve: (handle: Handle | Promise<Handle>) => void,
     reject: (error: unknown) => void,
   ): void {
     const { arrivals, entrance, singles } = this.#links;
-    if (options?.id !== undefined || spec.uniqueKey !== undefined) {
-      const coming = singles.bringIn([this.#newcomer(spec, options)], signalsOf([options]));
+    const { isNamed, onConflict } = terms;
+    const newcomer: Newcomer = { spec, isNamed, onConflict };
+    if (isSingle(newcomer)) {
+      const coming = singles.bringIn([newcomer], signalsOf([terms]));
       // Safe: there is a handle for each.
       resolve(coming.then(([handle]) => handle as Handle));
     } else if (!entrance?.isBounded(spec.queue)) arrivals.add(spec, resolve, reject);
     else {
       const enter = (room: Room): void => this.#add(spec, room, resolve, reject);
-      entrance.enter(new Map([[spec.queue, 1]]), { signals: signalsOf([options]), enter, refuse: reject });
+      entrance.enter(new Map([[spec.queue, 1]]), { signals: signalsOf([terms]), enter, refuse: reject });
     }
   }
 
@@ -194,21 +208,24 @@ export class Intake {
     options?.signal?.throwIfAborted();
     return newJobs.make(type, payload, own, options?.id);
   }
-
-  #newcomer(spec: JobSpec, options: EnqueueOptions | undefined, item?: string): Newcomer {
-    const isNamed = options?.id !== undefined;
-    return { spec, isNamed, onConflict: onConflictOf(options), ...(item !== undefined && { item }) };
-  }
 }
 
 const NO_SIGNALS: readonly AbortSignal[] = [];
+const NO_TERMS: Terms = { isNamed: false, onConflict: 'return', signal: undefined };
+
+/** @param options Checked. */
+function termsOf(options: EnqueueOptions | undefined): Terms {
+  if (options === undefined) return NO_TERMS;
+  return { isNamed: options.id !== undefined, onConflict: onConflictOf(options), signal: options.signal };
+}
+
+/** Whether there is to be only one of it. */
+const isSingle = ({ spec, isNamed }: Newcomer): boolean => isNamed || spec.uniqueKey !== undefined;
 
 /** Each of them once. */
-function signalsOf(
-  options: readonly ({ readonly signal?: AbortSignal | undefined } | undefined)[],
-): readonly AbortSignal[] {
-  if (options.every((one) => one?.signal === undefined)) return NO_SIGNALS;
-  return [...new Set(options.flatMap((one) => one?.signal ?? []))];
+function signalsOf(all: readonly Pick<Partial<Terms>, 'signal'>[]): readonly AbortSignal[] {
+  if (all.every(({ signal }) => signal === undefined)) return NO_SIGNALS;
+  return [...new Set(all.flatMap(({ signal }) => signal ?? []))];
 }
 
 /** Says which of several jobs is refused. */
