@@ -242,9 +242,15 @@ const keysOf = (newcomers: readonly Newcomer[]): string[] =>
   newcomers.flatMap(({ spec }) => keyOf(spec) ?? []);
 const unique = (texts: readonly string[]): string[] => [...new Set(texts)];
 
+/** The last one to take the place of that job; who has taken it knows it from then on, for there may be thousands. */
 function lastOf({ successors }: Decision, id: string): string {
   let last = id;
   for (let next = successors.get(last); next !== undefined; next = successors.get(last)) last = next;
+  for (let one = id; one !== last;) {
+    const next = successors.get(one) ?? last;
+    successors.set(one, last);
+    one = next;
+  }
   return last;
 }
 
@@ -274,11 +280,12 @@ function sameJob(
 }
 
 /** The new jobs that take no place of another in their queue. */
-function additional({ fresh, replaced }: Decision): JobSpec[] {
-  const added = new Set(fresh);
-  for (const { holder, by } of replaced.values()) {
-    const frees = holder.status.state !== 'running' && holder.spec.queue === by.spec.queue;
-    if (frees) added.delete(by.spec);
+function additional(decision: Decision): JobSpec[] {
+  const added = new Map(Array.from(decision.fresh, (spec) => [spec.id, spec]));
+  for (const { holder, by } of decision.replaced.values()) {
+    // Another newcomer may have taken the place of that one.
+    const spec = added.get(lastOf(decision, by.spec.id));
+    if (spec && holder.status.state !== 'running' && holder.spec.queue === spec.queue) added.delete(spec.id);
   }
-  return [...added];
+  return [...added.values()];
 }

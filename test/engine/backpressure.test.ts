@@ -303,3 +303,18 @@ test('a job that takes the place of another in its queue needs no room', async (
   });
   await expect(mill.enqueue('small', 5)).rejects.toMatchObject(full);
 });
+
+test.each(['reject', 'wait'] as const)(
+  'of several in an array that take the place of one another none needs room (%s)',
+  async (onFull) => {
+    const mill = await openSmall(await bench(), { maxSize: 2, onFull });
+    const debounced = { uniqueKey: 'a', debounce: '1h' } as const;
+    await mill.enqueue('small', 1, debounced);
+    await mill.enqueue('small', 2);
+    const [, , last] = await mill.enqueueMany(
+      [3, 4, 5].map((payload) => ({ name: 'small', payload, options: debounced }) as const),
+    );
+    expect(await last?.snapshot()).toMatchObject({ payload: 5, state: 'scheduled' });
+    expect(await mill.counts('small')).toMatchObject({ available: 1, scheduled: 1, cancelled: 1 });
+  },
+);
