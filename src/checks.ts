@@ -85,7 +85,7 @@ export function checkKnown(
   option: string,
   prefix = `${option}.`,
 ): void {
-  if (!isObject(options)) throw invalidOption(option, 'an object', options);
+  if (!isRecord(options)) throw invalidOption(option, PLAIN_RULE, options);
   for (const [field, value] of Object.entries(options)) {
     if (fields.includes(field) || value === undefined) continue;
     const meant = fields.find((known) => isMisspelt(field, known));
@@ -105,7 +105,21 @@ function isMisspelt(text: string, known: string): boolean {
   return given.length === 2 && meant.length === 2 && given[0] === meant[1] && given[1] === meant[0];
 }
 
-export const isObject = (value: unknown): value is object =>
+export const PLAIN_RULE = 'a plain object';
+
+/**
+ * Whether it can be meant to have its fields by name: a promise, a `Map` or a `Date` has none, and must not pass for
+ * options that say nothing, or a filter that means everything.
+ */
+export function isRecord(value: unknown): value is object {
+  if (!isObject(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Of another realm than this one, too.
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  return isPlain || Object.keys(value).length > 0;
+}
+
+const isObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Refuses what lacks a method that will be called. @throws MillraceError `MILLRACE_OPTION_INVALID` */

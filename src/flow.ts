@@ -1,5 +1,5 @@
 /** Flows: jobs that wait for others. What an app writes, and how it is checked. */
-import { checkKnown, isName, NAME_RULE, oneOf } from './checks.js';
+import { checkKnown, isName, isRecord, NAME_RULE, oneOf, PLAIN_RULE } from './checks.js';
 import { namesOf } from './job/names.js';
 import type { JobCatalogue, JobResult } from './define.js';
 import type { EnqueueItem, NamedItem } from './items.js';
@@ -69,14 +69,15 @@ export type AnyFlow = Readonly<Record<string, FlowLinks & AnyItem>>;
 
 /** @throws MillraceError `MILLRACE_OPTION_INVALID` */
 export function checkFlow(flow: AnyFlow): void {
-  if (typeof flow !== 'object' || flow === null || Array.isArray(flow))
-    throw invalidOption('flow', 'an object with a job for each key', flow);
+  if (!isRecord(flow)) throw invalidOption('flow', 'a plain object with a job for each key', flow);
   const keys = Object.keys(flow);
   if (keys.length === 0 || keys.length > MAX_JOBS)
     throw invalidOption('flow', `an object with 1 to ${MAX_JOBS} jobs`, `${keys.length} jobs`);
   for (const [key, job] of Object.entries(flow)) {
     if (!isName(key) || key === '__proto__') throw invalidOption('flow', `${NAME_RULE} for each key`, key);
     checkKnown(job, FIELDS, `flow.${key}`);
+    if (job.options !== undefined && !isRecord(job.options))
+      throw invalidOption(`flow.${key}.options`, PLAIN_RULE, job.options);
     if (job.options?.uniqueKey !== undefined)
       throw invalidOption(
         `flow.${key}.options.uniqueKey`,

@@ -1,5 +1,5 @@
 /** Which jobs are meant: what `jobs()` and the bulk forms of `cancel()`, `retry()`, `remove()` and `promote()` are given. */
-import { checkInstant, checkKnown, checkReason, isName, NAME_RULE } from './checks.js';
+import { checkInstant, checkKnown, isRecord, checkReason, isName, NAME_RULE } from './checks.js';
 import { namesOf } from './job/names.js';
 import { invalidOption } from './errors.js';
 import type { CancelOptions } from './job-handle.js';
@@ -67,7 +67,7 @@ export function checkFilter(filter: JobFilter): JobCriteria {
  * @throws MillraceError `MILLRACE_OPTION_INVALID`
  */
 export function checkBulkFilter(filter: JobFilter): JobCriteria {
-  if (typeof filter !== 'object' || filter === null || Array.isArray(filter))
+  if (!isRecord(filter))
     throw invalidOption('job', 'an id, or a filter such as `{ state: "failed" }`', filter);
   const missing = Object.entries(filter).find(([, value]) => value === undefined);
   if (missing) throw invalidOption(`filter.${missing[0]}`, 'given, or absent altogether', undefined);

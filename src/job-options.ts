@@ -13,7 +13,7 @@ import {
   checkQueueName,
   integer,
   isName,
-  isObject,
+  isRecord,
   NAME_RULE,
   positiveMs,
   instantAfter,
@@ -51,7 +51,8 @@ export interface EnqueueOptions<Queue extends string = string> extends JobOverri
   deadline?: number | Date;
   /**
    * At most one job of its type has the key at a time. Given as a string, the key is held until the job has ended, and
-   * while it is, `enqueue()` returns the job that holds it. 1 to 512 characters.
+   * while it is, `enqueue()` returns the job that holds it. 1 to 512 characters. Refused in flows and follow-ups, whose
+   * jobs no other job can take the place of.
    */
   uniqueKey?: string | UniqueKeyOptions;
   /**
@@ -142,7 +143,7 @@ export function checkJobType(
     throw invalidOption(`jobs.${name}`, 'inlineJob(handler) with a function', type.handler);
   }
   const { options } = type;
-  if (!isObject(options))
+  if (!isRecord(options))
     throw invalidOption(`jobs.${name}`, `${type.kind}Job() with an object of options`, options);
   checkKnown(options, TYPE_FIELDS, `jobs.${name}`);
   const { queue = 'default', backoff, timeout, expiresIn, isRetryable, onFailed, retention = {} } = options;

@@ -11,7 +11,7 @@ import {
   checkMethods,
   integer,
   isName,
-  isObject,
+  isRecord,
   NAME_RULE,
   oneOf,
 } from './checks.js';
@@ -208,8 +208,8 @@ export function checkDirectory(directory: string): string {
 export function checkOptions(options: MillraceOptions<JobCatalogue, string>): Settings {
   checkKnown(options, FIELDS, 'options', '');
   const { directory, jobs, queues = { default: {} }, selection = 'weighted', threads = {} } = options;
-  if (!isObject(jobs)) throw invalidOption('jobs', 'what defineJobs() returned', jobs);
-  if (!isObject(queues))
+  if (!isRecord(jobs)) throw invalidOption('jobs', 'what defineJobs() returned', jobs);
+  if (!isRecord(queues))
     throw invalidOption(
       'queues',
       'an object with the options of each queue, such as { default: {} }',
@@ -249,7 +249,7 @@ function checkSchedules(
   { schedules = {}, clock = systemClock }: MillraceOptions<JobCatalogue, string>,
   known: Pick<Settings, 'types' | 'queues'>,
 ): Settings['schedules'] {
-  if (!isObject(schedules))
+  if (!isRecord(schedules))
     throw invalidOption('schedules', 'an object with a schedule for each name', schedules);
   const own = { isDeclared: true, now: clock.now(), timings: new Map<string, Timing>() };
   return new Map(

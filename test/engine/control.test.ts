@@ -273,7 +273,18 @@ test('an id that no job has is undefined to job(), false to remove(), and not fo
     expect(answer).toMatchObject({ status: 'rejected', reason: NOT_FOUND });
 });
 
-test.each([undefined, null, 7, ['none']])('%j is no id, and no filter', async (given) => {
+test.each([
+  undefined,
+  null,
+  7,
+  ['none'],
+  Promise.resolve('an id'),
+  new Set(['an id']),
+  new Map([['state', 'failed']]),
+  new Date(0),
+  /failed/,
+  new URLSearchParams('state=failed'),
+])('%o is no id, and no filter', async (given) => {
   const { options, closing } = await bench();
   const mill = closing(await Millrace.open({ ...options, jobs: { work: scriptedInline() } }));
   await mill.enqueue('work', { do: 'return' }, { delay: '1h' });

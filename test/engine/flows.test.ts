@@ -424,6 +424,7 @@ test.each<[given: unknown, says: string, code?: string]>([
   [{ 'a b': a }, 'letters, digits'],
   [Object.fromEntries([['__proto__', a]]), '"__proto__"'],
   [{ a: 7 }, '`flow.a`'],
+  [{ a: { ...a, options: new Map([['id', 'x']]) } }, '`flow.a.options`'],
   [{ a: { ...a, parent: ['b'] } }, '`flow.a.parent`'],
   [{ a: { ...a, parents: 'b' } }, '`flow.a.parents`'],
   [{ a: { ...a, parents: ['b'] } }, 'keys of the same flow'],

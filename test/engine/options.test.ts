@@ -31,7 +31,7 @@ const atOpen: [given: object, says: string[], code?: string][] = [
   [{ jobs: [] }, ['`jobs`', 'defineJobs()', 'an array of 0']],
   [{ queues: ['default'] }, ['`queues`', '{ default: {} }', 'an array of 1']],
   [{ schedules: [] }, ['`schedules`', 'an array of 0']],
-  [{ threads: [] }, ['`threads`', 'an object', 'an array of 0']],
+  [{ threads: [] }, ['`threads`', 'a plain object', 'an array of 0']],
   [{ closeOnSignals: { signal: ['SIGINT'] } }, ['`closeOnSignals.signal`', 'signals', 'an array of 1']],
   [{ closeOnSignals: { timout: 5 } }, ['`closeOnSignals.timout`', 'timeout', '5']],
   [{ logger: () => {} }, ['`logger`', 'debug(), info(), warn(), error()']],
@@ -148,7 +148,7 @@ const atOpen: [given: object, says: string[], code?: string][] = [
   ],
   [
     { jobs: { work: inlineJob(() => 1, { retention: '1h' as never }) } },
-    ['`jobs.work.retention`', 'an object', '"1h"'],
+    ['`jobs.work.retention`', 'a plain object', '"1h"'],
   ],
   [
     { jobs: { work: inlineJob(() => 1, { retention: { completed: 'for ever' as never } }) } },
@@ -168,7 +168,7 @@ const atOpen: [given: object, says: string[], code?: string][] = [
   [{ threads: { coutn: 2 } }, ['`threads.coutn`', 'count', '2']],
   [{ queues: {} }, ['`queues`', 'at least one']],
   [{ queues: { default: {}, 'a queue': {} } }, ['`queues`', '"a queue"']],
-  [{ queues: { default: 7 } }, ['`queues.default`', 'an object', '7']],
+  [{ queues: { default: 7 } }, ['`queues.default`', 'a plain object', '7']],
   [{ queues: { default: { weight: 0 } } }, ['`queues.default.weight`', '1 to 1000000', '0']],
   [{ queues: { default: { weight: 1.5 } } }, ['`queues.default.weight`', '1.5']],
   [{ queues: { default: { concurrency: '2' } } }, ['`queues.default.concurrency`', '"2"']],
@@ -203,7 +203,9 @@ test('open() without options', async () => {
 });
 
 const atEnqueue: [given: unknown, says: string[], code?: string][] = [
-  ['soon', ['`options`', 'an object', '"soon"']],
+  ['soon', ['`options`', 'a plain object', '"soon"']],
+  [new Map([['id', 'x']]), ['`options`', 'a plain object', 'Map']],
+  [Promise.resolve({ id: 'x' }), ['`options`', 'a plain object', 'Promise']],
   [null, ['`options`', 'null']],
   [{ dealy: 5 }, ['`dealy`', 'delay', '5']],
   [{ id: '' }, ['`id`', '1 to 512', '""']],

@@ -64,9 +64,9 @@ const wrong: [given: object, says: string[], code?: string][] = [
   [{ maxAge: 0 }, ['.maxAge`', 'at least 1', '0']],
   [{ maxAge: 'old' }, ['.maxAge`', '"old"']],
   [{ overlap: 'cancel' }, ['.overlap`', "'cancelPrevious'", '"cancel"']],
-  [{ options: 'soon' }, ['.options`', 'an object', '"soon"']],
-  [{ options: 7 }, ['.options`', 'an object', '7']],
-  [{ options: null }, ['.options`', 'an object', 'null']],
+  [{ options: 'soon' }, ['.options`', 'a plain object', '"soon"']],
+  [{ options: 7 }, ['.options`', 'a plain object', '7']],
+  [{ options: null }, ['.options`', 'a plain object', 'null']],
   [{ options: { queue: 'nope' } }, ['.options.queue`', 'default', '"nope"'], 'MILLRACE_QUEUE_UNKNOWN'],
   [{ options: { priority: 0.5 } }, ['.options.priority`', '-32768 to 32767', '0.5']],
   [{ options: { maxAttempts: 0 } }, ['.options.maxAttempts`', '≥ 1', '0']],
@@ -133,7 +133,7 @@ test.each([undefined, null, 7, '@daily', () => {}])('%o is no schedule', async (
   const { options, closing } = await ticking();
   const says = (name: string) => ({
     code: invalid,
-    message: expect.stringContaining(`\`${name}\` to be an object`),
+    message: expect.stringContaining(`\`${name}\` to be a plain object`),
   });
   const all = { ...options, schedules: { one: schedule } };
   await expect(Millrace.open(all as never)).rejects.toMatchObject(says('schedules.one'));
