@@ -50,12 +50,12 @@ test('a flow that is emptied behind the call', async () => {
     payload: large,
     options: { delay: '1h' } as EnqueueOptions<'default'>,
   } as const;
-  const flow: Record<string, object> = { first, then: { name: 'work', parents } };
+  const flow: Record<string, object> = { first, second: { name: 'work', parents } };
   const enqueued = mill.enqueueFlow(flow as never, { id: 'flow' }) as Promise<object>;
   parents.length = 0;
   delete first.options.delay;
   for (const key of Object.keys(flow)) delete flow[key];
-  expect(Object.keys(await enqueued)).toEqual(['first', 'then']);
+  expect(Object.keys(await enqueued)).toEqual(['first', 'second']);
   expect(await mill.job('flow/first')).toMatchObject({ state: 'scheduled' });
-  expect(await mill.job('flow/then')).toMatchObject({ state: 'waiting' });
+  expect(await mill.job('flow/second')).toMatchObject({ state: 'waiting' });
 });
