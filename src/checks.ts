@@ -105,6 +105,19 @@ function isMisspelt(text: string, known: string): boolean {
   return given.length === 2 && meant.length === 2 && given[0] === meant[1] && given[1] === meant[0];
 }
 
+/** The only option of what can be waited for. @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function checkSignal(options: { readonly signal?: AbortSignal } | undefined): AbortSignal | undefined {
+  if (options === undefined) return undefined;
+  checkKnown(options, ['signal'], 'options', '');
+  return abortSignal(options.signal);
+}
+
+/** @throws MillraceError `MILLRACE_OPTION_INVALID` */
+export function abortSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw invalidOption('signal', 'an AbortSignal', signal);
+}
+
 export const PLAIN_RULE = 'a plain object';
 
 /**

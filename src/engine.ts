@@ -76,10 +76,11 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   ): Promise<HandleOfAny<Jobs, Name>[]>;
 
   /**
-   * Adds as many jobs as an iterable gives, in bounded memory: a thousand at a time, each thousand all or none. The
-   * next item is asked for when there is room for it. Where a queue has a `maxSize`, they are fewer at a time, at most half
+   * Adds as many jobs as an iterable gives, in bounded memory: a thousand at a time, or 4 MiB of payloads, or what has come
+   * within a second; of each such chunk all or none. An item is read, and its payload encoded, when it is given, and the
+   * next one is asked for when there is room for it. Where a queue has a `maxSize`, they are fewer at a time, at most half
    * of that; with `onFull: 'wait'` it waits until there is room for them, and with `'reject'` it ends there.
-   * @param options.signal Ends it: what is in the journal by then stays.
+   * @param options.signal Ends it, as `close()` does, whatever the iterable waits for: what is in the journal by then stays.
    * @throws StreamError `MILLRACE_STREAM_FAILED` with the number of jobs that are in the journal, and the `cause`: what
    *   `enqueue()` throws for the first job that is refused, what the iterable throws, or the signal's reason.
    */

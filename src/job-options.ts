@@ -3,6 +3,7 @@
  * defaults filled in, durations in milliseconds.
  */
 import {
+  abortSignal,
   checkConcurrency,
   checkDurability,
   checkFunction,
@@ -235,8 +236,7 @@ export function checkEnqueue(
   if (options === undefined) return NOTHING;
   checkKnown(options, ENQUEUE_FIELDS, 'options', '');
   if (options.id !== undefined) checkText(options.id, 'id');
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
-    throw invalidOption('signal', 'an AbortSignal', options.signal);
+  abortSignal(options.signal);
   const own: Draft<JobOwn> = ownOf(options, queues, '');
   const runAt = checkRunAt(options, now);
   if (runAt !== undefined) own.runAt = runAt;

@@ -2,7 +2,7 @@
  * `Millrace.open()` and what an open engine offers, with its types. The engine itself (runtime/assembly.ts) is loaded when
  * one is opened: a handler's module that imports this package, for an error or a type, keeps its thread from loading it.
  */
-import { checkAskedId, checkKnown, checkText } from './checks.js';
+import { checkAskedId, checkKnown, checkSignal, checkText } from './checks.js';
 import { systemClock, type Clock } from './clock.js';
 import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js';
 import type { ImportCounts, JobEngine, StreamCounts } from './engine.js';
@@ -137,9 +137,10 @@ export class Millrace<
 
   async enqueueStream(
     items: AsyncIterable<EnqueueItem<Jobs, Queue>> | Iterable<EnqueueItem<Jobs, Queue>>,
-    { signal }: { signal?: AbortSignal } = {},
+    options?: { signal?: AbortSignal },
   ): Promise<StreamCounts> {
-    return { enqueued: await this.#engine.enqueueStream(checkIterable(items), { signal }) };
+    const signal = checkSignal(options);
+    return { enqueued: await this.#engine.enqueueStream(checkIterable(items), signal) };
   }
 
   async enqueueFlow<
@@ -147,11 +148,13 @@ export class Millrace<
     const Parent extends string,
   >(
     flow: NamedFlow<Jobs, Queue, Names, Parent>,
-    { id }: { id?: string } = {},
+    options: { id?: string } = {},
   ): Promise<FlowHandles<Jobs, Named<Names>>> {
     // What it says of itself is checked here; what its type says it is may be otherwise in JavaScript.
     const given: AnyFlow = flow;
     checkFlow(given);
+    checkKnown(options, ['id'], 'options', '');
+    const { id } = options;
     if (id !== undefined) checkText(id, 'id');
     return (await this.#engine.enqueueFlow(given, id)) as unknown as FlowHandles<Jobs, Named<Names>>;
   }

@@ -11,7 +11,6 @@ import type { CancelOptions, JobLogLine, JobSnapshot } from '../job-handle.js';
 import type { EnqueueOptions } from '../job-options.js';
 import { isEnd, type Job, type JobCounts, type JobState } from '../job/record.js';
 import { composeParts, type EngineParts, type Parts } from './engine-parts.js';
-import { enqueueStream, type StreamOptions } from './enqueue-stream.js';
 import type { Executor } from './executor.js';
 import { assertName, Handle, jobNotFound, type JobAccess } from './handle.js';
 import type { ImportLinks } from './import.js';
@@ -21,6 +20,7 @@ import type { Notes } from './notes.js';
 import type { Pauses } from './pauses.js';
 import type { Requests } from './requests.js';
 import type { ScheduleControl } from './schedule-control.js';
+import type { Items } from './streams.js';
 
 export class EmbeddedEngine implements JobAccess {
   readonly #own: EngineParts;
@@ -102,18 +102,8 @@ export class EmbeddedEngine implements JobAccess {
     return this.#parts.intake.enqueueMany(items);
   }
 
-  enqueueStream(
-    items: AsyncIterable<EnqueueItem> | Iterable<EnqueueItem>,
-    { signal }: StreamOptions,
-  ): Promise<number> {
-    const enqueueMany = (chunk: readonly EnqueueItem[], first: number): Promise<Handle[]> => {
-      this.#lifecycle.assertWritable();
-      return this.#parts.intake.enqueueMany(chunk, first, signal);
-    };
-    return enqueueStream(items, enqueueMany, {
-      signal,
-      portion: this.#parts.entrance && (() => this.#parts.intake.portion()),
-    });
+  enqueueStream(items: Items, signal: AbortSignal | undefined): Promise<number> {
+    return this.#parts.streams.enqueue(items, signal);
   }
 
   enqueueFlow(flow: AnyFlow, id: string | undefined): Promise<Record<string, Handle>> {

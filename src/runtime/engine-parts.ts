@@ -47,6 +47,7 @@ import { Scheduling } from './scheduling.js';
 import { SingleArrivals } from './single-arrivals.js';
 import { Stager } from './stager.js';
 import { Strays } from './strays.js';
+import { Streams } from './streams.js';
 import { Suspects } from './suspects.js';
 import { UniqueKeys } from './unique-keys.js';
 
@@ -289,6 +290,7 @@ function composeArriving(own: EngineParts, host: Host, made: Running & Idle, par
     wake: () => dispatcher.wake(),
   });
   const intake = new Intake({ clock, settings, newJobs, arrivals, singles, entrance, assertWritable });
+  const streams = new Streams({ clock, intake, assertWritable });
   const flows = new Flows({ journal, clock, arrivals, arriving, newJobs, intake, handleOf });
   const onImported = (job: Job, place: string | undefined): void => {
     if (hasEnded(job.status)) made.pruner.notice(job);
@@ -296,7 +298,7 @@ function composeArriving(own: EngineParts, host: Host, made: Running & Idle, par
     if (job.status.state === 'waiting') parts().releaser.look();
   };
   const imports = { journal, settings, arriving, keys, onImported, onWarning };
-  return { arrivals, newJobs, entrance, followUps, requests, notes, intake, flows, imports };
+  return { arrivals, newJobs, entrance, followUps, requests, notes, intake, streams, flows, imports };
 }
 
 /** What goes on by itself, and who tells what holds a job up. */

@@ -1,4 +1,5 @@
 /** A job that was enqueued, as its caller holds it: everything is asked of the engine, by the job's id. */
+import { checkSignal } from '../checks.js';
 import type { Explanation } from '../explanation.js';
 import type { CancelOptions, JobHandle, JobSnapshot } from '../job-handle.js';
 import { MillraceError, show } from '../errors.js';
@@ -30,7 +31,14 @@ export class Handle implements JobHandle {
     this.#endsBefore = endsBefore;
   }
 
-  result({ signal }: { signal?: AbortSignal } = {}): Promise<unknown> {
+  result(options?: { signal?: AbortSignal }): Promise<unknown> {
+    let signal: AbortSignal | undefined;
+    try {
+      signal = checkSignal(options);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+    // This very promise: one that nobody looks at is never an unhandled rejection.
     return this.#jobs.result(this.id, signal, this.#endsBefore, this.name);
   }
 

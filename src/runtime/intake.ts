@@ -3,7 +3,6 @@ import { checkJobName } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { MillraceError, PayloadInvalidError } from '../errors.js';
 import type { Draft, JobSpec } from '../job/record.js';
-import { Transaction } from '../journal/transaction.js';
 import { checkEnqueue, checkItem, type EnqueueOptions } from '../job-options.js';
 import type { Settings } from '../options.js';
 import type { Room } from '../queue/admission.js';
@@ -15,6 +14,7 @@ import type { Handle } from './handle.js';
 import type { NewJobs } from './new-jobs.js';
 import type { Newcomer, SingleArrivals } from './single-arrivals.js';
 import { Slices } from './slices.js';
+import { isSingle, Together, type Taken } from './together.js';
 
 export interface IntakeLinks {
   readonly clock: Clock;
@@ -63,52 +63,28 @@ export class Intake {
   /**
    * Resolves once all jobs are committed, in one write: all of them or none.
    * @param items The array may change afterwards; of its items each is read when its turn comes.
-   * @param first What the first of them is called in a refusal: its index.
-   * @param signal Ends the waiting for room, beside those of the jobs.
    * @throws MillraceError where one of them is refused.
    */
-  async enqueueMany(items: readonly EnqueueItem[], first = 0, signal?: AbortSignal): Promise<Handle[]> {
-    const { entrance, newJobs, singles } = this.#links;
-    const specs: JobSpec[] = [];
-    const terms: Terms[] = [];
+  async enqueueMany(items: readonly EnqueueItem[]): Promise<Handle[]> {
+    const taken = [...items];
+    const together = this.together();
     const slices = new Slices(this.#links.clock);
     try {
-      for (const [i, item] of [...items].entries()) {
-        const spec = this.specOf(item, `items[${first + i}]`);
-        terms.push(termsOf(item.options));
-        specs.push(spec instanceof Promise ? await spec : spec);
+      for (const item of taken) {
+        const adding = together.add(item);
+        if (adding) await adding;
         if (slices.isOver) await slices.next();
       }
     } catch (thrown) {
-      newJobs.discard(specs);
+      together.discard();
       throw thrown;
     }
-    const newcomers = specs.map((spec, i): Newcomer => {
-      const { isNamed, onConflict } = terms[i] ?? NO_TERMS;
-      return { spec, isNamed, onConflict, item: `items[${first + i}]` };
-    });
-    const signals = entrance ? signalsOf([{ signal }, ...terms]) : NO_SIGNALS;
-    try {
-      if (newcomers.some(isSingle)) return await singles.bringIn(newcomers, signals);
-      const needs = entrance?.needsOf(specs);
-      return await this.#addAll(specs, needs && (await entrance?.entered(needs, signals)));
-    } catch (thrown) {
-      newJobs.discardAfter(thrown, specs);
-      throw thrown;
-    }
+    return together.commit();
   }
 
-  /** Says, item by item, whether that is enough for a queue of theirs at once; items may be anything, and are checked later. */
-  portion(): (item: EnqueueItem) => boolean {
-    const { entrance, settings } = this.#links;
-    const counts = new Map<string, number>();
-    return (item) => {
-      const queue = item?.options?.queue ?? settings.types.get(item?.name)?.queue ?? '';
-      if (!entrance?.isBounded(queue)) return false;
-      const count = (counts.get(queue) ?? 0) + 1;
-      counts.set(queue, count);
-      return count >= entrance.portionOf(queue);
-    };
+  /** @param first See {@link Together}. @param signal likewise. */
+  together(first?: number, signal?: AbortSignal): Together {
+    return new Together({ ...this.#links, take: (item, what) => this.#take(item, what) }, first, signal);
   }
 
   /** A job that took a while to make. */
@@ -132,13 +108,13 @@ export class Intake {
     const { isNamed, onConflict } = terms;
     const newcomer: Newcomer = { spec, isNamed, onConflict };
     if (isSingle(newcomer)) {
-      const coming = singles.bringIn([newcomer], signalsOf([terms]));
+      const coming = singles.bringIn([newcomer], signalsOf(terms));
       // Safe: there is a handle for each.
       resolve(coming.then(([handle]) => handle as Handle));
     } else if (!entrance?.isBounded(spec.queue)) arrivals.add(spec, resolve, reject);
     else {
       const enter = (room: Room): void => this.#add(spec, room, resolve, reject);
-      entrance.enter(new Map([[spec.queue, 1]]), { signals: signalsOf([terms]), enter, refuse: reject });
+      entrance.enter(new Map([[spec.queue, 1]]), { signals: signalsOf(terms), enter, refuse: reject });
     }
   }
 
@@ -155,16 +131,14 @@ export class Intake {
     }
   }
 
-  /** @param room Given back where they do not come. */
-  async #addAll(specs: readonly JobSpec[], room: Room | undefined): Promise<Handle[]> {
-    const { arrivals } = this.#links;
-    if (!room) return arrivals.addAll(specs);
-    try {
-      return await arrivals.addAll(specs, { transaction: new Transaction().whenWritten(room.settle) });
-    } catch (thrown) {
-      room.cancel();
-      throw thrown;
-    }
+  #take(item: EnqueueItem, what: string): Taken | Promise<Taken> {
+    const spec = this.specOf(item, what);
+    const { isNamed, onConflict, signal } = termsOf(item.options);
+    const taken = (made: JobSpec): Taken => ({
+      newcomer: { spec: made, isNamed, onConflict, item: what },
+      signal,
+    });
+    return spec instanceof Promise ? spec.then(taken) : taken(spec);
   }
 
   /**
@@ -219,14 +193,7 @@ function termsOf(options: EnqueueOptions | undefined): Terms {
   return { isNamed: options.id !== undefined, onConflict: onConflictOf(options), signal: options.signal };
 }
 
-/** Whether there is to be only one of it. */
-const isSingle = ({ spec, isNamed }: Newcomer): boolean => isNamed || spec.uniqueKey !== undefined;
-
-/** Each of them once. */
-function signalsOf(all: readonly Pick<Partial<Terms>, 'signal'>[]): readonly AbortSignal[] {
-  if (all.every(({ signal }) => signal === undefined)) return NO_SIGNALS;
-  return [...new Set(all.flatMap(({ signal }) => signal ?? []))];
-}
+const signalsOf = ({ signal }: Terms): readonly AbortSignal[] => (signal ? [signal] : NO_SIGNALS);
 
 /** Says which of several jobs is refused. */
 function refuseItem(what: string, thrown: unknown): never {

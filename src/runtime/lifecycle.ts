@@ -138,6 +138,7 @@ export class Lifecycle {
     // journal has said so.
     if (this.#isAtWork) void journal.noteWork(false).catch(() => {});
     this.#parts.entrance?.close(refusedError());
+    this.#parts.streams.close(refusedError());
     await this.#stopLoops();
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(resolve, timeoutMs);

@@ -452,6 +452,16 @@ test.each<[given: unknown, says: string, code?: string]>([
   expect(Object.values(await mill.counts()).every((count) => count === 0)).toBe(true);
 });
 
+test('a misspelt id of a flow is refused', async () => {
+  const { mill } = await open();
+  await expect(
+    mill.enqueueFlow({ a: { name: 'note', payload: 'a' } }, { idd: 'x' } as never),
+  ).rejects.toMatchObject({
+    code: 'MILLRACE_OPTION_INVALID',
+    message: expect.stringContaining('`idd`'),
+  });
+});
+
 test('what a flow says of itself is checked by the compiler', () => {
   const check = (mill: Millrace<typeof jobs, 'default'>): unknown[] => [
     // @ts-expect-error no such job type

@@ -2,7 +2,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { inlineJob, Millrace, StreamError } from '../../src/index.js';
-import { bench } from '../fixtures/engine.js';
+import { deferred } from '../fixtures/deferred.js';
+import { bench, record } from '../fixtures/engine.js';
+import { FakeClock } from '../fixtures/fake-clock.js';
+import { schemaThat } from '../fixtures/schemas.js';
 
 const jobs = { echo: inlineJob((payload: number) => payload), wait: inlineJob(() => undefined) };
 
@@ -123,8 +126,101 @@ test('an engine that closes meanwhile says how many are in the journal', async (
     enqueued: 2_000,
     cause: { code: 'MILLRACE_CLOSED' },
   });
+  await mill.close();
   const again = closing(await Millrace.open({ ...options, jobs }));
   expect(await again.counts()).toMatchObject({ scheduled: 2_000 });
+});
+
+/** Gives some, and then nothing more. @param onStuck Called then. */
+async function* stuck(count: number, onStuck = () => {}) {
+  yield* numbers(count);
+  onStuck();
+  await new Promise(() => {});
+}
+
+test('a signal ends it also while the iterable waits for its source', async () => {
+  const mill = await open();
+  const abort = new AbortController();
+  const enqueued = mill.enqueueStream(stuck(1_005), { signal: abort.signal });
+  while ((await mill.counts()).completed < 1_000) await turn();
+  abort.abort(new Error('enough'));
+  await expect(enqueued).rejects.toMatchObject({ enqueued: 1_000, cause: { message: 'enough' } });
+  await expect(mill.enqueueStream(stuck(5), { signal: abort.signal })).rejects.toMatchObject({ enqueued: 0 });
+});
+
+test('the close of the engine ends it, whatever the iterable or a schema waits for', async () => {
+  const { options, closing } = await bench();
+  const never = schemaThat<number>(() => new Promise(() => {}));
+  const mill = closing(
+    await Millrace.open({ ...options, jobs: { ...jobs, unsure: inlineJob(() => {}, { schema: never }) } }),
+  );
+  const ends = [
+    mill.enqueueStream(stuck(5)),
+    mill.enqueueStream([{ name: 'echo', payload: 1 } as const, { name: 'unsure', payload: 1 } as const]),
+  ].map((end) => expect(end).rejects.toMatchObject({ enqueued: 0, cause: { code: 'MILLRACE_CLOSED' } }));
+  await turn();
+  await mill.close();
+  await Promise.all(ends);
+});
+
+test('those of a slow source are in the journal a second later', async () => {
+  const { options, closing } = await bench();
+  const clock = new FakeClock();
+  const mill = closing(await Millrace.open({ ...options, jobs, clock }));
+  const abort = new AbortController();
+  const completed = record(mill, 'completed');
+  const waits = deferred();
+  const enqueued = mill.enqueueStream(stuck(5, waits.resolve), { signal: abort.signal });
+  await waits.promise;
+  await clock.armed(1_000);
+  await clock.advance(1_000);
+  await completed.reached(5);
+  abort.abort();
+  await expect(enqueued).rejects.toMatchObject({ enqueued: 5 });
+});
+
+test('an item is read when it is given, so that its object can be used again', async () => {
+  const mill = await open();
+  const results: number[] = [];
+  mill.on('completed', ({ result }) => results.push(Number(result)));
+  function* items() {
+    const item = { name: 'echo' as const, payload: 0 };
+    for (; item.payload < 5; item.payload++) yield item;
+  }
+  expect(await mill.enqueueStream(items())).toEqual({ enqueued: 5 });
+  await mill.drain();
+  expect(results).toEqual([0, 1, 2, 3, 4]);
+});
+
+test('of large ones fewer are in memory at once', async () => {
+  const { options, closing } = await bench();
+  const size = 60_000;
+  const bytes = inlineJob((payload: string) => payload.length);
+  const mill = closing(await Millrace.open({ ...options, jobs: { bytes } }));
+  let enqueued = 0;
+  let mostAhead = 0;
+  mill.on('enqueued', () => enqueued++);
+  function* items() {
+    for (let i = 0; i < 300; i++) {
+      mostAhead = Math.max(mostAhead, i - enqueued);
+      yield { name: 'bytes' as const, payload: 'x'.repeat(size) };
+    }
+  }
+  expect(await mill.enqueueStream(items())).toEqual({ enqueued: 300 });
+  expect(mostAhead * size).toBeLessThan(5 << 20);
+});
+
+test.each([
+  ['a misspelt signal', { sginal: new AbortController().signal }, '`sginal`'],
+  ['what is no signal', { signal: 5 }, 'an AbortSignal'],
+  ['no options', new AbortController().signal, 'a plain object'],
+])('refused: %s', async (_what, given, says) => {
+  const mill = await open();
+  const refusal = { code: 'MILLRACE_OPTION_INVALID', message: expect.stringContaining(says) };
+  await expect(mill.enqueueStream(numbers(1), given as never)).rejects.toMatchObject(refusal);
+  const job = await mill.enqueue('wait', undefined, later);
+  await expect(job.result(given as never)).rejects.toMatchObject(refusal);
+  expect(await mill.counts()).toMatchObject({ available: 0, completed: 0, scheduled: 1 });
 });
 
 test('ids make it one that can be given again', async () => {
