@@ -1,10 +1,10 @@
 /** How many jobs each queue has in each state: exact, because a change travels in the batch of what it counts. */
 import { pack, unpack } from '../job/packer.js';
 import { JOB_STATES, type JobCounts } from '../job/record.js';
+import type { CountChange } from './change-list.js';
 import { sealBytes, unsealBytes } from './integrity.js';
 import { COUNTERS_SPAN, countersKey } from './keys.js';
 import type { Store, StoreBatch } from './store.js';
-import type { CountChange } from './transaction.js';
 
 export const noJobs = (): JobCounts => Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as JobCounts;
 

@@ -269,22 +269,6 @@ export function placeOf({ spec, status }: Job): string | undefined {
   }
 }
 
-/**
- * All that a job has among those of its flow, as if none of its parents had told it of their end: each is looked at
- * again. Keys, and what they say.
- */
-export function flowEntries({ spec, status }: Job): [key: string, text: string][] {
-  const { id, sequence, flow, parents } = spec;
-  if (flow === undefined || isEnd(status.state)) return [];
-  const entries: [string, string][] = [[memberKey(flow, sequence), id]];
-  if (status.state !== 'waiting') return entries;
-  const ids = Object.values(parents ?? {});
-  for (const parent of ids)
-    entries.push([childKey(parent, sequence), id], [newsKey(parent, sequence), newsText({ id: parent })]);
-  entries.push([parentCountKey(sequence), String(ids.length)]);
-  return entries;
-}
-
 /** The key by its deadline of a job that has one and has not ended. */
 export function deadlineKeyOf({ spec, status }: Job): string | undefined {
   const deadlineAt = deadlineOf({ spec, status });

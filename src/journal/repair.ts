@@ -16,6 +16,7 @@ import { checkFiles, REPAIRING } from './file-check.js';
 import { type FileFault, isMissingFile } from './file-fault.js';
 import { syncDirectory, syncFile } from './file-sync.js';
 import { isDataFile } from './files/names.js';
+import { flowEntries } from './flow-entries.js';
 import { FORMAT_VERSION } from './format.js';
 import { seal, sealBytes, sealText } from './integrity.js';
 import { readKeyEntries, sealKeyEntry } from './key-entry.js';
@@ -26,7 +27,6 @@ import {
   deadlineKeyOf,
   endedKey,
   FLOW_SPANS,
-  flowEntries,
   MARKS_SPAN,
   metaKey,
   PAUSES_SPAN,

@@ -3,6 +3,7 @@ import { MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
 import { isOverdue, type Job, type JobSpec } from '../job/record.js';
 import { claimed, expired, gaveUp, orphaned } from '../job/transitions.js';
+import { tellChildren } from '../journal/flow-entries.js';
 import type { JobRead } from '../journal/journal.js';
 import { placeOf, rankOf } from '../journal/keys.js';
 import type { Transaction } from '../journal/transaction.js';
@@ -78,6 +79,6 @@ function bury(change: Transaction, choice: Choice, error: MillraceError, now: nu
   const status = gaveUp(before.status, encodeError(error), now);
   // The key that it has in its lane, if any, is lost: its place is not.
   change.move(spec, before.status, status, key).withSync();
-  change.tellChildren(spec, status);
+  tellChildren(change, spec, status);
   return { kind: 'damaged', before, job: { spec, status }, error };
 }

@@ -3,6 +3,7 @@ import { checkText } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
 import type { Draft, Job, JobSpec, OnParentFailure } from '../job/record.js';
+import { waitFor } from '../journal/flow-entries.js';
 import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import type { AnyFlow } from '../flow.js';
@@ -109,7 +110,7 @@ export class Flows {
     }
     const slices = new Slices(this.#links.clock);
     for (const spec of specs.values()) {
-      if (spec.parents) transaction.waitFor(spec, Object.values(spec.parents));
+      if (spec.parents) waitFor(transaction, spec, Object.values(spec.parents));
       if (slices.isOver) await slices.next();
     }
     await arrivals.addAll([...specs.values()], { transaction, named: new Set(named.values()) });

@@ -8,6 +8,7 @@ import { asError, MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
 import { hasEnded, type Job, type JobStatus } from '../job/record.js';
 import { cancelled, gaveUp, unblocked } from '../job/transitions.js';
+import { askToLook, keepParentCount } from '../journal/flow-entries.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 import type { IndexEntry } from '../journal/pages.js';
 import { childOf, NEWS_SPAN, newsIn, newsKey, type JobNews } from '../journal/keys.js';
@@ -93,7 +94,7 @@ export class Releaser {
     const { journal } = this.#links;
     for (const id of ids) {
       const { entries } = await journal.indexes.children(id, 1);
-      if (entries.length > 0) change.askToLook(id, journal.nextSequence());
+      if (entries.length > 0) askToLook(change, id, journal.nextSequence());
     }
   }
 
@@ -205,7 +206,7 @@ export class Releaser {
         for (const { key } of children) change.forget(key);
         if (isLast) change.forget(entry.key);
       }
-      for (const [sequence, count] of left) change.keepParentCount(sequence, count);
+      for (const [sequence, count] of left) keepParentCount(change, sequence, count);
       await journal.commit(change);
     };
     await idle.change([...ids], { look, decide, commit });

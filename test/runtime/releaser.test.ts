@@ -4,6 +4,7 @@ import { systemClock } from '../../src/clock.js';
 import { encode } from '../../src/job/codec.js';
 import { cancelled, claimed, retried, settled } from '../../src/job/transitions.js';
 import type { Job, JobStatus } from '../../src/job/record.js';
+import { waitFor } from '../../src/journal/flow-entries.js';
 import { Journal } from '../../src/journal/journal.js';
 import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
 import { Transaction } from '../../src/journal/transaction.js';
@@ -22,7 +23,8 @@ test('a child that is run again while it is told of a parent waits for the other
   const child = jobOf(3, { flow, parents });
   const change = new Transaction();
   for (const { spec, status } of [one, other, child]) change.enqueue(spec, status);
-  await journal.commit(change.waitFor(child.spec, Object.values(parents)));
+  waitFor(change, child.spec, Object.values(parents));
+  await journal.commit(change);
   const move = async ({ spec }: Job, next: (status: JobStatus) => JobStatus): Promise<void> => {
     const [read] = await journal.jobs([spec.id]);
     if (!read || !('status' in read)) throw new Error(`${spec.id} cannot be read`);
