@@ -3,11 +3,12 @@ import type { Job } from '../job/record.js';
 import type { JobTypeSettings } from '../job-options.js';
 import type { Pool } from '../pool/contract.js';
 import type { ReadyEntry } from '../queue/entry-list.js';
-import type { Backlog, LaneInfo } from './backlog.js';
+import type { Backlog } from './backlog.js';
 import type { Start } from './attempt.js';
 import type { Executor } from './executor.js';
 import type { Preparation } from './preparation.js';
 import type { Suspects, Turn } from './suspects.js';
+import type { LaneInfo } from './type-lane.js';
 
 export interface DispatcherLinks {
   readonly backlog: Backlog;
