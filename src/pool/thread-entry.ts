@@ -15,7 +15,7 @@ import {
 } from './protocol.js';
 import type { Runner } from './runner.js';
 
-// Safe: pool/thread.ts starts this module with exactly this data.
+// Safe: pool/piscina-thread.ts starts this module with exactly this data.
 const { handlers, maxResultBytes, slots, registrar } = workerData as ThreadData;
 const modules = new HandlerModules(handlers);
 /** The job whose module is being loaded. */

@@ -11,8 +11,9 @@ import { MillraceError } from '../errors.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
 import type { Need, Pool, PoolEvents, PoolView, Ride, Seat, StopReason, Task } from './contract.js';
 import { Pace } from './pace.js';
+import type { ThreadSettings } from './piscina-thread.js';
 import type { LoadFailure, LoadReport } from './protocol.js';
-import { Thread, type ThreadEvents, type ThreadSettings } from './thread.js';
+import { Thread, type ThreadEvents } from './thread.js';
 
 export interface ThreadPoolSettings extends ThreadSettings {
   readonly count: number;

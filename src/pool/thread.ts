@@ -1,40 +1,16 @@
 /**
- * One worker thread, from its start to its exit. It is a Piscina pool of exactly one thread: Piscina starts it,
- * limits it and carries requests. Because there is only one, it is always known which thread has a task; and a
- * thread that was ended goes together with its pool, while a larger pool would not restore itself after a
- * replacement that failed.
+ * One worker thread, from its start to its exit: whether it takes a chunk, what becomes of its tasks by what it says, and
+ * who is to blame when it has gone.
  */
-import { MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { Piscina } from 'piscina';
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError, sentence } from '../errors.js';
 import { decodeError, encodeError, fromErrorData } from '../job/error-data.js';
 import { START_TIMEOUT_MS } from './chunk.js';
 import { ChunkLine } from './chunk-line.js';
 import type { PoolEvents, StopReason, Task, ThreadView } from './contract.js';
-import {
-  CHUNKS_PER_THREAD,
-  PORT,
-  type LoadReport,
-  type EngineMessage,
-  type TaskRef,
-  type ThreadData,
-  type ThreadMessage,
-  type ThreadRequest,
-} from './protocol.js';
+import { faultOf, PiscinaThread, type ThreadSettings } from './piscina-thread.js';
+import type { LoadReport, TaskRef, ThreadMessage } from './protocol.js';
 import { decodeAnswers, encodeTasks } from './wire.js';
-
-export interface ThreadSettings {
-  /** Job names and the URLs of their handlers' modules. */
-  readonly handlers: Readonly<Record<string, string>>;
-  /** See {@link ThreadData}. */
-  readonly maxResultBytes?: Readonly<Record<string, number>>;
-  readonly execArgv?: readonly string[];
-  /** See {@link ThreadData}. */
-  readonly registrar?: string;
-  readonly maxHeapMb?: number;
-  readonly nice: number;
-}
 
 export interface ThreadEvents extends Pick<
   PoolEvents,
@@ -55,16 +31,11 @@ export interface ThreadEvents extends Pick<
 /** A thread that was ended and has not exited after so long is reported. */
 const STUCK_AFTER_MS = 5_000;
 
-const ENTRY = new URL('./thread-start.cjs', import.meta.url).href;
-
 export class Thread {
   readonly #clock: Clock;
   readonly #events: ThreadEvents;
   readonly #line: ChunkLine;
-  readonly #piscina: Piscina;
-  #port: MessagePort | undefined;
-  /** As Node numbers threads; a worker that has gone does not tell it any more. */
-  #id: number | undefined;
+  readonly #thread: PiscinaThread;
   #state: 'starting' | 'ready' | 'ending' | 'gone' = 'starting';
   /** Why the thread ended, where it was not the engine that ended it. */
   #fatal: Error | undefined;
@@ -78,34 +49,15 @@ export class Thread {
   constructor(settings: ThreadSettings, events: ThreadEvents, clock: Clock) {
     this.#clock = clock;
     this.#events = events;
-    const { handlers, maxResultBytes = {}, registrar } = settings;
     this.#line = this.#newLine();
-    const slots = this.#line.buffers;
-    const workerData: ThreadData = { handlers, maxResultBytes, slots, ...(registrar && { registrar }) };
-    this.#piscina = new Piscina({
-      filename: ENTRY,
-      // The one thread comes with the first request, and nobody replaces it behind our back.
-      minThreads: 0,
-      maxThreads: 1,
-      idleTimeout: Infinity,
-      // Waiting on atomics would keep the thread's event loop, and with it our port, from turning.
-      atomics: 'disabled',
-      // One more than there are chunks: its reply to one that is through may still be on its way.
-      concurrentTasksPerWorker: CHUNKS_PER_THREAD + 1,
-      recordTiming: false,
-      niceIncrement: settings.nice,
-      workerData,
-      ...(settings.execArgv && { execArgv: [...settings.execArgv] }),
-      ...(settings.maxHeapMb !== undefined && {
-        resourceLimits: { maxOldGenerationSizeMb: settings.maxHeapMb },
-      }),
-    });
-    // An 'error' event without a listener would be thrown; what it tells comes with the thread's own events, too.
-    this.#piscina.on('error', (error: unknown) => this.#broke(error));
-    this.#piscina.on('message', (message: { [PORT]?: unknown } | null | undefined) => {
-      // What a handler, or a preloaded module, posts to its thread's parent is for nobody.
-      const port = message?.[PORT];
-      if (!this.#port && port instanceof MessagePort) this.#listen(port);
+    this.#thread = new PiscinaThread(settings, this.#line.buffers, {
+      said: (message) => this.#receive(message),
+      dropped: (thrown) => this.#dropped(thrown),
+      died: (error) => {
+        this.#fatal = error;
+        this.#isTainted = true;
+      },
+      exited: (code) => this.#exited(code),
     });
   }
 
@@ -115,7 +67,7 @@ export class Thread {
   }
 
   view(): ThreadView {
-    const id = this.#id;
+    const { id } = this.#thread;
     const state = this.#state === 'gone' ? 'ending' : this.#state;
     return { state, tasks: this.#line.tasks, ...(id !== undefined && { id }) };
   }
@@ -142,8 +94,8 @@ export class Thread {
       this.end();
     }, START_TIMEOUT_MS);
     try {
-      const loading = this.#request<LoadReport>({ kind: 'load' });
-      const gone = this.#follow().then(() =>
+      const loading = this.#thread.load();
+      const gone = this.whenGone().then(() =>
         Promise.reject(this.#fatal ?? new Error('it exited while it started')),
       );
       const report = await Promise.race([loading, gone]);
@@ -152,7 +104,7 @@ export class Thread {
       return report;
     } catch (thrown) {
       // Where the system refused to make a thread there is none to wait for.
-      if (this.#piscina.threads.length === 0) this.#exited(0);
+      if (!this.#thread.exists) this.#exited(0);
       const cause = this.#fatal ?? asError(thrown);
       if (cause instanceof MillraceError) throw cause;
       const message = `A worker thread could not be started: ${cause.message}`;
@@ -169,12 +121,11 @@ export class Thread {
   run(tasks: readonly Task[], onThrough: () => void): void {
     this.#isProven = true;
     const slot = this.#line.add(tasks, onThrough);
-    const bytes = encodeTasks(tasks);
     // Its last answer says that it is through, and comes before Piscina's reply.
-    this.#request({ kind: 'chunk', slot, tasks: bytes }, [bytes.buffer]).catch((thrown: unknown) => {
+    this.#thread.run(slot, encodeTasks(tasks)).catch((thrown: unknown) => {
       // Mostly the thread has died, and its exit settles what is left; one that lives on is of no use.
-      this.#broke(thrown);
-      void this.#piscina.threads[0]?.terminate();
+      this.#dropped(thrown);
+      this.#thread.terminate();
     });
   }
 
@@ -193,7 +144,7 @@ export class Thread {
       const message = `A thread that was ended ${STUCK_AFTER_MS} ms ago is still in native code; its job is not run again before it has gone`;
       this.#events.warning(new MillraceError('MILLRACE_THREAD_STUCK', message));
     }, STUCK_AFTER_MS);
-    void this.#piscina.threads[0]?.terminate();
+    this.#thread.terminate();
   }
 
   /** Resolves once the thread has gone. */
@@ -203,13 +154,13 @@ export class Thread {
 
   #newLine(): ChunkLine {
     return new ChunkLine(this.#clock, {
-      settled: (ends) => this.#events.settled(ends, this.#id),
+      settled: (ends) => this.#events.settled(ends, this.#thread.id),
       took: (task, tookMs) => {
         this.#jobsRun++;
         this.#events.took(task, tookMs);
       },
       stopping: (task, ref) => {
-        this.#tell({ kind: 'stop', of: ref });
+        this.#thread.tell({ kind: 'stop', of: ref });
         this.#events.stopping(task);
       },
       stalled: () => {
@@ -220,43 +171,10 @@ export class Thread {
     });
   }
 
-  #request<Reply>(request: ThreadRequest, transferList: ArrayBuffer[] = []): Promise<Reply> {
-    // Safe: thread-entry.ts answers each kind of request with its type.
-    return this.#piscina.run(request, { transferList }) as Promise<Reply>;
-  }
-
-  /** Listens to the thread that the first request has made. */
-  #follow(): Promise<void> {
-    const worker = this.#piscina.threads[0];
-    this.#id = worker?.threadId;
-    worker?.once('error', (error: unknown) => {
-      this.#fatal = asError(error);
-      this.#isTainted = true;
-    });
-    worker?.once('exit', (code) => this.#exited(code));
-    return this.whenGone();
-  }
-
-  /** Piscina has dropped the thread by now, which may take a while to exit: another chunk would start another one. */
-  #broke(thrown: unknown): void {
+  /** It may live on, but another chunk would start another thread. */
+  #dropped(thrown: unknown): void {
     this.#fatal ??= asError(thrown);
     this.#isTainted = true;
-  }
-
-  #listen(port: MessagePort): void {
-    this.#port = port;
-    port.on('message', (message: ThreadMessage) => this.#receive(message));
-    // An idle engine must not keep Node alive.
-    port.unref();
-  }
-
-  /** Takes in what the thread has said and the event loop has not brought yet. */
-  #drain(): void {
-    if (!this.#port) return;
-    for (let next = receiveMessageOnPort(this.#port); next; next = receiveMessageOnPort(this.#port)) {
-      // Safe: the thread sends nothing else on this port.
-      this.#receive(next.message as ThreadMessage);
-    }
   }
 
   #receive(message: ThreadMessage): void {
@@ -285,17 +203,13 @@ export class Thread {
     }
   }
 
-  #tell(message: EngineMessage): void {
-    this.#port?.postMessage(message);
-  }
-
   /** One of a task that is settled needs no reply: whatever its handler still does is over, or about to be ended. */
   #requested({ of, number, request }: Extract<ThreadMessage, { kind: 'request' }>): void {
     const task = this.#line.open(of);
     if (!task) return;
     this.#events.request(task, request).then(
-      (value) => this.#tell({ kind: 'reply', number, value }),
-      (thrown: unknown) => this.#tell({ kind: 'refusal', number, error: encodeError(thrown) }),
+      (value) => this.#thread.tell({ kind: 'reply', number, value }),
+      (thrown: unknown) => this.#thread.tell({ kind: 'refusal', number, error: encodeError(thrown) }),
     );
   }
 
@@ -329,33 +243,18 @@ export class Thread {
 
   #exited(code: number): void {
     if (this.#state === 'gone') return;
-    this.#drain();
+    this.#thread.drain();
     const isOurs = this.#state === 'ending';
     // What start() rejects with tells of its failure.
     const isStart = this.#state === 'starting';
     if (!isOurs) this.#ending();
     this.#state = 'gone';
     this.#stuck?.cancel();
-    this.#port?.close();
+    this.#thread.close();
     const fault = isOurs ? undefined : faultOf(this.#fatal, code);
     const isBlamed = this.#line.lost(fault);
     if (fault && !isBlamed && !isStart) this.#events.warning(fault);
     for (const listener of this.#onGone) listener();
     this.#events.gone(this);
   }
-}
-
-/** What ended a thread that the engine did not end. */
-function faultOf(fatal: Error | undefined, code: number): MillraceError {
-  const cause = fatal && { cause: fatal };
-  if (fatal && 'code' in fatal && fatal.code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    const message = `The thread ran out of memory: ${fatal.message}. Raise \`threads.maxHeapMb\`, or make the job use less`;
-    return new MillraceError('MILLRACE_HANDLER_OUT_OF_MEMORY', message, cause);
-  }
-  // Piscina's own words for an exit that no error came before.
-  if (!fatal || fatal.message.startsWith('worker exited with code')) {
-    const message = `The handler ended its thread: process.exit(${code}). A handler returns or throws`;
-    return new MillraceError('MILLRACE_HANDLER_EXITED', message);
-  }
-  return new MillraceError('MILLRACE_HANDLER_DIED', `The thread died: ${fatal.message}`, cause);
 }
