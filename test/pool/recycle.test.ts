@@ -37,7 +37,7 @@ test.each([1, 3])(
 );
 
 test('a message holds no more jobs than its thread has left', async () => {
-  const { pool, news } = await threads({ maxJobs: 5 });
+  const { pool, news } = await threads({ maxJobs: 5 }, new FakeClock());
   const first = runAsMany(pool, 3);
   expect(first).toHaveLength(3);
   await threadsOf(news, first);
