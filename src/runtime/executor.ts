@@ -3,27 +3,29 @@
  *
  *   load → claim → prepare → run → settle → announce
  *
+ * The claimer, the starter and the settler take the steps; here is what joins them, and what can come between: a cancel, a
+ * deadline, an outage of the journal, the engine's end.
+ *
  * The claim is in the journal before the handler starts; the outcome is in the journal before anybody hears of
  * it. An attempt is known from the moment its job is chosen, so that a cancel always finds it.
  */
 import { asError, MillraceError } from '../errors.js';
 import type { JobNotes } from '../job/notes.js';
-import type { Outcome } from '../job/outcome.js';
-import { isGivenAsStored } from '../job/payload.js';
 import { isOverdue, type Job, type JobState } from '../job/record.js';
 import { cancelled } from '../job/transitions.js';
 import { Transaction } from '../journal/transaction.js';
-import type { Pool, Ride, Settled, StopReason, Task } from '../pool/contract.js';
+import type { Settled, StopReason, Task } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
-import { taskOf, type Attempt, type Ending, type NewClaim, type Start } from './attempt.js';
+import type { Attempt, Ending, NewClaim, Start } from './attempt.js';
 import { Attempts } from './attempts.js';
 import type { Backlog } from './backlog.js';
 import { Claimer } from './claimer.js';
-import type { Preparation, Prepared } from './preparation.js';
+import type { Preparation } from './preparation.js';
 import { reconcile } from './reconciliation.js';
 import type { RateLimits } from './rate-limits.js';
 import type { OpenClaim } from './recovery.js';
 import { Settler, type SettlerLinks } from './settler.js';
+import { Starter } from './starter.js';
 
 export interface ExecutorLinks extends Omit<SettlerLinks, 'attempts' | 'end' | 'abandon'> {
   readonly backlog: Backlog;
@@ -41,25 +43,25 @@ export class Executor {
   readonly #links: ExecutorLinks;
   readonly #attempts: Attempts;
   readonly #claimer: Claimer;
+  readonly #starter: Starter;
   readonly #settler: Settler;
 
   constructor(links: ExecutorLinks) {
     this.#links = links;
     const { journal, backlog } = links;
     this.#attempts = new Attempts(journal, backlog);
+    const ends = {
+      attempts: this.#attempts,
+      end: (attempt: Attempt, before: Job, job: Job) => this.#end(attempt, before, job),
+      abandon: (attempt: Attempt, thrown: unknown) => this.#abandon(attempt, thrown),
+    };
+    this.#settler = new Settler({ ...links, ...ends });
+    this.#starter = new Starter({ ...links, settler: this.#settler });
     this.#claimer = new Claimer({
       ...links,
+      ...ends,
       rates: links.rates,
-      attempts: this.#attempts,
-      run: (attempts) => this.#run(attempts),
-      end: (attempt, before, job) => this.#end(attempt, before, job),
-      abandon: (attempt, thrown) => this.#abandon(attempt, thrown),
-    });
-    this.#settler = new Settler({
-      ...links,
-      attempts: this.#attempts,
-      end: (attempt, before, job) => this.#end(attempt, before, job),
-      abandon: (attempt, thrown) => this.#abandon(attempt, thrown),
+      run: (attempts) => this.#starter.run(attempts),
     });
   }
 
@@ -114,7 +116,7 @@ export class Executor {
     const attempt = this.#claimer.claimNew(start, job, record, change);
     return {
       job: attempt.job ?? job,
-      start: () => this.#run([attempt]),
+      start: () => this.#starter.run([attempt]),
       abandon: (error) => this.#abandon(attempt, error),
     };
   }
@@ -175,7 +177,7 @@ export class Executor {
     for (const attempt of this.#attempts.all()) {
       if (attempt.task) attempt.pool.stop(attempt.task, 'shutdown');
       attempt.stopReason ??= 'shutdown';
-      if (attempt.isPreparing) this.#unprepared(attempt);
+      if (attempt.isPreparing) this.#starter.unprepared(attempt);
     }
   }
 
@@ -236,73 +238,8 @@ export class Executor {
     return this.#attempts.whenIdle();
   }
 
-  #run(attempts: readonly Attempt[]): void {
-    const rides = new Map<Pool, Ride[]>();
-    const unstarted: Ending[] = [];
-    for (const attempt of attempts) {
-      const { choice, job, pool, seat, stopReason } = attempt;
-      if (!job) continue;
-      // Its deadline may have come while the claim was written: then it expires where it waits again.
-      const isOver = stopReason !== undefined || this.#isOverdue(job);
-      const payload = isOver ? unstartedOutcome(attempt) : this.#payloadOf(attempt, job);
-      // It goes on when its payload is there.
-      if (payload === undefined) continue;
-      if (!(payload instanceof Uint8Array)) {
-        seat.release();
-        unstarted.push({ attempt, before: job, outcome: payload });
-        continue;
-      }
-      choice.permit?.begin();
-      const task = taskOf(job, attempt, payload, this.#links.journal.payloadFiles);
-      attempt.task = task;
-      this.#links.announcer.started(job);
-      const own = rides.get(pool);
-      if (own) own.push({ seat, task });
-      else rides.set(pool, [{ seat, task }]);
-    }
-    for (const [pool, own] of rides) pool.run(own);
-    this.#settler.settle(unstarted);
-  }
-
-  #isOverdue(job: Job): boolean {
-    return job.spec.deadlineAt !== undefined && isOverdue(job, this.#links.clock.now());
-  }
-
-  /** What its handler gets; nothing where that takes a while. */
-  #payloadOf(attempt: Attempt, { spec }: Job): Prepared | undefined {
-    const { type } = attempt;
-    if (attempt.payload) return attempt.payload;
-    if (isGivenAsStored(type, spec)) return spec.payload;
-    const prepared = this.#links.preparation.prepare(type, spec);
-    if (!(prepared instanceof Promise)) return prepared;
-    attempt.isPreparing = true;
-    // It never rejects: what a schema does becomes an outcome.
-    void prepared.then((payload) => this.#prepared(attempt, payload));
-    return undefined;
-  }
-
-  #prepared(attempt: Attempt, payload: Prepared): void {
-    const { job: before, seat } = attempt;
-    // It was stopped meanwhile, and nobody waits for this.
-    if (!before || !attempt.isPreparing) return;
-    attempt.isPreparing = false;
-    if (payload instanceof Uint8Array) {
-      attempt.payload = payload;
-      this.#run([attempt]);
-      return;
-    }
-    seat.release();
-    this.#settler.settle([{ attempt, before, outcome: payload }]);
-  }
-
-  /** It must stop, and no handler has begun. */
-  #unprepared(attempt: Attempt): void {
-    attempt.isPreparing = false;
-    this.#run([attempt]);
-  }
-
   #stop(attempt: Attempt, reason: StopReason): void {
-    if (attempt.isPreparing) this.#unprepared(attempt);
+    if (attempt.isPreparing) this.#starter.unprepared(attempt);
     else if (attempt.task && !attempt.outcome) attempt.pool.stop(attempt.task, reason, attempt.cancelReason);
   }
 
@@ -341,12 +278,6 @@ function takeBackCancel(attempt: Attempt, error: MillraceError): void {
   attempt.onAbandon = [];
   attempt.stopReason = undefined;
   attempt.cancelReason = undefined;
-}
-
-/** Of one that was told to stop before its handler was to start. */
-function unstartedOutcome({ stopReason, cancelReason }: Attempt): Outcome {
-  if (stopReason !== 'cancelled') return { kind: 'released' };
-  return { kind: 'cancelled', ...(cancelReason !== undefined && { reason: cancelReason }) };
 }
 
 function endingOf(attempt: Attempt): Ending[] {
