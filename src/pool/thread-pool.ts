@@ -1,22 +1,19 @@
 /**
- * The threads that thread jobs run in: as many as asked for, each replaced when it has ended. A thread counts as
- * free only once it is ready, so a pool that cannot start threads takes no jobs, and burns none.
+ * The threads that thread jobs run in (crew.ts), and which of them takes which jobs. A thread counts as free only once it is
+ * ready, so a pool that cannot start threads takes no jobs, and burns none.
  *
  * A job has a thread for itself. Two things keep threads from waiting for the next one. Jobs that are known to be tiny
  * share: several go in one message, and a second message waits in the thread while it works on the first. And where a
  * thread is expected to be through in a moment, the next job is sent already; if it is not, that job is taken back.
  */
 import type { Clock, Timer } from '../clock.js';
-import { MillraceError } from '../errors.js';
-import { decodeError, fromErrorData } from '../job/error-data.js';
 import type { Need, Pool, PoolEvents, PoolView, Ride, Seat, StopReason, Task } from './contract.js';
+import { Crew, type CrewSettings } from './crew.js';
 import { Pace } from './pace.js';
-import type { ThreadSettings } from './piscina-thread.js';
-import type { LoadFailure, LoadReport } from './protocol.js';
-import { Thread, type ThreadEvents } from './thread.js';
+import type { LoadReport } from './protocol.js';
+import type { Thread } from './thread.js';
 
-export interface ThreadPoolSettings extends ThreadSettings {
-  readonly count: number;
+export interface ThreadPoolSettings extends CrewSettings {
   /** How many tiny jobs a thread is sent in one message at most. */
   readonly batchSize: number;
   /** After how many jobs a thread is replaced; absent where it never is for that. */
@@ -55,8 +52,6 @@ class Load implements Seat {
   }
 }
 
-const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 30_000;
 /** So long before a thread is expected to be through, the next job is sent: a claim and a message take about that. */
 const AHEAD_MS = 3;
 /** What the jobs of one message may take together, so that nobody waits for long behind them. */
@@ -66,64 +61,45 @@ export class ThreadPool implements Pool {
   readonly #settings: ThreadPoolSettings;
   readonly #events: PoolEvents;
   readonly #clock: Clock;
-  /** Threads that run or start; one that is ending has left. */
-  readonly #live = new Set<Thread>();
-  /** Threads that were ended and are still in native code. As many as `count` are replaced before they have gone. */
-  readonly #ending = new Set<Thread>();
-  /** Live threads that have all the jobs that they are to run; their replacements start meanwhile. */
-  readonly #retiring = new Set<Thread>();
+  readonly #crew: Crew;
   /** The loads of each thread: reserved, sent or waiting in it. */
   readonly #loads = new Map<Thread, Load[]>();
   /** The load that tiny jobs of this turn still go to. */
   #forming: Load | undefined;
   readonly #pace: Pace;
-  /** Threads in a row that ended before they took a chunk. */
-  #failures = 0;
-  #retry: Timer | undefined;
-  #retryDelayMs = FIRST_RETRY_MS;
-  #retryAt = 0;
-  /** Why the last thread that was to start did not. */
-  #failure: MillraceError | undefined;
-  #isClosed = false;
 
   constructor(settings: ThreadPoolSettings, events: PoolEvents, clock: Clock, pace = new Pace()) {
     this.#settings = settings;
     this.#events = events;
     this.#clock = clock;
     this.#pace = pace;
+    this.#crew = new Crew(
+      settings,
+      {
+        stopping: (task) => events.stopping(task),
+        settled: (ends, id) => events.settled(ends, id),
+        took: ({ name }, tookMs) => pace.note(name, tookMs),
+        stalled: (thread) => this.#stalled(thread),
+        distrust: (name) => pace.distrust(name),
+        progress: (task, value) => events.progress(task, value),
+        log: (task, line) => events.log(task, line),
+        request: (task, request) => events.request(task, request),
+        warning: (error) => events.warning(error),
+        ending: (thread) => this.#leave(thread),
+        available: () => events.available(),
+      },
+      clock,
+    );
   }
 
-  /**
-   * Starts the first thread; the others follow on their own.
-   * @returns what it found in the handlers' modules.
-   * @throws MillraceError `MILLRACE_THREADS_UNAVAILABLE`
-   */
-  async start(): Promise<LoadReport> {
-    const first = this.#add();
-    try {
-      return await first.start();
-    } catch (thrown) {
-      this.#isClosed = true;
-      this.#retry?.cancel();
-      throw thrown;
-    }
+  /** As {@link Crew.start}. */
+  start(): Promise<LoadReport> {
+    return this.#crew.start();
   }
 
-  /** Brings the pool to its full number of threads. */
+  /** As {@link Crew.fill}. */
   fill(): void {
-    if (this.#isClosed) return;
-    // A thread that the system refuses fails at once, and the next one would, too.
-    while (
-      !this.#retry &&
-      this.#live.size - this.#retiring.size < this.#settings.count &&
-      this.#live.size + this.#ending.size < 2 * this.#settings.count
-    ) {
-      const thread = this.#add();
-      thread.start().then(
-        ({ failures }) => this.#started(thread, failures),
-        (error: unknown) => this.#reportFailure(error as MillraceError), // It rejects with nothing else.
-      );
-    }
+    this.#crew.fill();
   }
 
   hasRoom(need: Need): boolean {
@@ -162,22 +138,15 @@ export class ThreadPool implements Pool {
   }
 
   stop(task: Task, reason: StopReason): void {
-    for (const thread of this.#live) if (thread.stop(task, reason)) return;
+    for (const thread of this.#crew.live) if (thread.stop(task, reason)) return;
   }
 
   view(): PoolView {
-    const threads = [...this.#live, ...this.#ending].map((thread) => thread.view());
-    if (!this.#retry || !this.#failure) return { threads };
-    const retryMs = Math.max(0, this.#retryAt - this.#clock.monotonic());
-    return { threads, failure: { error: this.#failure, retryMs } };
+    return this.#crew.view();
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#retry?.cancel();
-    const threads = [...this.#live, ...this.#ending];
-    for (const thread of threads) thread.end();
-    await Promise.all(threads.map((thread) => thread.whenGone()));
+  close(): Promise<void> {
+    return this.#crew.close();
   }
 
   /** Whether a job that takes so long still goes into the message of this turn. */
@@ -192,7 +161,7 @@ export class ThreadPool implements Pool {
   #jobsLeft(thread: Thread): number {
     const { maxJobs } = this.#settings;
     if (maxJobs === undefined) return Infinity;
-    if (this.#retiring.has(thread)) return 0;
+    if (this.#crew.retiring.has(thread)) return 0;
     const given = this.#loads.get(thread)?.reduce((sum, { seats }) => sum + seats, 0) ?? 0;
     return maxJobs - thread.jobsRun - given;
   }
@@ -205,9 +174,9 @@ export class ThreadPool implements Pool {
   #freeThread({ isLimited, mayQueue }: Need, isTiny: boolean): Thread | undefined {
     const canQueue = mayQueue && !isLimited && this.#settings.batchSize > 1;
     // A replacement waits until the thread that it replaces has gone.
-    const mayBegin = this.#retiring.size === 0 || this.#busy() < this.#settings.count;
+    const mayBegin = this.#crew.retiring.size === 0 || this.#busy() < this.#settings.count;
     let second: Thread | undefined;
-    for (const thread of this.#live) {
+    for (const thread of this.#crew.live) {
       if (!thread.isReady || this.#jobsLeft(thread) <= 0) continue;
       const [first, next] = this.#loads.get(thread) ?? [];
       if (!first && mayBegin) return thread;
@@ -228,7 +197,9 @@ export class ThreadPool implements Pool {
     const thread = this.#freeThread(need, isTiny);
     if (!thread) return undefined;
     const load = new Load(thread, isTiny, (empty) => this.#unload(empty));
-    this.#loads.get(thread)?.push(load);
+    const loads = this.#loads.get(thread);
+    if (loads) loads.push(load);
+    else this.#loads.set(thread, [load]);
     if (isTiny && need.mayShare) {
       this.#forming = load;
       // What is reserved later is claimed later, and does not hold this one up.
@@ -243,9 +214,8 @@ export class ThreadPool implements Pool {
     load.name = tasks[0]?.name;
     if (this.#loads.get(load.thread)?.[0] === load) this.#expectEnd(load);
     load.thread.run(tasks, () => this.#through(load));
-    if (this.#jobsLeft(load.thread) > 0 || this.#retiring.has(load.thread)) return;
-    this.#retiring.add(load.thread);
-    this.fill();
+    if (this.#jobsLeft(load.thread) > 0 || this.#crew.retiring.has(load.thread)) return;
+    this.#crew.retire(load.thread);
   }
 
   /** The load's turn in its thread has come. */
@@ -262,7 +232,7 @@ export class ThreadPool implements Pool {
   }
 
   #through(load: Load): void {
-    this.#failures = 0;
+    this.#crew.worked();
     this.#unload(load);
     const next = this.#loads.get(load.thread)?.[0];
     if (next) this.#expectEnd(next);
@@ -274,76 +244,18 @@ export class ThreadPool implements Pool {
     const loads = this.#loads.get(load.thread);
     const at = loads?.indexOf(load) ?? -1;
     if (at >= 0) loads?.splice(at, 1);
-    if (this.#retiring.has(load.thread) && loads?.length === 0) load.thread.end();
+    if (this.#crew.retiring.has(load.thread) && loads?.length === 0) load.thread.end();
   }
 
-  #add(): Thread {
-    const pool = this.#events;
-    const events: ThreadEvents = {
-      stopping: (task) => pool.stopping(task),
-      settled: (ends, id) => pool.settled(ends, id),
-      took: ({ name }, tookMs) => this.#pace.note(name, tookMs),
-      stalled: (stalling) => {
-        const first = this.#loads.get(stalling)?.[0];
-        if (!first) return;
-        first.isEnding = false;
-        first.isStalled = true;
-      },
-      distrust: (name) => this.#pace.distrust(name),
-      progress: (task, value) => pool.progress(task, value),
-      log: (task, line) => pool.log(task, line),
-      request: (task, request) => pool.request(task, request),
-      warning: (error) => pool.warning(error),
-      ending: (thread) => this.#leave(thread),
-      gone: (thread) => {
-        this.#ending.delete(thread);
-        this.fill();
-      },
-    };
-    const thread = new Thread(this.#settings, events, this.#clock);
-    this.#live.add(thread);
-    this.#loads.set(thread, []);
-    return thread;
+  #stalled(thread: Thread): void {
+    const first = this.#loads.get(thread)?.[0];
+    if (!first) return;
+    first.isEnding = false;
+    first.isStalled = true;
   }
 
   #leave(thread: Thread): void {
-    this.#live.delete(thread);
-    this.#retiring.delete(thread);
     for (const load of this.#loads.get(thread) ?? []) load.timer?.cancel();
     this.#loads.delete(thread);
-    this.#ending.add(thread);
-    if (thread.isProven) this.fill();
-    else this.#backOff();
-  }
-
-  #started(thread: Thread, [failure]: readonly LoadFailure[]): void {
-    if (!failure) {
-      this.#failure = undefined;
-      this.#events.available();
-      return;
-    }
-    // All modules could be loaded when the pool was started, so the cause may go as it came. Until then no job
-    // should pay for it.
-    thread.end();
-    const cause = fromErrorData(decodeError(failure.error));
-    this.#reportFailure(new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', cause.message, { cause }));
-  }
-
-  /** Whatever keeps threads from starting would do so again at once. */
-  #backOff(): void {
-    if (this.#isClosed || this.#retry) return;
-    this.#retryDelayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
-    this.#retryAt = this.#clock.monotonic() + this.#retryDelayMs;
-    this.#retry = this.#clock.setTimer(() => {
-      this.#retry = undefined;
-      this.fill();
-    }, this.#retryDelayMs);
-  }
-
-  #reportFailure(error: MillraceError): void {
-    if (this.#isClosed) return;
-    this.#failure = error;
-    const message = `${error.message}. No job is lost or counted; the next try is in ${this.#retryDelayMs} ms`;
-    this.#events.warning(new MillraceError(error.code, message, { cause: error.cause ?? error }));
   }
 }
