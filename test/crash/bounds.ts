@@ -115,7 +115,10 @@ function waitsOf({ facts }: Case, entries: readonly Entry[]): Wait[] {
   for (const { asked, to, answer } of entries)
     if (answer?.kind === 'entered')
       for (const id of answer.ids) waits.set(id, { id, queue: asked.queue, from: to, until: Infinity });
-  const isHandled = handledBetween(handlingsIn(facts), facts);
+  const handlings = handlingsIn(facts).filter(
+    ({ operation }) => operation === 'retry' || operation === 'remove',
+  );
+  const isHandled = handledBetween(handlings, facts);
   for (const [i, fact] of facts.entries()) {
     const isEnd = fact.kind === 'began' || fact.kind === 'started' || fact.kind === 'ended';
     const isCancel = fact.kind === 'asked' && fact.operation === 'cancel';

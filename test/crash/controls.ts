@@ -4,9 +4,10 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { MillraceError } from '../../src/index.js';
-import { ENDED_STATES } from '../../src/job/record.js';
-import { HALTABLE } from './catalogue.js';
-import type { FactOf } from './facts.js';
+import { ENDED_STATES, type JobState } from '../../src/job/record.js';
+import type { Handling } from './again.js';
+import { HALTABLE, type Engine } from './catalogue.js';
+import type { FactOf, Seen } from './facts.js';
 import { operation, type Call, type Operation } from './operation.js';
 
 /** For how long nothing starts: mostly until something else would have. */
@@ -14,8 +15,18 @@ const PAUSED_MS = 120;
 
 /** The type whose jobs are handled all at once. */
 const BATCH = 'batch';
-/** What is told of jobs that are run again or removed: that it was asked for, and what came of it. */
-const HANDLED = ['asked', 'retried', 'removed', 'refused'] as const;
+/** What is told of what is done to jobs: that it was asked for, what came of it, and what somebody sees who looks then. */
+const HANDLED = [
+  'asked',
+  'retried',
+  'promoted',
+  'removed',
+  'allCancelled',
+  'refused',
+  'looking',
+  'seen',
+] as const;
+type Handled = FactOf<(typeof HANDLED)[number]>;
 
 export const CONTROLS: readonly Operation[] = [
   operation('pause for a while', 4, ['halting', 'halted'], async ({ session, random }) => {
@@ -27,10 +38,15 @@ export const CONTROLS: readonly Operation[] = [
   }),
   // What was paused when a process was killed is, until somebody sees to it.
   operation('resume all', 2, ['halting', 'halted'], ({ session }) => session.resumeAll()),
-  operation('promote', 3, ['refused'], async ({ session, target: { id } }) => {
-    const state = await session.engine.promote(id);
-    if (state === 'scheduled' || state === 'retryable')
-      throw new Error(`promote() of ${id} resolved with ${state}`);
+  operation('have due', 3, HANDLED, async (call) => {
+    const { id } = call.target;
+    await handle(call, 'promote', { id }, async (engine) => {
+      const state = await engine.promote(id);
+      if (state === 'scheduled' || state === 'retryable')
+        throw new Error(`promote() of ${id} resolved with ${state}`);
+      return { kind: 'promoted', id, state };
+    });
+    await lookAt(call, id);
   }),
   operation('run again', 5, HANDLED, async (call) => {
     const { session, random } = call;
@@ -39,53 +55,89 @@ export const CONTROLS: readonly Operation[] = [
     const target = own && random.chance(0.8) ? own : call.target;
     if (target.isHeldUp) return;
     const { id } = target;
-    await handle(call, 'retry', id, async () => ({
+    await handle(call, 'retry', { id }, async (engine) => ({
       kind: 'retried',
       id,
-      state: await session.engine.retry(id),
+      state: await engine.retry(id),
     }));
   }),
   operation('take out', 3, HANDLED, async (call) => {
     const { id, isRun } = call.target;
     // Of what a schedule has enqueued, all is to be there in the end.
     if (isRun) return;
-    await handle(call, 'remove', id, async () => {
-      return { kind: 'removed', id, wasThere: await call.session.engine.remove(id) };
+    await handle(call, 'remove', { id }, async (engine) => {
+      return { kind: 'removed', id, wasThere: await engine.remove(id) };
     });
   }),
-  operation('cancel a batch', 1.5, ['asked', 'allCancelled'], async ({ session, report }) => {
-    report({ kind: 'asked', operation: 'cancel', name: BATCH });
-    await session.engine.cancel({ name: BATCH });
-    report({ kind: 'allCancelled', name: BATCH });
+  operation('cancel a batch', 1.5, HANDLED, (call) =>
+    handle(call, 'cancel', { name: BATCH }, async (engine) => {
+      await engine.cancel({ name: BATCH });
+      return { kind: 'allCancelled', name: BATCH };
+    }),
+  ),
+  operation('run a batch again', 2, HANDLED, async (call) => {
+    await handle(call, 'retry', { name: BATCH }, async (engine) => {
+      await engine.retry({ name: BATCH, state: ['failed', 'cancelled'] });
+      return { kind: 'retried', name: BATCH };
+    });
+    await lookAtAll(call, ENDED_STATES);
   }),
-  operation('run a batch again', 2, ['asked', 'retried'], async ({ session, report }) => {
-    report({ kind: 'asked', operation: 'retry', name: BATCH });
-    await session.engine.retry({ name: BATCH, state: ['failed', 'cancelled'] });
-    report({ kind: 'retried', name: BATCH });
+  operation('take out a batch', 1, HANDLED, async (call) => {
+    await handle(call, 'remove', { name: BATCH }, async (engine) => {
+      await engine.remove({ name: BATCH, state: ENDED_STATES });
+      return { kind: 'removed', name: BATCH, wasThere: true };
+    });
+    await lookAtAll(call, ENDED_STATES);
   }),
-  operation('take out a batch', 1, ['asked', 'removed'], async ({ session, report }) => {
-    report({ kind: 'asked', operation: 'remove', name: BATCH });
-    await session.engine.remove({ name: BATCH, state: ENDED_STATES });
-    report({ kind: 'removed', name: BATCH, wasThere: true });
-  }),
-  operation('promote a batch', 1, ['asked'], async ({ session, report }) => {
-    report({ kind: 'asked', operation: 'promote', name: BATCH });
-    await session.engine.promote({ name: BATCH });
+  operation('promote a batch', 1, HANDLED, async (call) => {
+    await handle(call, 'promote', { name: BATCH }, async (engine) => {
+      await engine.promote({ name: BATCH });
+      return { kind: 'promoted', name: BATCH };
+    });
+    await lookAtAll(call, LATER_STATES);
   }),
 ];
 
-/** Asks, and reports what comes of it. */
+/** Of those that wait until they are due. */
+const LATER_STATES = ['scheduled', 'retryable'] as const;
+
+/** Asks, and reports what comes of it. @param of One job, or all of a type. */
 async function handle(
-  { report }: Call<FactOf<(typeof HANDLED)[number]>>,
-  operation: 'retry' | 'remove',
-  id: string,
-  perform: () => Promise<FactOf<'retried' | 'removed'>>,
+  { session, token, report }: Call<Handled>,
+  operation: Handling['operation'],
+  of: { readonly id: string } | { readonly name: string },
+  perform: (engine: Engine) => Promise<FactOf<'retried' | 'promoted' | 'removed' | 'allCancelled'>>,
 ): Promise<void> {
-  report({ kind: 'asked', operation, id });
+  report({ kind: 'asked', operation, ...of, call: token });
   try {
-    report(await perform());
+    report({ ...(await perform(session.engine)), call: token });
   } catch (thrown) {
     if (!(thrown instanceof MillraceError)) throw thrown;
-    report({ kind: 'refused', operation, id, code: thrown.code });
+    const about = 'id' in of ? of : {};
+    report({ kind: 'refused', operation, ...about, code: thrown.code, call: token });
   }
 }
+
+/** Reports what is told of a job. */
+async function lookAt({ session, token, report }: Call<Handled>, id: string): Promise<void> {
+  report({ kind: 'looking', call: token });
+  const job = await session.engine.job(id);
+  report({ kind: 'seen', call: token, jobs: job ? [seen(job)] : [] });
+}
+
+/** And of all of a batch. */
+async function lookAtAll(
+  { session, token, report }: Call<Handled>,
+  state: readonly JobState[],
+): Promise<void> {
+  report({ kind: 'looking', call: token });
+  const jobs: Seen[] = [];
+  for await (const job of session.engine.jobs({ name: BATCH, state })) jobs.push(seen(job));
+  report({ kind: 'seen', call: token, jobs });
+}
+
+const seen = ({ id, state, retries }: Seen): Seen => ({
+  id,
+  state,
+  ...(retries !== undefined && { retries }),
+});

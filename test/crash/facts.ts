@@ -51,7 +51,11 @@ export type Fact =
       readonly id?: string;
       readonly name?: string;
       readonly together?: readonly string[];
+      /** Tells it from every other; absent where its answer does not say which one it answers. */
+      readonly call?: string;
     }
+  /** Somebody looks at jobs. */
+  | { readonly kind: 'looking'; readonly call: string }
   | Changing
   | Halting
   | Entering
@@ -66,13 +70,16 @@ export type Fact =
   | Debounced
   | Ended
   | Progressed
-  | { readonly kind: 'refused'; readonly operation: string; readonly id?: string; readonly code: string }
+  | Refused
   /** There was no room for a job in its queue; the token is that of its payload. */
   | { readonly kind: 'noRoom'; readonly queue: string; readonly token: string }
   | Retried
+  | Promoted
   | Removed
   /** That all jobs of a type that were there have ended was acknowledged. */
-  | { readonly kind: 'allCancelled'; readonly name: string }
+  | { readonly kind: 'allCancelled'; readonly name: string; readonly call?: string }
+  /** What those that were looked at are. */
+  | { readonly kind: 'seen'; readonly call: string; readonly jobs: readonly Seen[] }
   | { readonly kind: 'rescued'; readonly id: string }
   /** That an attempt errored was acknowledged. */
   | { readonly kind: 'errored'; readonly id: string; readonly attempt: number }
@@ -190,14 +197,44 @@ export interface Retried {
   readonly name?: string;
   /** What it is now. */
   readonly state?: JobState;
+  readonly call?: string;
+}
+
+/** That a job, or all that a filter meant, need not wait until it is due any more was acknowledged. */
+export interface Promoted {
+  readonly kind: 'promoted';
+  readonly id?: string;
+  readonly name?: string;
+  /** What it is now. */
+  readonly state?: JobState;
+  readonly call?: string;
 }
 
 /** That a job is not there any more, or none that a filter meant, was acknowledged. */
 export interface Removed {
   readonly kind: 'removed';
   readonly id?: string;
+  /** Of all that had ended, their type. */
   readonly name?: string;
   readonly wasThere: boolean;
+  readonly call?: string;
+}
+
+/** An operation was refused. */
+export interface Refused {
+  readonly kind: 'refused';
+  readonly operation: string;
+  readonly id?: string;
+  readonly code: string;
+  readonly call?: string;
+}
+
+/** A job as somebody who looked at it saw it. */
+export interface Seen {
+  readonly id: string;
+  readonly state: JobState;
+  /** How often it was run again after it had ended. */
+  readonly retries?: number;
 }
 
 /** Progress of a job was told. */

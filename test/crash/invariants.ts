@@ -1,5 +1,5 @@
 /** What never happens, whatever is killed when: one list. A feature of the engine's adds its invariant here. */
-import { cancelsLost, removalsUndone, retriesLost, withUndone } from './again.js';
+import { withUndone } from './again.js';
 import { overSize, refusedInVain, refusedStayed } from './bounds.js';
 import { blamed } from './blame.js';
 import { checkpointLost } from './checkpoints.js';
@@ -7,6 +7,7 @@ import { expiredFalsely, startedLate } from './deadlines.js';
 import type { Evidence, Finding, Invariant } from './evidence.js';
 import { flowBroken, flowStuck } from './flows.js';
 import { followUpsDoubled, followUpsLeaked, followUpsLost } from './follow-ups.js';
+import { cancelsLost, promotesLost, removalsUndone, retriesLost } from './handled.js';
 import { plainId } from './ids.js';
 import { uniqueKeysDoubled, uniqueKeysLeaked } from './keys.js';
 import { tellLives } from './lives.js';
@@ -61,6 +62,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'retriesLost', check: retriesLost },
   { name: 'cancelsLost', check: cancelsLost },
   { name: 'removalsUndone', check: removalsUndone },
+  { name: 'promotesLost', check: promotesLost },
   { name: 'ghosts', check: ghosts },
   { name: 'ticksLost', check: ticksLost },
   { name: 'ticksDoubled', check: ticksDoubled },

@@ -2,7 +2,7 @@
  * Jobs that are no longer kept. An id that every process uses may then belong to a new job: to another life. Whether a
  * job may be gone is told by what happened to it: it had ended, and that long enough ago, or somebody asked to remove it.
  */
-import { handledBetween, handlingsIn, isAgain, isFor, namesIn, type Handling } from './again.js';
+import { handledBetween, handlingsIn, isAgain, isFor, namesIn, retriesIn, type Handling } from './again.js';
 import type { Evidence, Finding } from './evidence.js';
 import type { Recorded } from './facts.js';
 import { isReused } from './ids.js';
@@ -40,10 +40,7 @@ export function tellLives({ facts, terms: { keptMs = KEPT_MS } }: Pick<Evidence,
   const findings: Finding[] = [];
   const removals = callsById(facts, ({ operation }) => operation === 'remove');
   const revivals = callsById(facts, ({ answer }) => answer?.kind === 'retried' && isAgain(answer));
-  const isRetried = handledBetween(
-    handlingsIn(facts).filter(({ operation }) => operation === 'retry'),
-    facts,
-  );
+  const isRetried = handledBetween(retriesIn(facts), facts);
   const lifeOfFact = facts.map((fact, i) => {
     const id = idIn(fact);
     if (id === undefined) return 0;

@@ -1,6 +1,6 @@
 /** Invariants of handlers: when they may start, beside which others, and with which attempt. */
 import { isEnd, MAX_ERRORS } from '../../src/job/record.js';
-import { handledBetween, handlingsIn } from './again.js';
+import { handledBetween, retriesIn } from './again.js';
 import type { FinalJob } from './contents.js';
 import { factsOf, type Case, type Evidence, type Finding } from './evidence.js';
 import type { Left, Started } from './facts.js';
@@ -99,10 +99,7 @@ export function miscounted({ facts, contents: { jobs }, terms }: Evidence): Find
   const errored = new Map<string, number>();
   // Of all lives of an id: where one may have been removed, it is not known which one was snoozed.
   const snoozes = new Map<string, number>();
-  const isRetried = handledBetween(
-    handlingsIn(facts).filter(({ operation }) => operation === 'retry'),
-    facts,
-  );
+  const isRetried = handledBetween(retriesIn(facts), facts);
   for (const [i, fact] of facts.entries()) {
     if (fact.kind === 'left') {
       const before = last.get(fact.id);

@@ -71,6 +71,7 @@ const isExpected = ({ code, id, operation }: FactOf<'refused'>): boolean =>
   code === 'MILLRACE_SCHEDULE_NOT_FOUND' ||
   code === 'MILLRACE_UNIQUE_CONFLICT' ||
   code === 'MILLRACE_JOB_RUNNING' ||
+  (code === 'MILLRACE_JOB_AWAITED' && operation === 'remove') ||
   (code === 'MILLRACE_JOB_NOT_FOUND' && id !== undefined);
 
 /** A handler is refused what it asks for as soon as somebody has asked to cancel its job. */

@@ -14,6 +14,7 @@ const OF_JOBS: ReadonlySet<Fact['kind']> = new Set([
   'refused',
   'checkpointed',
   'retried',
+  'promoted',
   'removed',
 ]);
 
