@@ -41,6 +41,12 @@ const rateLimit = ({ max, perMs }: RatePolicy): RateLimit => ({ max, per: perMs 
  */
 export const NAMED = ['work', 'narrow', 'mail'] as const;
 
+/**
+ * The type whose jobs are handled all at once. They are kept, and have no parents, schedules or unique keys: so what
+ * becomes of each then is known.
+ */
+export const BATCH = 'batch';
+
 /** @param retention Of all but {@link NAMED}; absent where they are kept for as long as it goes by default. */
 function catalogueOf(retention: Retention | undefined) {
   const kept = retention && { retention };
@@ -53,7 +59,6 @@ function catalogueOf(retention: Retention | undefined) {
     tiny: thread({ ...kept }),
     work: thread({ queue: 'low', maxAttempts: 4, concurrencyPerKey: 1 }),
     narrow: thread({ queue: 'narrow', concurrency: 1 }),
-    // Its jobs are kept, and have no ids, flows, schedules or keys: so all of them can be handled at once.
     batch: thread({ maxAttempts: 2 }),
     paced: thread({ rateLimit: rateLimit(RATES.type), expiresIn: PACED_EXPIRE_MS }),
     tenant: thread({ rateLimitPerKey: rateLimit(RATES.key), expiresIn: PACED_EXPIRE_MS }),

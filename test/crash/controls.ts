@@ -4,20 +4,21 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { MillraceError } from '../../src/index.js';
-import { ENDED_STATES, type JobState } from '../../src/job/record.js';
+import { ENDED_STATES, isEnd, type JobState } from '../../src/job/record.js';
 import type { Handling } from './again.js';
-import { HALTABLE, type Engine } from './catalogue.js';
-import type { FactOf, Seen } from './facts.js';
+import { BATCH, HALTABLE, type Engine } from './catalogue.js';
+import { enqueueBatch } from './enqueues.js';
+import type { Ended, FactOf, Seen } from './facts.js';
 import { operation, type Call, type Operation } from './operation.js';
 
 /** For how long nothing starts: mostly until something else would have. */
 const PAUSED_MS = 120;
 
-/** The type whose jobs are handled all at once. */
-const BATCH = 'batch';
 /** What is told of what is done to jobs: that it was asked for, what came of it, and what somebody sees who looks then. */
 const HANDLED = [
   'asked',
+  'enqueued',
+  'ended',
   'retried',
   'promoted',
   'removed',
@@ -27,6 +28,37 @@ const HANDLED = [
   'seen',
 ] as const;
 type Handled = FactOf<(typeof HANDLED)[number]>;
+
+/** Of those that wait until they are due. */
+const LATER_STATES = ['scheduled', 'retryable'] as const;
+
+/** What is done to all jobs of a type, and who looks then sees of it; some of them have been enqueued for that. */
+export const BATCHES: readonly [Operation, ...Operation[]] = [
+  operation('run a batch again', 2, HANDLED, async (call) => {
+    await cancelBatch(call);
+    await handle(call, 'retry', { name: BATCH }, async (engine) => {
+      await engine.retry({ name: BATCH, state: ['failed', 'cancelled'] });
+      return { kind: 'retried', name: BATCH };
+    });
+    await lookAtAll(call, ENDED_STATES);
+  }),
+  operation('take out a batch', 1, HANDLED, async (call) => {
+    await cancelBatch(call);
+    await handle(call, 'remove', { name: BATCH }, async (engine) => {
+      await engine.remove({ name: BATCH, state: ENDED_STATES });
+      return { kind: 'removed', name: BATCH, wasThere: true };
+    });
+    await lookAtAll(call, ENDED_STATES);
+  }),
+  operation('promote a batch', 1, HANDLED, async (call) => {
+    await enqueueBatch(call, call.random.integer(1, 4));
+    await handle(call, 'promote', { name: BATCH }, async (engine) => {
+      await engine.promote({ name: BATCH });
+      return { kind: 'promoted', name: BATCH };
+    });
+    await lookAtAll(call, LATER_STATES);
+  }),
+];
 
 export const CONTROLS: readonly Operation[] = [
   operation('pause for a while', 4, ['halting', 'halted'], async ({ session, random }) => {
@@ -39,7 +71,9 @@ export const CONTROLS: readonly Operation[] = [
   // What was paused when a process was killed is, until somebody sees to it.
   operation('resume all', 2, ['halting', 'halted'], ({ session }) => session.resumeAll()),
   operation('have due', 3, HANDLED, async (call) => {
-    const { id } = call.target;
+    // Few others wait.
+    const [own] = call.random.chance(0.4) ? await enqueueBatch(call, 1) : [];
+    const id = own ?? call.target.id;
     await handle(call, 'promote', { id }, async (engine) => {
       const state = await engine.promote(id);
       if (state === 'scheduled' || state === 'retryable')
@@ -75,31 +109,32 @@ export const CONTROLS: readonly Operation[] = [
       return { kind: 'allCancelled', name: BATCH };
     }),
   ),
-  operation('run a batch again', 2, HANDLED, async (call) => {
-    await handle(call, 'retry', { name: BATCH }, async (engine) => {
-      await engine.retry({ name: BATCH, state: ['failed', 'cancelled'] });
-      return { kind: 'retried', name: BATCH };
-    });
-    await lookAtAll(call, ENDED_STATES);
-  }),
-  operation('take out a batch', 1, HANDLED, async (call) => {
-    await handle(call, 'remove', { name: BATCH }, async (engine) => {
-      await engine.remove({ name: BATCH, state: ENDED_STATES });
-      return { kind: 'removed', name: BATCH, wasThere: true };
-    });
-    await lookAtAll(call, ENDED_STATES);
-  }),
-  operation('promote a batch', 1, HANDLED, async (call) => {
-    await handle(call, 'promote', { name: BATCH }, async (engine) => {
-      await engine.promote({ name: BATCH });
-      return { kind: 'promoted', name: BATCH };
-    });
-    await lookAtAll(call, LATER_STATES);
-  }),
+  ...BATCHES,
 ];
 
-/** Of those that wait until they are due. */
-const LATER_STATES = ['scheduled', 'retryable'] as const;
+/** Some are there that have not begun, and never will but where they are run again. */
+async function cancelBatch(call: Call<Handled>): Promise<void> {
+  const { random, report } = call;
+  const ids = await enqueueBatch(call, random.integer(1, 4));
+  await Promise.all(
+    ids.map(async (id) => {
+      report({ kind: 'asked', operation: 'cancel', id });
+      try {
+        await cancel(call, id);
+      } catch (thrown) {
+        // Another call may have removed it.
+        if (!(thrown instanceof MillraceError)) throw thrown;
+        report({ kind: 'refused', operation: 'cancel', id, code: thrown.code });
+      }
+    }),
+  );
+}
+
+export async function cancel({ session, report }: Call<Ended>, id: string): Promise<void> {
+  const state = await session.engine.cancel(id);
+  if (!isEnd(state)) throw new Error(`cancel() of ${id} resolved with ${state}`);
+  report({ kind: 'ended', id, state, by: 'cancel' });
+}
 
 /** Asks, and reports what comes of it. @param of One job, or all of a type. */
 async function handle(

@@ -35,9 +35,8 @@ const TYPES: readonly [Share, ...Share[]] = [
 ];
 /** A heavy payload, in characters: mostly one that lies in a file of its own. */
 const HEAVY = { min: 16 << 10, max: 256 << 10 } as const;
-/** By how much a job can be put off; those of which all are promoted at once so much that another process finds them. */
-const DELAY_MS = 150;
-const BATCH_DELAY_MS = 1_500;
+/** So long that another process can find that they wait. */
+const LONG_DELAY_MS = { min: 400, max: 2_000 } as const;
 /** How many jobs of each type have an id of their own that every process knows. */
 const IDS = 40;
 
@@ -139,7 +138,7 @@ export const drawKey = (random: Random): string =>
 /** @param durability The engine's; some jobs ask for the other. */
 export function drawOptions(random: Random, durability: Durability, name: Name): Options {
   const options: Options = drawDeadline(random, name);
-  if (random.chance(0.2)) options.delay = random.integer(1, name === 'batch' ? BATCH_DELAY_MS : DELAY_MS);
+  if (random.chance(0.2)) options.delay = random.integer(1, 150);
   else if (random.chance(0.1)) options.runAt = drawInstant(random);
   if (random.chance(0.15)) options.timeout = drawTimeout(random, name);
   if (random.chance(0.25)) options.priority = random.integer(-5, 5);
@@ -149,6 +148,9 @@ export function drawOptions(random: Random, durability: Durability, name: Name):
   if (random.chance(0.3)) options.concurrencyKey = drawKey(random);
   return options;
 }
+
+/** Of jobs with which something is done before they are due. */
+export const drawLongDelay = (random: Random): number => random.integer(LONG_DELAY_MS.min, LONG_DELAY_MS.max);
 
 const BRIEF = { completed: KEPT_MS, failed: KEPT_MS, cancelled: KEPT_MS };
 

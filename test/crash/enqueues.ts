@@ -1,9 +1,10 @@
 /** How the workload enqueues jobs: one by one, many together, with keys, and where there is little room. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { MillraceError, type EnqueueOptions, type JobHandle } from '../../src/index.js';
-import { BOUNDED, isHeldUp, NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
-import { drawJob, drawKey, drawNamed, drawOptions, drawWeight, durabilityOf } from './draw.js';
+import { BATCH, BOUNDED, isHeldUp, NAMED, PACED_EXPIRE_MS, type queues } from './catalogue.js';
+import { drawJob, drawKey, drawLongDelay, drawNamed, drawOptions, drawWeight, durabilityOf } from './draw.js';
 import type { Done, Enqueued, FactOf } from './facts.js';
+import type { Work } from './handler.js';
 import { operation, type Call, type Operation } from './operation.js';
 import type { Target } from './session.js';
 
@@ -105,14 +106,43 @@ async function enqueueMany({
     const work = session.work(id, acts, drawWeight(random, heavy, options.durability ?? usual));
     return { name, payload: { ...work, key: options.concurrencyKey }, options };
   });
+  await enqueueTogether({ session, report }, items);
+  for (const { name, options } of items) session.known.push({ id: options.id, name });
+}
+
+async function enqueueTogether(
+  { session, report }: Pick<Call<FactOf<'asked' | 'enqueued'>>, 'session' | 'report'>,
+  items: readonly {
+    readonly name: Target['name'];
+    readonly payload: Work;
+    readonly options: EnqueueOptions<keyof typeof queues> & { readonly id: string };
+  }[],
+): Promise<string[]> {
   const together = items.map(({ options: { id } }) => id);
   report({ kind: 'asked', operation: 'enqueue many', together });
   await session.engine.enqueueMany(items);
   for (const { name, options } of items) {
-    const { id, durability = usual } = options;
+    const { id, durability = session.place.durability } = options;
     report({ kind: 'enqueued', id, name, token: id, durability });
-    session.known.push({ id, name });
   }
+  return together;
+}
+
+/** Jobs of a type all of which are handled at once, that have long to wait. @returns their ids. */
+export async function enqueueBatch(
+  { session, random, token, report }: Call<FactOf<'asked' | 'enqueued'>>,
+  count: number,
+): Promise<string[]> {
+  const { heavy, durability: usual } = session.place;
+  const items = Array.from({ length: count }, (_, i) => {
+    const id = `batch-${token}-${i}`;
+    const { name, acts } = drawJob(random, BATCH);
+    const { runAt: _runAt, ...drawn } = drawOptions(random, usual, name);
+    const options = { ...drawn, id, delay: drawLongDelay(random) };
+    const work = session.work(id, acts, drawWeight(random, heavy, options.durability ?? usual));
+    return { name, payload: { ...work, key: options.concurrencyKey }, options };
+  });
+  return enqueueTogether({ session, report }, items);
 }
 
 /** @returns the job that has the key now: a new one, or another. */

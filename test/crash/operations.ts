@@ -4,7 +4,7 @@
  */
 import { JobCancelledError, JobFailedError, MillraceError, type JobHandle } from '../../src/index.js';
 import { isEnd } from '../../src/job/record.js';
-import { CONTROLS } from './controls.js';
+import { cancel, CONTROLS } from './controls.js';
 import { enqueue, ENQUEUES } from './enqueues.js';
 import type { Done, Ended, FactOf, Step } from './facts.js';
 import { NEW_JOB, operation, type Call, type Operation } from './operation.js';
@@ -89,12 +89,6 @@ async function withNew(
     if (!(thrown instanceof MillraceError)) throw thrown;
     call.report({ kind: 'refused', operation: NEW_JOB, id: handle.id, code: thrown.code });
   }
-}
-
-async function cancel({ session, report }: Call<Ended>, id: string): Promise<void> {
-  const state = await session.engine.cancel(id);
-  if (!isEnd(state)) throw new Error(`cancel() of ${id} resolved with ${state}`);
-  report({ kind: 'ended', id, state, by: 'cancel' });
 }
 
 /** Reports what the job came to; that the engine closes first is no end. */

@@ -2,6 +2,7 @@
 import type { Durability, MillraceEvents } from '../../src/index.js';
 import { isEnd, JOB_STATES } from '../../src/job/record.js';
 import {
+  BATCH,
   BOUNDED,
   HALTABLE,
   isHeldUp,
@@ -86,6 +87,8 @@ export class Session {
   }
 
   #note({ id, name, queue }: MillraceEvents['cancelled']): void {
+    // All of these are run again together.
+    if (name === BATCH) return;
     // Safe: these are all there are.
     this.gaveUp.push({ id, name: name as Name, isHeldUp: isHeldUp(name as Name, queue) });
   }
