@@ -129,8 +129,8 @@ export const TERMS: Terms = {
     name: new Map([['paced', RATES.type]]),
     queue: new Map([['metered', RATES.queue]]),
     key: new Map([['tenant', RATES.key]]),
-    // A claim that is written with what is synced waits for that.
-    toldLateMs: 150,
+    // A claim that is written with what is synced waits for that, on a slow disk for long.
+    toldLateMs: 1_000,
   },
   // What runs may come back when others have taken its place.
   sizes: new Map(BOUNDED.map((name) => [name, queues[name].maxSize + queues[name].concurrency])),

@@ -32,6 +32,14 @@ type Handled = FactOf<(typeof HANDLED)[number]>;
 /** Of those that wait until they are due. */
 const LATER_STATES = ['scheduled', 'retryable'] as const;
 
+/** What can be told of all jobs of a type without going through all jobs there are. */
+const SEEN_STATES = [LATER_STATES, ENDED_STATES] as const;
+
+export const LOOK = operation('look at a batch', 1, HANDLED, async (call) => {
+  for (const [i, states] of SEEN_STATES.entries())
+    await lookAtAll({ ...call, token: `${call.token}-${i}` }, states);
+});
+
 /** What is done to all jobs of a type, and who looks then sees of it; some of them have been enqueued for that. */
 export const BATCHES: readonly [Operation, ...Operation[]] = [
   operation('run a batch again', 2, HANDLED, async (call) => {
@@ -109,6 +117,7 @@ export const CONTROLS: readonly Operation[] = [
       return { kind: 'allCancelled', name: BATCH };
     }),
   ),
+  LOOK,
   ...BATCHES,
 ];
 

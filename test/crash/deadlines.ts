@@ -2,8 +2,11 @@
 import type { FinalJob } from './contents.js';
 import { factsOf, type Evidence, type Finding } from './evidence.js';
 
-/** That an attempt begins is decided before it is on record. On a machine that is short of processors that is a while. */
-const TOLD_LATE_MS = 400;
+/**
+ * That an attempt begins is decided before it is on record. On a machine that is short of processors, or whose disk is slow
+ * to sync, that is a while; what the journal says of it is exact.
+ */
+const TOLD_LATE_MS = 3_000;
 
 /** No attempt begins once the deadline of its job has come. */
 export function startedLate({ facts, contents: { jobs } }: Evidence): Finding[] {

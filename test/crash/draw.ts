@@ -36,7 +36,7 @@ const TYPES: readonly [Share, ...Share[]] = [
 /** A heavy payload, in characters: mostly one that lies in a file of its own. */
 const HEAVY = { min: 16 << 10, max: 256 << 10 } as const;
 /** So long that another process can find that they wait. */
-const LONG_DELAY_MS = { min: 400, max: 2_000 } as const;
+const LONG_DELAY_MS = { min: 500, max: 3_000 } as const;
 /** How many jobs of each type have an id of their own that every process knows. */
 const IDS = 40;
 

@@ -298,7 +298,7 @@ const PLANTED: Planted = {
       ]),
     'it is told that one begins long after': () =>
       evidence(
-        [...soundFacts(), { kind: 'began', id: 'a', queue: 'default', at: 1_000 }],
+        [...soundFacts(), { kind: 'began', id: 'a', queue: 'default', at: 5_000 }],
         [finalJob('a', { deadlineAt: 500, startedAt: 499 }), finalJob('b')],
       ),
   },
@@ -422,7 +422,9 @@ const PLANTED: Planted = {
     'a job that was put off starts too early': () =>
       evidence(factsWith(isEnqueueOf('b'), debounced('b', 100), began('b'))),
     'a job starts although another has taken its place': () =>
-      evidence([...factsWith(isEnqueueOf('b'), debounced('a', 0), debounced('b', 0)), began('a', 1_000)]),
+      evidence([...factsWith(isEnqueueOf('b'), debounced('a', 900), debounced('b', 0)), began('a', 1_000)]),
+    'a job starts long after another has taken its place': () =>
+      evidence([...factsWith(isEnqueueOf('b'), debounced('a', 0), debounced('b', 0)), began('a', 2_000)]),
   },
   throttledWrong: {
     'two jobs are made where one may be': () =>
@@ -818,4 +820,43 @@ test.each([
   ['whose pause was not acknowledged', pausedThenBegan('default').filter(({ kind }) => kind !== 'halted')],
 ])('a job may begin %s', (_which, facts) => {
   expect(findViolations(evidence(factsWith(is('opened'), ...facts)))).toEqual([]);
+});
+
+test('it may be told late that a job has ended, or that an attempt of it begins', () => {
+  const facts = longAfter(factsWith(isEndOf('b'), made('c'), ...ran('c'), notFound('c')), isStartOf('c'));
+  const slowly = facts.map((fact) => {
+    if (fact.kind === 'left' && fact.id === 'c') return { ...fact, at: 10_000 };
+    if (isEndOf('c')(fact)) return { ...fact, at: 10_700 };
+    return fact.at === undefined ? fact : { ...fact, at: fact.at + 800 };
+  });
+  expect(findViolations(counted(2, slowly, soundJobs()))).toEqual([]);
+  const soon = slowly.map((fact) =>
+    fact.kind === 'left' && fact.id === 'c' ? { ...fact, at: 10_600 } : fact,
+  );
+  const found = findViolations(counted(2, soon, soundJobs()));
+  expect(new Set(found.map(({ invariant }) => invariant))).toEqual(new Set(['goneEarly']));
+  const a = finalJob('a', { deadlineAt: 500, startedAt: 499 });
+  expect(findViolations(evidence([...soundFacts(), began('a', 1_500)], [a, finalJob('b')]))).toEqual([]);
+});
+
+test.each([
+  ['at once when it was cancelled and is run again', [debounced('b', 100), asked('retry'), began('b')]],
+  [
+    'at once when a call that was made before has it promoted',
+    [asked('promote'), debounced('b', 100), began('b')],
+  ],
+  ['when it was due as another came', [debounced('b', 0), debounced('a', 0), began('b', 500)]],
+] as const)('a job that was put off may start %s', (_when, facts) => {
+  expect(findViolations(evidence(factsWith(isEnqueueOf('b'), ...facts)))).toEqual([]);
+});
+
+function asked(operation: string): Fact {
+  return { kind: 'asked', operation, id: 'b' };
+}
+
+test('a parent whose result others may ask for need not be removed', () => {
+  const code = 'MILLRACE_JOB_AWAITED';
+  const refused = (operation: string): Fact => ({ kind: 'refused', operation, id: 'a', code });
+  expect(findViolations(evidence(factsWith(isEndOf('b'), refused('remove'))))).toEqual([]);
+  expect(findViolations(evidence(factsWith(isEndOf('b'), refused('retry'))))).not.toEqual([]);
 });

@@ -9,7 +9,7 @@ import { isReused } from './ids.js';
 
 /** How long jobs of the workload are kept once they have ended, by engines that keep them for a short time. */
 export const KEPT_MS = 800;
-/** An end is committed before it is on record. On a machine that is short of processors that is a while. */
+/** An end is committed before it is on record, where nothing tells by how much: of an attempt its handler does. */
 const TOLD_LATE_MS = 400;
 
 /** What is known of one life. */
@@ -17,6 +17,8 @@ interface Life {
   /** When it may have ended first: an attempt started, somebody asked to cancel it, or it had a deadline to expire at. */
   touchedAt?: number;
   endedAt?: number;
+  /** When it had certainly not ended yet for the last time: a handler started, or came to its end. */
+  workedAt?: number;
   /** Where among the facts the end was told. */
   ended?: number;
   /** Somebody asked to remove it, and may have been heard. */
@@ -92,6 +94,7 @@ function callsById(
 function revive(life: Life): void {
   delete life.touchedAt;
   delete life.endedAt;
+  delete life.workedAt;
   delete life.ended;
 }
 
@@ -122,8 +125,9 @@ function goneOf(life: Life | undefined, at: number, keptMs: number): Gone {
   if (life?.mayBeRemoved) return 'rightly';
   const hadEnded = life?.endedAt !== undefined && life.endedAt <= at;
   // The end itself may have died with its process before anybody was told.
-  const endedAt = hadEnded ? life.endedAt : life?.touchedAt;
-  if (endedAt !== undefined && at - endedAt >= keptMs - TOLD_LATE_MS) return 'rightly';
+  const toldAt = hadEnded ? life.endedAt : life?.touchedAt;
+  const endedAt = toldAt === undefined ? Infinity : Math.min(toldAt - TOLD_LATE_MS, life?.workedAt ?? toldAt);
+  if (at - endedAt >= keptMs) return 'rightly';
   return hadEnded ? 'early' : 'alive';
 }
 
@@ -147,6 +151,8 @@ function note(life: Life | undefined, fact: Recorded, i: number): void {
   const mayExpire = fact.kind === 'enqueued' && fact.mayExpire === true;
   const isCancel = fact.kind === 'asked' && fact.operation === 'cancel';
   if (fact.kind === 'started' || isCancel || mayExpire) life.touchedAt ??= fact.at;
+  if (life.endedAt === undefined && (fact.kind === 'started' || fact.kind === 'left'))
+    life.workedAt = fact.at;
   if (fact.kind !== 'ended' || life.endedAt !== undefined) return;
   life.endedAt = fact.at;
   life.ended = i;

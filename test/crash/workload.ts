@@ -4,7 +4,7 @@
  */
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { MillraceError, type Durability } from '../../src/index.js';
-import { BATCHES } from './controls.js';
+import { BATCHES, LOOK } from './controls.js';
 import { drawNamed, drawTuning } from './draw.js';
 import { tell as record, type Fact } from './facts.js';
 import type { Operation } from './operation.js';
@@ -54,7 +54,9 @@ async function perform(operation: Operation): Promise<void> {
 }
 
 await session.open();
-// All of its kind are rare, and each is to be answered while its process lives.
+// What an earlier process was told must be so now.
+void perform(LOOK);
+// Of its kind there are few, and each is to be answered while its process lives.
 void perform(random.pick(BATCHES));
 for (;;) {
   void perform(random.weighted(OPERATIONS));
