@@ -16,8 +16,10 @@ export function flowEntries({ spec, status }: Job): [key: string, text: string][
   const entries: [string, string][] = [[memberKey(flow, sequence), id]];
   if (status.state !== 'waiting') return entries;
   const ids = Object.values(parents ?? {});
+  // One that is run again while it is told of what it waited for before asks anew: what it asked then is forgotten.
+  const newsOf = (parent: string): string => newsKey(parent, sequence, status.retries);
   for (const parent of ids)
-    entries.push([childKey(parent, sequence), id], [newsKey(parent, sequence), newsText({ id: parent })]);
+    entries.push([childKey(parent, sequence), id], [newsOf(parent), newsText({ id: parent })]);
   entries.push([parentCountKey(sequence), String(ids.length)]);
   return entries;
 }

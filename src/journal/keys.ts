@@ -77,7 +77,7 @@ export const childKey = (parentId: string, sequence: number): string =>
   `e!${hashOf(parentId)}!${number(sequence)}`;
 /**
  * @param sequence Where it sorts: the job's own, or a later one.
- * @param retries How often the job was retried before: each end is news of its own.
+ * @param retries How often the job of that sequence was retried before: each end is news of its own.
  */
 export const newsKey = (id: string, sequence: number, retries = 0): string =>
   `n!${number(sequence)}${hashOf(id)}${number(retries)}`;

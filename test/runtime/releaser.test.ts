@@ -5,7 +5,7 @@ import { encode } from '../../src/job/codec.js';
 import { cancelled, claimed, retried, settled } from '../../src/job/transitions.js';
 import type { Job, JobStatus } from '../../src/job/record.js';
 import { waitFor } from '../../src/journal/flow-entries.js';
-import { Journal } from '../../src/journal/journal.js';
+import { Journal, type JobRead } from '../../src/journal/journal.js';
 import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import { Holds } from '../../src/runtime/holds.js';
@@ -16,7 +16,14 @@ import { jobOf, NOW } from '../fixtures/jobs.js';
 const flow = 'flow';
 const parents = { one: 'job-1', other: 'job-2' };
 
-test('a child that is run again while it is told of a parent waits for the other, and no longer', async () => {
+/**
+ * A child of two parents that was cancelled. One parent completes, and the other one when that was told.
+ * @param meanwhile What happens to the child, each at the moment at which the next is told what there is to tell.
+ */
+async function childThat(
+  completes: 'one' | 'other',
+  ...meanwhile: readonly (readonly ((status: JobStatus) => JobStatus)[])[]
+): Promise<{ readonly before: JobRead; readonly after: JobRead }> {
   const journal = await Journal.open(openMemoryStore(new MemoryDisk()));
   const one = jobOf(1, { flow, isParent: true });
   const other = jobOf(2, { flow, isParent: true });
@@ -34,8 +41,9 @@ test('a child that is run again while it is told of a parent waits for the other
     move(job, (status) =>
       settled(claimed(status, 9, NOW), { kind: 'completed', result: encode(1) }, undefined, NOW),
     );
-  await move(child, (status) => cancelled(status, NOW));
-  await complete(one);
+  await move(child, ended);
+  const [first, second] = completes === 'one' ? [one, other] : [other, one];
+  await complete(first);
 
   // Safe: there is nothing to claim or promote, and nobody listens.
   const links = {
@@ -48,11 +56,10 @@ test('a child that is run again while it is told of a parent waits for the other
     assertWritable() {},
   } as unknown as IdleJobsLinks;
   const idle = new IdleJobs(links);
-  let isRetried = false;
+  const left = [...meanwhile];
   const slow: Pick<IdleJobs, 'change'> = {
     async change(ids, what) {
-      if (!isRetried) await move(child, (status) => retried(status, true));
-      isRetried = true;
+      for (const next of left.shift() ?? []) await move(child, next);
       return idle.change(ids, what);
     },
   };
@@ -70,9 +77,22 @@ test('a child that is run again while it is told of a parent waits for the other
     await releaser.stop();
   };
   await look();
-  expect(await journal.jobs(['job-3'])).toMatchObject([{ status: { state: 'waiting' } }]);
-  await complete(other);
+  const [before] = await journal.jobs(['job-3']);
+  await complete(second);
   await look();
-  expect(await journal.jobs(['job-3'])).toMatchObject([{ status: { state: 'available' } }]);
+  const [after] = await journal.jobs(['job-3']);
   await journal.close();
+  return { before, after };
+}
+
+const again = (status: JobStatus): JobStatus => retried(status, true);
+const ended = (status: JobStatus): JobStatus => cancelled(status, NOW);
+const isOnce = { before: { status: { state: 'waiting' } }, after: { status: { state: 'available' } } };
+
+test('a child that is run again while it is told of a parent waits for the other, and no longer', async () => {
+  expect(await childThat('one', [again])).toMatchObject(isOnce);
+});
+
+test('and so does one that is cancelled then, and run again once more while it is told again', async () => {
+  expect(await childThat('other', [again], [ended, again])).toMatchObject(isOnce);
 });
