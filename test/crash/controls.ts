@@ -40,32 +40,35 @@ export const LOOK = operation('look at a batch', 1, HANDLED, async (call) => {
     await lookAtAll({ ...call, token: `${call.token}-${i}` }, states);
 });
 
-/** What is done to all jobs of a type, and who looks then sees of it; some of them have been enqueued for that. */
+/** What is done to all jobs of a type, and what who looks then sees of it. */
 export const BATCHES: readonly [Operation, ...Operation[]] = [
-  operation('run a batch again', 2, HANDLED, async (call) => {
-    await cancelBatch(call);
-    await handle(call, 'retry', { name: BATCH }, async (engine) => {
-      await engine.retry({ name: BATCH, state: ['failed', 'cancelled'] });
-      return { kind: 'retried', name: BATCH };
-    });
-    await lookAtAll(call, ENDED_STATES);
-  }),
-  operation('take out a batch', 1, HANDLED, async (call) => {
-    await cancelBatch(call);
-    await handle(call, 'remove', { name: BATCH }, async (engine) => {
-      await engine.remove({ name: BATCH, state: ENDED_STATES });
-      return { kind: 'removed', name: BATCH, wasThere: true };
-    });
-    await lookAtAll(call, ENDED_STATES);
-  }),
-  operation('promote a batch', 1, HANDLED, async (call) => {
-    await enqueueBatch(call, call.random.integer(1, 4));
-    await handle(call, 'promote', { name: BATCH }, async (engine) => {
-      await engine.promote({ name: BATCH });
-      return { kind: 'promoted', name: BATCH };
-    });
-    await lookAtAll(call, LATER_STATES);
-  }),
+  operation('run a batch again', 2, HANDLED, (call) =>
+    aroundBatch(call, cancelBatch, async () => {
+      await handle(call, 'retry', { name: BATCH }, async (engine) => {
+        await engine.retry({ name: BATCH, state: ['failed', 'cancelled'] });
+        return { kind: 'retried', name: BATCH };
+      });
+      await lookAtAll(call, ENDED_STATES);
+    }),
+  ),
+  operation('take out a batch', 1, HANDLED, (call) =>
+    aroundBatch(call, cancelBatch, async () => {
+      await handle(call, 'remove', { name: BATCH }, async (engine) => {
+        await engine.remove({ name: BATCH, state: ENDED_STATES });
+        return { kind: 'removed', name: BATCH, wasThere: true };
+      });
+      await lookAtAll(call, ENDED_STATES);
+    }),
+  ),
+  operation('promote a batch', 1, HANDLED, (call) =>
+    aroundBatch(call, putOffBatch, async () => {
+      await handle(call, 'promote', { name: BATCH }, async (engine) => {
+        await engine.promote({ name: BATCH });
+        return { kind: 'promoted', name: BATCH };
+      });
+      await lookAtAll(call, LATER_STATES);
+    }),
+  ),
 ];
 
 export const CONTROLS: readonly Operation[] = [
@@ -121,10 +124,24 @@ export const CONTROLS: readonly Operation[] = [
   ...BATCHES,
 ];
 
-/** Some are there that have not begun, and never will but where they are run again. */
+/** @param prepare What there is something to do to comes before, or is left for the next call, of another process perhaps. */
+async function aroundBatch(
+  call: Call<Handled>,
+  prepare: (call: Call<Handled>) => Promise<unknown>,
+  perform: () => Promise<void>,
+): Promise<void> {
+  const isFirst = call.random.chance(0.5);
+  if (isFirst) await prepare(call);
+  await perform();
+  if (!isFirst) await prepare(call);
+}
+
+const putOffBatch = (call: Call<Handled>): Promise<string[]> => enqueueBatch(call, call.random.integer(1, 4));
+
+/** Some that have not begun, and never will but where they are run again. */
 async function cancelBatch(call: Call<Handled>): Promise<void> {
-  const { random, report } = call;
-  const ids = await enqueueBatch(call, random.integer(1, 4));
+  const { report } = call;
+  const ids = await putOffBatch(call);
   await Promise.all(
     ids.map(async (id) => {
       report({ kind: 'asked', operation: 'cancel', id });
