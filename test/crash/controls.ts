@@ -51,7 +51,7 @@ export const BATCHES: readonly [Operation, ...Operation[]] = [
       await lookAtAll(call, ENDED_STATES);
     }),
   ),
-  operation('take out a batch', 1, HANDLED, (call) =>
+  operation('take out a batch', 2, HANDLED, (call) =>
     aroundBatch(call, cancelBatch, async () => {
       await handle(call, 'remove', { name: BATCH }, async (engine) => {
         await engine.remove({ name: BATCH, state: ENDED_STATES });
@@ -60,7 +60,7 @@ export const BATCHES: readonly [Operation, ...Operation[]] = [
       await lookAtAll(call, ENDED_STATES);
     }),
   ),
-  operation('promote a batch', 1, HANDLED, (call) =>
+  operation('promote a batch', 2, HANDLED, (call) =>
     aroundBatch(call, putOffBatch, async () => {
       await handle(call, 'promote', { name: BATCH }, async (engine) => {
         await engine.promote({ name: BATCH });

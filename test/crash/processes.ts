@@ -30,6 +30,7 @@ export function drawKill(random: Random): Kill {
     { after: 'opening', upTo: 1, upToMs: 200, weight: 25 },
     { after: 'enqueued', upTo: 60, upToMs: 2, weight: 8 },
     { after: 'ended', upTo: 40, upToMs: 2, weight: 10 },
+    { after: 'seen', upTo: 6, upToMs: 5, weight: 10 },
     { after: 'rescued', upTo: 3, upToMs: 15, weight: 6 },
     { after: 'closing', upTo: 1, upToMs: 40, weight: 8 },
     { after: 'spawned', upTo: 1, upToMs: 120, weight: 8 },
