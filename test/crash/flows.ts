@@ -15,6 +15,8 @@ export function flowBroken(found: Case): Finding[] {
 }
 
 function early({ facts, contents: { jobs } }: Case): Finding[] {
+  // Of one of which nothing is told a power cut may have taken that; not of the job.
+  const known = new Set(factsOf(facts, 'enqueued').map(({ id }) => id));
   const over = new Set<string>();
   const findings: Finding[] = [];
   for (const fact of facts) {
@@ -25,7 +27,7 @@ function early({ facts, contents: { jobs } }: Case): Finding[] {
     for (const id of jobs.get(fact.id)?.parents ?? []) {
       const parent = jobs.get(id);
       // What was told of an unsynced one a power cut may have taken back.
-      if (!over.has(id) && parent?.state === 'completed' && parent.durability === 'fsync')
+      if (known.has(id) && !over.has(id) && parent?.state === 'completed' && parent.durability === 'fsync')
         findings.push({ id: fact.id, message: `started before its parent ${id} had ended` });
     }
   }

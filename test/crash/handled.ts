@@ -3,11 +3,12 @@
  * a type is for those of which it is certain that they were there, and what it is for, when it was made; and whatever else
  * may have happened to one of these meanwhile speaks for the engine.
  */
+import { isEnd } from '../../src/job/record.js';
 import { handledBetween, handlingsIn, isAgain, isFor, namesIn, retriesIn, type Handling } from './again.js';
 import { factsOf, type Case, type Finding } from './evidence.js';
 import type { Recorded } from './facts.js';
 import { isReused } from './ids.js';
-import { looksIn, type Look } from './looks.js';
+import { looksIn, looksTold, type Look } from './looks.js';
 
 /** That something had become of a job by a moment, among the facts, was acknowledged. */
 interface Effect {
@@ -56,12 +57,25 @@ function uncounted(found: Case): Finding[] {
 function retriesOf({ facts }: Case): Effect[] {
   const names = namesIn(facts);
   const ended = new Map<string, number>();
+  const retriedAt = new Map<string, number>();
+  const looks = looksByEnd(facts);
   return withAnswers(facts, 'retried').flatMap(({ fact, at, calls }) => {
+    for (const { from, jobs } of looks.get(at) ?? [])
+      for (const { id, state } of jobs)
+        if (
+          (state === 'failed' || state === 'cancelled') &&
+          (retriedAt.get(id) ?? -1) < from &&
+          !ended.has(id)
+        )
+          ended.set(id, from);
     // It is announced once, so that no two of them tell of one end.
     if (fact.kind === 'ended' && fact.by === 'event' && fact.state !== 'completed') ended.set(fact.id, at);
     return calls.flatMap((call) => {
       const own = [...ended].filter(([id, since]) => since < call.from && isSurelyFor(call, id, names));
-      for (const [id] of own) ended.delete(id);
+      for (const [id] of own) {
+        ended.delete(id);
+        retriedAt.set(id, at);
+      }
       return own.map(([id, from]) => ({ id, from, to: at }));
     });
   });
@@ -91,7 +105,11 @@ function removalsOf({ facts }: Case): Effect[] {
   const isRetried = handledBetween(retriesIn(facts), facts);
   const names = namesIn(facts);
   const ended = new Map<string, { readonly at: number; readonly isForGood: boolean }>();
+  const looks = looksByEnd(facts);
   return withAnswers(facts, 'removed').flatMap(({ fact, at, calls }) => {
+    for (const { from, jobs } of looks.get(at) ?? [])
+      for (const { id, state } of jobs)
+        if (isEnd(state) && !isReused(id)) ended.set(id, { at: from, isForGood: state === 'completed' });
     const isForGood = fact.kind === 'ended' && fact.state === 'completed';
     if (fact.kind === 'ended' && !isReused(fact.id) && (isForGood || fact.by === 'event'))
       ended.set(fact.id, { at, isForGood });
@@ -187,6 +205,10 @@ function withAnswers(
   const byMoment = new Map(answered.map((call) => [call.to, [call]] as const));
   return facts.map((fact, at) => ({ fact, at, calls: byMoment.get(at) ?? [] }));
 }
+
+/** By the moments at which they were told of. */
+const looksByEnd = (facts: readonly Recorded[]): ReadonlyMap<number, readonly Look[]> =>
+  new Map(looksTold(facts).map((look) => [look.to, [look]]));
 
 /** Where it was for all jobs of a type, of none that is not known to be of that. */
 const isSurelyFor = (call: Handling, id: string, names: ReadonlyMap<string, string>): boolean =>

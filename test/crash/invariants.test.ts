@@ -860,3 +860,9 @@ test('a parent whose result others may ask for need not be removed', () => {
   expect(findViolations(evidence(factsWith(isEndOf('b'), refused('remove'))))).toEqual([]);
   expect(findViolations(evidence(factsWith(isEndOf('b'), refused('retry'))))).not.toEqual([]);
 });
+
+test('a job may start whose parent has ended, although nobody is told of that any more', () => {
+  const facts = soundFacts().filter((fact) => !('id' in fact && fact.id === 'b'));
+  const a = finalJob('a', { parents: ['b'] });
+  expect(findViolations(evidence(facts, [a, finalJob('b')]))).toEqual([]);
+});

@@ -74,10 +74,24 @@ export const PLANTED_HANDLED = {
     'one of all that failed is as it was': () => handled(FAILED, enqueued, ...failed(), ...all('retry')),
     'one of all that failed is seen as it was': () =>
       handled(undefined, enqueued, ...failed(), ...all('retry'), ...looked({ state: 'failed' }), ...removed),
+    'one of all that were seen to have failed is as it was': () =>
+      handled(
+        { state: 'cancelled', attempt: 0 },
+        enqueued,
+        ...looked({ state: 'cancelled' }),
+        ...all('retry'),
+      ),
     'a job was run again less often than was acknowledged': () =>
       handled(TWICE, enqueued, ...failed(), ...all('retry'), ...failed(2), ...all('retry')),
   },
   removalsUndone: {
+    'one of all that were seen to have ended is there': () =>
+      handled(
+        { state: 'cancelled', attempt: 0 },
+        enqueued,
+        ...looked({ state: 'cancelled' }),
+        ...all('remove'),
+      ),
     'one of all that have completed is there': () => handled({}, enqueued, ...done(), ...all('remove')),
     'one of all that have failed is there': () => handled(FAILED, enqueued, ...failed(), ...all('remove')),
     'one of all that have ended is seen': () =>
