@@ -145,5 +145,5 @@ test('a closed pool tries no more', async () => {
 test('a thread that is ended while it begins takes nothing along', async () => {
   const { lines, stderr, exit } = startProgram('ended-early');
   expect(await exit, stderr()).toEqual({ code: 0, signal: null });
-  expect(lines.all).toEqual(['ended 300']);
+  expect(lines.all).toEqual(['ended 180']);
 });
