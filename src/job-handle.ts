@@ -112,8 +112,11 @@ export interface JobHandle<Name extends string = string, Result = unknown> {
    * @throws the signal's reason; the job itself goes on.
    */
   result(options?: { signal?: AbortSignal }): Promise<Result>;
-  /** What the handler reports from now on, until the job has ended. */
-  progress(): AsyncIterable<unknown>;
+  /**
+   * What the handler reports from now on, until the job has ended or the engine is closed.
+   * @throws the signal's reason, from what waits for the next value; the job itself goes on.
+   */
+  progress(options?: { signal?: AbortSignal }): AsyncIterable<unknown>;
   /** @see JobEngine.cancel */
   cancel(options?: CancelOptions): Promise<JobState>;
   /** @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, where the job is no longer kept. */

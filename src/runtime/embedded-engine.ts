@@ -127,8 +127,8 @@ export class EmbeddedEngine implements JobAccess {
     );
   }
 
-  progress(id: string, name?: string): AsyncIterable<unknown> {
-    return this.#own.announcer.results.progress(id, () => this.#existing(id, name));
+  progress(id: string, signal?: AbortSignal, name?: string): AsyncIterable<unknown> {
+    return this.#own.announcer.results.progress(id, () => this.#existing(id, name), signal);
   }
 
   /** One that cannot be read, or is not there, is left to what is asked of it then. */

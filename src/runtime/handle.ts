@@ -9,7 +9,7 @@ import type { JobState } from '../job/record.js';
 export interface JobAccess {
   /** @param name Rejects where the job is of another. */
   result(id: string, signal?: AbortSignal, endsBefore?: number, name?: string): Promise<unknown>;
-  progress(id: string, name?: string): AsyncIterable<unknown>;
+  progress(id: string, signal?: AbortSignal, name?: string): AsyncIterable<unknown>;
   /** Rejects where the job is of another name. */
   assertNamed(id: string, name: string): Promise<void>;
   cancel(id: string, options?: CancelOptions): Promise<JobState>;
@@ -42,8 +42,8 @@ export class Handle implements JobHandle {
     return this.#jobs.result(this.id, signal, this.#endsBefore, this.name);
   }
 
-  progress(): AsyncIterable<unknown> {
-    return this.#jobs.progress(this.id, this.name);
+  progress(options?: { signal?: AbortSignal }): AsyncIterable<unknown> {
+    return this.#jobs.progress(this.id, checkSignal(options), this.name);
   }
 
   async cancel(options?: CancelOptions): Promise<JobState> {

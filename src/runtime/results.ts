@@ -64,17 +64,23 @@ export class Results {
     for (const queue of this.#watchers.get(id) ?? NONE) queue.push(value);
   }
 
-  /** Progress from now on, until the job ends. */
-  async *progress(id: string, read: ReadJob): AsyncGenerator<unknown, void, void> {
-    const queue = new ProgressQueue();
-    insert(this.#watchers, id, queue);
-    try {
-      // What it reported between the first line of this and its end is told all the same.
-      if (hasEnded((await read()).status)) queue.end();
-      for await (const bytes of queue) yield decode(bytes);
-    } finally {
-      remove(this.#watchers, id, queue);
-    }
+  /** Progress from when it is asked for the first time, until the job ends, or the signal comes. */
+  progress(id: string, read: ReadJob, signal?: AbortSignal): AsyncIterable<unknown> {
+    let stopListening: (() => void) | undefined;
+    const queue: ProgressQueue = new ProgressQueue({
+      begin: async () => {
+        signal?.throwIfAborted();
+        stopListening = signal && this.#aborts.on(signal, () => queue.fail(signal.reason));
+        insert(this.#watchers, id, queue);
+        // What it reported between the first line of this and its end is told all the same.
+        if (hasEnded((await read()).status)) queue.end();
+      },
+      leave: () => {
+        remove(this.#watchers, id, queue);
+        stopListening?.();
+      },
+    });
+    return queue;
   }
 
   /** Nobody will hear of any job again. */

@@ -1,6 +1,7 @@
 /** From enqueue() to the result and back: values, options, snapshots, counts. */
 import { expect, expectTypeOf, test } from 'vitest';
 import { defineJobs, inlineJob, Millrace, type JobContext } from '../../src/index.js';
+import { collect } from '../fixtures/collect.js';
 import { bench, scriptedInline, scriptedThread } from '../fixtures/engine.js';
 
 const value = {
@@ -168,4 +169,26 @@ test('`await using` closes the engine', async () => {
     await (await mill.enqueue('work', { do: 'return' })).result();
   }
   await expect(escaped.counts()).rejects.toMatchObject({ code: 'MILLRACE_CLOSED' });
+});
+
+test('a reader of progress can leave while it waits for a value, by itself or at a signal', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: { work: scriptedInline() } }));
+  const job = await mill.enqueue('work', { do: 'report' }, { delay: '1h' });
+  const reader = job.progress()[Symbol.asyncIterator]();
+  const next = reader.next();
+  expect(await reader.return?.()).toEqual({ done: true, value: undefined });
+  expect(await next).toEqual({ done: true, value: undefined });
+  expect(await reader.next()).toEqual({ done: true, value: undefined });
+  const abort = new AbortController();
+  const values = collect(job.progress({ signal: abort.signal }));
+  const waits = expect(values).rejects.toThrow('enough');
+  await job.snapshot();
+  abort.abort(new Error('enough'));
+  await waits;
+  await expect(collect(job.progress({ signal: abort.signal }))).rejects.toThrow('enough');
+  const all = collect(job.progress());
+  await job.snapshot();
+  await mill.promote(job.id);
+  expect(await all).toEqual([{ percent: 10 }, { percent: 90 }]);
 });
