@@ -25,6 +25,7 @@
  * | `q!id`                                 | to run alone, for its process crashed twice; `id`       |
  * | `h!name`                               | a schedule, and how far it has come                     |
  * | `l!q!queue`, `l!t!name`, `l!k!lane`    | the window of a queue's, job type's or key's rate limit |
+ * | `l!`                                   | the time of those windows, by the wall clock            |
  * | `p!queue`, `p!`                        | the queue, or all of them, is paused; nothing           |
  * | `m!…`                                  | format, sequence, low-water marks                       |
  *
@@ -85,7 +86,7 @@ export const newsKey = (id: string, sequence: number, retries = 0): string =>
 export const childOf = (key: string): number => numberAt(key, key.lastIndexOf('!') + 1);
 export const memberKey = (flow: string, sequence: number): string => `g!${flow}!${number(sequence)}`;
 export const scheduleKey = (name: string): string => `h!${name}`;
-/** @param name Of a rate limit. */
+/** @param name Of a rate limit; empty for the time of all of them. */
 export const rateKey = (name: string): string => `l!${name}`;
 /** @param queue Empty for all of them: no queue is named so. */
 export const pauseKey = (queue: string): string => `p!${queue}`;

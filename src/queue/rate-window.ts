@@ -1,10 +1,7 @@
 /**
  * A rate limit's sliding window: how many started in the last while. Starts are counted by steps of time, and each counts
  * until its whole step has left the window: so there are never more than the limit says, and there is a number of steps
- * to keep and not of starts.
- *
- * Its time is its own: it passes as monotonic time does, so that no clock that is set makes room. Between two processes
- * it passes as the wall clock does, for nothing else tells; where that was set back, no time has passed.
+ * to keep and not of starts. Its time is that of the {@link RateClock}.
  */
 import type { RatePolicy } from '../job/rate-limit.js';
 
@@ -13,24 +10,13 @@ const STEPS = 32;
 
 /** Starts in one step. */
 interface Step {
-  /** When the step is over, in the window's own time. */
   readonly endAt: number;
   count: number;
 }
 
 /** What is kept of a window. */
 export interface RateRecord {
-  /** The wall clock when this was so, in epoch milliseconds. */
-  readonly wallAt: number;
-  /** The window's own time then. */
-  readonly ownAt: number;
   readonly steps: readonly (readonly [endAt: number, count: number])[];
-}
-
-/** What two clocks say at one moment. */
-export interface Moment {
-  readonly wall: number;
-  readonly monotonic: number;
 }
 
 export class RateWindow {
@@ -40,34 +26,43 @@ export class RateWindow {
   #count = 0;
   /** Allowed, and not begun yet. */
   #pending = 0;
-  /** From monotonic time to its own. */
-  #aheadMs = 0;
 
-  /** @param record What an earlier process left. */
-  constructor(policy: RatePolicy, record?: RateRecord, now: Moment = { wall: 0, monotonic: 0 }) {
+  /**
+   * @param record What an earlier process left.
+   * @param keptAt By when that had all started.
+   */
+  constructor(policy: RatePolicy, record?: RateRecord, keptAt = 0) {
     this.#policy = policy;
     this.#stepMs = Math.ceil(policy.perMs / STEPS);
-    if (!record) return;
-    // Both were rounded, so a millisecond less may have passed.
-    const passedMs = Math.max(0, now.wall - record.wallAt - 1);
-    this.#aheadMs = record.ownAt + passedMs - now.monotonic;
-    for (const [endAt, count] of record.steps) {
-      this.#steps.push({ endAt, count });
-      this.#count += count;
-    }
+    // The steps of an earlier limit may have been longer, and what starts now must not count for as long as those.
+    const latest = this.#endOf(keptAt);
+    for (const [endAt, count] of record?.steps ?? []) this.#add(Math.min(endAt, latest), count);
+  }
+
+  /**
+   * @param record Nothing where it is damaged.
+   * @param keptAt Nothing where that is not known.
+   */
+  static restored(
+    policy: RatePolicy,
+    record: RateRecord | undefined,
+    keptAt: number | undefined,
+    now: number,
+  ): RateWindow {
+    if (record && keptAt !== undefined) return new RateWindow(policy, record, keptAt);
+    return RateWindow.full(policy, now);
   }
 
   /** One as if all that it allows had just started: where nobody knows. */
-  static full(policy: RatePolicy, { monotonic }: Moment): RateWindow {
+  static full(policy: RatePolicy, now: number): RateWindow {
     const window = new RateWindow(policy);
-    window.#add(monotonic, policy.max);
+    window.#add(window.#endOf(now), policy.max);
     return window;
   }
 
   /** How long until one more may start, as things are; 0: now. */
-  delayMs(monotonic: number): number {
+  delayMs(now: number): number {
     const { max, perMs } = this.#policy;
-    const now = this.#ownAt(monotonic);
     this.#forget(now);
     let excess = this.#count + this.#pending - max;
     if (excess < 0) return 0;
@@ -80,10 +75,10 @@ export class RateWindow {
   }
 
   /** How long something counts here yet, if nothing more starts; Infinity where something is about to. */
-  countsForMs(monotonic: number): number {
+  countsForMs(now: number): number {
     const last = this.#steps.at(-1);
     if (this.#pending > 0) return Infinity;
-    return last ? Math.max(0, last.endAt + this.#policy.perMs - this.#ownAt(monotonic)) : 0;
+    return last ? Math.max(0, last.endAt + this.#policy.perMs - now) : 0;
   }
 
   /** One more is going to start: it counts from now on. */
@@ -91,32 +86,31 @@ export class RateWindow {
     this.#pending++;
   }
 
-  /** One that was going to starts now, or does not after all. */
-  begin(monotonic: number): void {
+  /** One that was going to starts now. */
+  begin(now: number): void {
     this.#pending--;
-    this.#add(monotonic, 1);
+    this.#add(this.#endOf(now), 1);
+  }
+
+  /** One that was going to does not start after all, and counts no more. */
+  giveBack(): void {
+    this.#pending--;
   }
 
   /** With those that are going to start, as if they did now. */
-  record({ wall, monotonic }: Moment): RateRecord {
-    const now = this.#ownAt(monotonic);
+  record(now: number): RateRecord {
     this.#forget(now);
     const steps = this.#steps.map(({ endAt, count }) => [endAt, count] as const);
-    if (this.#pending > 0) steps.push([Math.max(this.#endOf(now), steps.at(-1)?.[0] ?? 0), this.#pending]);
-    return { wallAt: Math.floor(wall), ownAt: Math.floor(now), steps };
+    if (this.#pending > 0) steps.push([this.#endOf(now), this.#pending]);
+    return { steps };
   }
 
-  #add(monotonic: number, count: number): void {
-    const endAt = this.#endOf(this.#ownAt(monotonic));
+  #add(endAt: number, count: number): void {
     const last = this.#steps.at(-1);
-    // The steps of an earlier process may have been longer.
+    // What was kept is rounded, so that it may be a step ahead.
     if (last && last.endAt >= endAt) last.count += count;
     else this.#steps.push({ endAt, count });
     this.#count += count;
-  }
-
-  #ownAt(monotonic: number): number {
-    return monotonic + this.#aheadMs;
   }
 
   #endOf(now: number): number {

@@ -168,7 +168,6 @@ export class Backlog {
 
   /** The job that was chosen does not run any more. */
   end(choice: Choice): void {
-    choice.permit?.begin();
     this.limits.end(choice);
   }
 

@@ -118,6 +118,7 @@ export class Claimer {
       const read = reads ? reads.get(attempt) : attempt.choice.job;
       const claim = claimOne(change, attempt.choice, read, number, now);
       if (claim.kind === 'claimed') attempt.job = claim.job;
+      else attempt.choice.permit?.giveBack();
       return { attempt, claim };
     });
     this.#links.attempts.claims.open(number, claims.filter(({ claim }) => claim.kind === 'claimed').length);

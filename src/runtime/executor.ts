@@ -22,7 +22,6 @@ import type { Backlog } from './backlog.js';
 import { Claimer } from './claimer.js';
 import type { Preparation } from './preparation.js';
 import { reconcile } from './reconciliation.js';
-import type { RateLimits } from './rate-limits.js';
 import type { OpenClaim } from './recovery.js';
 import { Settler, type SettlerLinks } from './settler.js';
 import { Starter } from './starter.js';
@@ -31,8 +30,6 @@ export interface ExecutorLinks extends Omit<SettlerLinks, 'attempts' | 'end' | '
   readonly backlog: Backlog;
   readonly announcer: Announcer;
   readonly preparation: Preparation;
-  /** Absent where no rate is limited. */
-  readonly rates?: RateLimits | undefined;
   /** An attempt is over, and the job is now this. */
   readonly onSettled: (job: Job) => void;
   /** Follow-ups were committed, although nobody was told so. */

@@ -5,7 +5,7 @@
  */
 import type { RatePolicy } from '../job/rate-limit.js';
 import { typeOf } from '../journal/keys.js';
-import { RateWindow, type Moment, type RateRecord } from '../queue/rate-window.js';
+import { RateWindow, type RateRecord } from '../queue/rate-window.js';
 
 export class KeyRates {
   /** By job type. */
@@ -23,8 +23,8 @@ export class KeyRates {
   }
 
   /** How long until one more of the key may start. @param lane Of the key; `type~key`. */
-  delayMs(lane: string, monotonic: number): number {
-    return this.#windows.get(typeOf(lane))?.get(lane)?.delayMs(monotonic) ?? 0;
+  delayMs(lane: string, now: number): number {
+    return this.#windows.get(typeOf(lane))?.get(lane)?.delayMs(now) ?? 0;
   }
 
   /** The window in which a start of the key is to count. @returns nothing where the type has no such limit. */
@@ -53,32 +53,42 @@ export class KeyRates {
   /**
    * Takes what an earlier process left of some keys; {@link order} is to be called behind the last of them.
    * @param kept By lane; nothing where the record is damaged.
+   * @param keptAt By when that had all started; nothing where that is not known.
    * @returns the lanes whose records are of no more use.
    */
-  restore(kept: readonly (readonly [lane: string, record: RateRecord | undefined])[], now: Moment): string[] {
+  restore(
+    kept: readonly (readonly [lane: string, record: RateRecord | undefined])[],
+    keptAt: number | undefined,
+    now: number,
+  ): string[] {
     const over: string[] = [];
     for (const [lane, record] of kept) {
       const name = typeOf(lane);
       const policy = this.#policies.get(name);
-      const window = policy && (record ? new RateWindow(policy, record, now) : RateWindow.full(policy, now));
-      if (window && window.countsForMs(now.monotonic) > 0) this.#windows.get(name)?.set(lane, window);
+      const window = policy && RateWindow.restored(policy, record, keptAt, now);
+      if (window && window.countsForMs(now) > 0) this.#windows.get(name)?.set(lane, window);
       else over.push(lane);
     }
     return over;
   }
 
   /** All that was left is here: once, for there may be very many. */
-  order(now: Moment): void {
+  order(now: number): void {
     for (const [name, windows] of this.#windows) this.#windows.set(name, inOrder(windows, now));
   }
 
+  /** What a key was to start was given back, and nothing else counts. */
+  drop(lane: string): void {
+    this.#windows.get(typeOf(lane))?.delete(lane);
+  }
+
   /** Forgets windows in which nothing counts any more, up to a number. @returns their lanes. */
-  forget(limit: number, monotonic: number): string[] {
+  forget(limit: number, now: number): string[] {
     const forgotten: string[] = [];
     for (const windows of this.#windows.values()) {
       const starting: (readonly [string, RateWindow])[] = [];
       for (const [lane, window] of windows) {
-        const forMs = window.countsForMs(monotonic);
+        const forMs = window.countsForMs(now);
         if (forgotten.length >= limit || (forMs > 0 && forMs < Infinity)) break;
         windows.delete(lane);
         if (forMs === 0) forgotten.push(lane);
@@ -91,11 +101,11 @@ export class KeyRates {
   }
 }
 
-function inOrder(windows: ReadonlyMap<string, RateWindow>, { monotonic }: Moment): Map<string, RateWindow> {
+function inOrder(windows: ReadonlyMap<string, RateWindow>, now: number): Map<string, RateWindow> {
   const counting = [...windows].map(([lane, window]) => ({
     lane,
     window,
-    ms: window.countsForMs(monotonic),
+    ms: window.countsForMs(now),
   }));
   counting.sort((a, b) => a.ms - b.ms);
   return new Map(counting.map(({ lane, window }) => [lane, window]));

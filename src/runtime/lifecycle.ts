@@ -151,6 +151,7 @@ export class Lifecycle {
     this.#parts.executor.shutDown();
     await this.#parts.executor.whenIdle();
     this.#parts.notes.stop();
+    await this.#parts.rates?.close();
     await Promise.all([
       pools.thread.close(),
       pools.inline.close(),

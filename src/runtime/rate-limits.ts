@@ -1,5 +1,5 @@
 /** The rate limits of queues, job types and concurrency keys: what they allow now, and what the journal keeps of them. */
-import type { Clock } from '../clock.js';
+import type { Clock, Timer } from '../clock.js';
 import type { RatePolicy } from '../job/rate-limit.js';
 import { pack, unpack } from '../job/packer.js';
 import type { Journal } from '../journal/journal.js';
@@ -7,7 +7,8 @@ import type { KeptRate } from '../journal/indexes.js';
 import { typeOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Settings } from '../options.js';
-import { RateWindow, type Moment, type RateRecord } from '../queue/rate-window.js';
+import { RateClock, type RateClockRecord } from '../queue/rate-clock.js';
+import { RateWindow, type RateRecord } from '../queue/rate-window.js';
 import { KeyRates } from './key-rates.js';
 
 export interface RateLimitsLinks {
@@ -17,8 +18,11 @@ export interface RateLimitsLinks {
 
 /** An attempt that may start: it counts from when it was allowed, and as long as the windows say from its beginning. */
 export interface Permit {
-  /** It starts now, or never does. Once it has been called, calls do nothing. */
+  readonly hasBegun: boolean;
+  /** Its handler is going to be called. */
   begin(): void;
+  /** Its handler never is: it does not count. Where it has begun, or was given back, this does nothing. */
+  giveBack(): void;
 }
 
 /** A limit that allows no start for a while. */
@@ -39,6 +43,8 @@ export interface Limited extends Origin {
   readonly keyed: string | undefined;
 }
 
+/** How often, while anything counts, it is looked whether the clock was set. */
+const LOOK_EVERY_MS = 10_000;
 /** How many windows of keys are read at once. */
 const PAGE = 1_000;
 /** More than come new: so those that count nothing any more become fewer. */
@@ -46,6 +52,8 @@ const FORGOTTEN_PER_START = 2;
 
 const ofQueue = (queue: string): string => `q!${queue}`;
 const ofType = (name: string): string => `t!${name}`;
+/** The name of the record of their time, which sorts before all others. */
+const TIME = '';
 const KEY = 'k!';
 const ofKey = (lane: string): string => `${KEY}${lane}`;
 
@@ -57,8 +65,16 @@ export class RateLimits {
   /** Of queues and types. */
   readonly #windows = new Map<string, RateWindow>();
   readonly #keys: KeyRates;
-  /** By monotonic time. */
+  readonly #time: RateClock;
   #lookedAt = 0;
+  /** No window counts anything for longer. */
+  readonly #longestMs: number;
+  /** Nothing counts any more then. */
+  #countsUntil = 0;
+  #timer: Timer | undefined;
+  #isClosed = false;
+  /** The journal's generation when the time was last kept: after an outage it may not be there. */
+  #keptIn: number | undefined;
 
   private constructor(
     types: Settings['types'],
@@ -70,6 +86,9 @@ export class RateLimits {
     this.#policies = policies;
     this.#keys = new KeyRates(keys);
     this.#links = links;
+    this.#time = new RateClock(links.clock);
+    const all = [...policies.values(), ...keys.values()];
+    this.#longestMs = 2 * Math.max(...all.map(({ perMs }) => perMs));
     for (const [key, policy] of policies) this.#windows.set(key, new RateWindow(policy));
   }
 
@@ -92,13 +111,23 @@ export class RateLimits {
   async load(): Promise<void> {
     const { journal } = this.#links;
     let after: string | undefined;
+    let isKept = false;
     do {
       const { rates, next } = await journal.indexes.rates(after, PAGE);
-      await this.#restoreKeys(rates.filter(({ name }) => name.startsWith(KEY)));
+      isKept ||= rates.length > 0;
       for (const rate of rates) this.#restore(rate);
+      await this.#restoreKeys(rates.filter(({ name }) => name.startsWith(KEY)));
       after = next;
     } while (after !== undefined);
-    this.#keys.order(this.#now());
+    this.#keys.order(this.#time.now());
+    if (isKept) this.#countsUntil = this.#time.now() + this.#longestMs;
+  }
+
+  /** Nothing starts any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    await this.#keepTime();
   }
 
   /** Whether jobs of the type wait for a rate limit in the queue, whatever their concurrency keys. */
@@ -113,7 +142,8 @@ export class RateLimits {
 
   /** What is asked until the next look is answered as of now: so whoever is refused is told how long to wait. */
   look(): void {
-    this.#lookedAt = this.#links.clock.monotonic();
+    this.#lookedAt = this.#time.now();
+    this.#watch(this.#lookedAt);
   }
 
   allowsQueue(queue: string): boolean {
@@ -131,12 +161,12 @@ export class RateLimits {
 
   /** How long from this moment until another job of the key may start, as far as its own limit goes. */
   keyDelayMs(lane: string): number {
-    return this.#keys.delayMs(lane, this.#links.clock.monotonic());
+    return this.#keys.delayMs(lane, this.#time.now());
   }
 
   /** What holds a job back at this moment, and for how long. */
   waits({ queue, name, keyed }: Limited): RateWait[] {
-    const now = this.#links.clock.monotonic();
+    const now = this.#time.now();
     const waits: RateWait[] = [
       { by: 'queue', delayMs: this.#windows.get(ofQueue(queue))?.delayMs(now) ?? 0 },
       { by: 'type', delayMs: this.#windows.get(ofType(name))?.delayMs(now) ?? 0 },
@@ -150,33 +180,94 @@ export class RateLimits {
     const windows = this.#windowsOf(limited);
     if (windows.length === 0) return undefined;
     for (const [, window] of windows) window.take();
-    let hasBegun = false;
+    let state: 'taken' | 'begun' | 'givenBack' = 'taken';
     return {
+      get hasBegun() {
+        return state === 'begun';
+      },
       begin: () => {
-        if (hasBegun) return;
-        hasBegun = true;
-        for (const [, window] of windows) window.begin(this.#links.clock.monotonic());
+        if (state !== 'taken') return;
+        state = 'begun';
+        const now = this.#time.now();
+        for (const [, window] of windows) window.begin(now);
         if (limited.keyed !== undefined) this.#keys.began(limited.keyed);
+        this.#counts(now);
+      },
+      giveBack: () => {
+        if (state !== 'taken') return;
+        state = 'givenBack';
+        for (const [, window] of windows) window.giveBack();
       },
     };
   }
 
-  /** To be called when the transaction that claims jobs is written, so that the last one to be written knows of all. */
+  /**
+   * To be called when the transaction is written that claims jobs, or that gives back what was claimed, so that the last
+   * one to be written knows of all.
+   */
   addTo(change: Transaction, limited: readonly Limited[]): void {
-    const now = this.#now();
-    const forgotten = this.#keys.forget(FORGOTTEN_PER_START * limited.length, now.monotonic);
+    const now = this.#time.now();
+    const forgotten = this.#keys.forget(FORGOTTEN_PER_START * limited.length, now);
     for (const lane of forgotten) change.removeRate(ofKey(lane));
-    for (const [name, window] of new Map(limited.flatMap((one) => this.#windowsOf(one))))
-      change.putRate(name, pack(window.record(now)));
+    for (const [name, window] of new Map(limited.flatMap((one) => this.#windowsOf(one)))) {
+      if (window.countsForMs(now) > 0) change.putRate(name, pack(window.record(now)));
+      else {
+        change.removeRate(name);
+        if (name.startsWith(KEY)) this.#keys.drop(name.slice(KEY.length));
+      }
+    }
+    this.#addTimeTo(change);
+    this.#counts(now);
+  }
+
+  #addTimeTo(change: Transaction): void {
+    change.putRate(TIME, pack(this.#time.record()));
+    this.#keptIn = this.#links.journal.generation;
+  }
+
+  /** Something has just started, or is about to. */
+  #counts(now: number): void {
+    this.#countsUntil = now + this.#longestMs;
+    this.#watch(now);
+  }
+
+  /** As long as anything counts, a clock that is set must not make room after the next restart. */
+  #watch(now: number): void {
+    if (this.#timer || this.#isClosed || now >= this.#countsUntil) return;
+    const look = (): void => {
+      this.#timer = undefined;
+      void this.#keepTime();
+      this.#watch(this.#time.now());
+    };
+    this.#timer = this.#links.clock.setTimer(look, LOOK_EVERY_MS, { keepsAlive: false });
+  }
+
+  /** Where what is kept of it does not hold any more. It never rejects. */
+  async #keepTime(): Promise<void> {
+    const { journal } = this.#links;
+    const isKept = this.#keptIn === journal.generation && !this.#time.wasSet;
+    if (isKept || journal.failure || this.#time.now() >= this.#countsUntil) return;
+    const change = new Transaction(() => this.#addTimeTo(change));
+    // Where it cannot be written, the journal has said so itself.
+    await journal.commit(change).catch(() => {});
   }
 
   #restore({ name, record }: KeptRate): void {
+    if (name === TIME) {
+      if (record) this.#restoreTime(record);
+      return;
+    }
     const policy = this.#policies.get(name);
     // Of a limit that the code has no more.
     if (!policy) return;
-    const now = this.#now();
-    const kept = recordOf(record);
-    this.#windows.set(name, kept ? new RateWindow(policy, kept, now) : RateWindow.full(policy, now));
+    const { keptAt } = this.#time;
+    this.#windows.set(name, RateWindow.restored(policy, recordOf(record), keptAt, this.#time.now()));
+  }
+
+  #restoreTime(record: Uint8Array): void {
+    // As safe as the windows' records.
+    this.#time.restore(unpack(record) as RateClockRecord);
+    this.#keptIn = this.#links.journal.generation;
   }
 
   async #restoreKeys(rates: readonly KeptRate[]): Promise<void> {
@@ -185,7 +276,7 @@ export class RateLimits {
       .map(({ name, record }) => [name.slice(KEY.length), recordOf(record)] as const)
       // What of a type that the code does not know has started is of interest once it knows it again.
       .filter(([lane]) => this.#types.has(typeOf(lane)));
-    const over = this.#keys.restore(kept, this.#now());
+    const over = this.#keys.restore(kept, this.#time.keptAt, this.#time.now());
     if (over.length === 0) return;
     const change = new Transaction();
     for (const lane of over) change.removeRate(ofKey(lane));
@@ -205,11 +296,6 @@ export class RateLimits {
 
   #delayMs(key: string): number {
     return this.#windows.get(key)?.delayMs(this.#lookedAt) ?? 0;
-  }
-
-  #now(): Moment {
-    const { clock } = this.#links;
-    return { wall: clock.now(), monotonic: clock.monotonic() };
   }
 }
 

@@ -10,6 +10,7 @@ import type { Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Attempt, Ending } from './attempt.js';
 import type { Attempts } from './attempts.js';
+import type { RateLimits } from './rate-limits.js';
 import type { Retries } from './retries.js';
 
 export interface SettlerLinks {
@@ -17,6 +18,8 @@ export interface SettlerLinks {
   readonly clock: Clock;
   readonly retries: Retries;
   readonly attempts: Attempts;
+  /** Absent where no rate is limited. */
+  readonly rates?: RateLimits | undefined;
   /** Commits what completes an attempt's job, and its follow-ups with it. */
   readonly commitFollowUps: (attempt: Attempt, change: Transaction) => Promise<void>;
   /** What its job came to is in the journal. */
@@ -56,7 +59,7 @@ export class Settler {
     for (const { attempt, outcome } of ends) attempt.outcome = outcome;
     if (ends.length === 0 || this.#isSuspended) return;
     const now = this.#links.clock.now();
-    const change = new Transaction();
+    const change = this.#changeFor(ends);
     const settling: Settling[] = [];
     for (const end of ends) {
       const job = this.#settled(end, now);
@@ -76,6 +79,19 @@ export class Settler {
         if (!this.#isSuspended) for (const { end } of settling) this.#links.abandon(end.attempt, thrown);
       },
     );
+  }
+
+  /** Starts that came to nothing, because no handler was called, are given back with what they came to. */
+  #changeFor(ends: readonly Ending[]): Transaction {
+    const { rates } = this.#links;
+    if (!rates) return new Transaction();
+    const unbegun = ends
+      .map(({ attempt }) => attempt.choice)
+      .filter(({ permit }) => permit?.hasBegun === false);
+    if (unbegun.length === 0) return new Transaction();
+    for (const { permit } of unbegun) permit?.giveBack();
+    const change = new Transaction(() => rates.addTo(change, unbegun));
+    return change;
   }
 
   #settled({ attempt: { type, thread, notes }, before, outcome: told }: Ending, now: number): Job {

@@ -17,6 +17,11 @@ export interface Usage {
   readonly limit: number;
 }
 
+/** What {@link StartLimits.start} was called for, and what it returned. */
+interface Held extends Limited {
+  readonly permit: Permit | undefined;
+}
+
 /** What the limits of a job are at. */
 export interface LimitUsage {
   readonly queue: Usage;
@@ -117,7 +122,7 @@ export class StartLimits {
     return this.#countsKeys(name) || this.#options.rates?.limitsKeys(name) === true;
   }
 
-  /** It counts until {@link end}. @returns where a rate counts it, what is to be told when it begins. */
+  /** It counts until {@link end}. @returns where a rate counts it, what is to be told whether it begins. */
   start({ name, queue, keyed }: Limited): Permit | undefined {
     this.#queues.start(queue);
     this.#types.start(name);
@@ -126,13 +131,15 @@ export class StartLimits {
     return this.#options.rates?.take({ name, queue, keyed });
   }
 
-  end({ name, queue, keyed }: Limited): void {
+  end({ name, queue, keyed, permit }: Held): void {
+    permit?.giveBack();
     this.#queues.end(queue);
     this.#types.end(name);
     if (this.#options.nativeTypes.has(name)) this.#native.end(NATIVE);
-    if (keyed === undefined || !this.#countsKeys(name)) return;
-    this.#keys.end(keyed);
-    this.#onFreed([keyed]);
+    if (keyed === undefined) return;
+    const isCounted = this.#countsKeys(name);
+    if (isCounted) this.#keys.end(keyed);
+    if (isCounted || permit?.hasBegun === false) this.#onFreed([keyed]);
   }
 
   usage(spec: Pick<JobSpec, 'queue' | 'name' | 'concurrencyKey'>): LimitUsage {

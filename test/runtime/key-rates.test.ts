@@ -57,19 +57,36 @@ test('one that takes long to start keeps no other from being forgotten', () => {
 test('what an earlier process left counts as long as it did, and is forgotten in that order', () => {
   const before = ratesOf();
   for (const [i, key] of ['a', 'b', 'c'].entries()) start(before, `send~${key}`, 10 * i);
-  const at = { wall: 1_000, monotonic: 20 };
   const kept = ['c', 'b', 'a'].map(
-    (key) => [`send~${key}`, before.windowOf(`send~${key}`)?.record(at)] as const,
+    (key) => [`send~${key}`, before.windowOf(`send~${key}`)?.record(20)] as const,
   );
   const after = ratesOf();
   // 20 ms later: `a` began 40 ms ago.
-  const now = { wall: 1_021, monotonic: 0 };
-  expect(after.restore([...kept.slice(0, 1), ['gone~x', undefined], ['send~d', undefined]], now)).toEqual([
+  const now = 40;
+  const [first, others] = [kept.slice(0, 1), kept.slice(1)];
+  expect(after.restore([...first, ['gone~x', undefined], ['send~d', undefined]], 20, now)).toEqual([
     'gone~x',
   ]);
-  expect(after.restore(kept.slice(1), now)).toEqual(['send~a']);
+  expect(after.restore(others, 20, now)).toEqual(['send~a']);
   after.order(now);
-  expect(after.delayMs('send~b', 0)).toBeLessThan(after.delayMs('send~c', 0));
-  expect(after.delayMs('send~d', 0)).toBeGreaterThanOrEqual(POLICY.perMs);
-  expect(after.forget(9, 100)).toEqual(['send~b', 'send~c', 'send~d']);
+  expect(after.delayMs('send~b', now)).toBeLessThan(after.delayMs('send~c', now));
+  expect(after.delayMs('send~d', now)).toBeGreaterThanOrEqual(POLICY.perMs);
+  expect(after.forget(9, 140)).toEqual(['send~b', 'send~c', 'send~d']);
+});
+
+test('where it is not known how long ago something was kept, it counts as if it had just started', () => {
+  const before = ratesOf();
+  start(before, 'send~a', 0);
+  const after = ratesOf();
+  expect(after.restore([['send~a', before.windowOf('send~a')?.record(0)]], undefined, 500)).toEqual([]);
+  expect(after.delayMs('send~a', 500)).toBeGreaterThanOrEqual(POLICY.perMs);
+});
+
+test('one whose start was given back is dropped', () => {
+  const rates = ratesOf();
+  rates.windowOf('send~a')?.take();
+  rates.windowOf('send~a')?.giveBack();
+  expect(rates.delayMs('send~a', 5)).toBe(0);
+  rates.drop('send~a');
+  expect(rates.forget(5, 5)).toEqual([]);
 });
