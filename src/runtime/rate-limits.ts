@@ -1,20 +1,13 @@
 /** The rate limits of queues, job types and concurrency keys: what they allow now, and what the journal keeps of them. */
-import type { Clock, Timer } from '../clock.js';
 import type { RatePolicy } from '../job/rate-limit.js';
 import { pack, unpack } from '../job/packer.js';
-import type { Journal } from '../journal/journal.js';
 import type { KeptRate } from '../journal/indexes.js';
 import { typeOf } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Settings } from '../options.js';
-import { RateClock, type RateClockRecord } from '../queue/rate-clock.js';
 import { RateWindow, type RateRecord } from '../queue/rate-window.js';
 import { KeyRates } from './key-rates.js';
-
-export interface RateLimitsLinks {
-  readonly journal: Journal;
-  readonly clock: Clock;
-}
+import { RATE_TIME, RateTime, type RateTimeLinks } from './rate-time.js';
 
 /** An attempt that may start: it counts from when it was allowed, and as long as the windows say from its beginning. */
 export interface Permit {
@@ -43,8 +36,6 @@ export interface Limited extends Origin {
   readonly keyed: string | undefined;
 }
 
-/** How often, while anything counts, it is looked whether the clock was set. */
-const LOOK_EVERY_MS = 10_000;
 /** How many windows of keys are read at once. */
 const PAGE = 1_000;
 /** More than come new: so those that count nothing any more become fewer. */
@@ -52,48 +43,38 @@ const FORGOTTEN_PER_START = 2;
 
 const ofQueue = (queue: string): string => `q!${queue}`;
 const ofType = (name: string): string => `t!${name}`;
-/** The name of the record of their time, which sorts before all others. */
-const TIME = '';
 const KEY = 'k!';
 const ofKey = (lane: string): string => `${KEY}${lane}`;
 
 export class RateLimits {
-  readonly #links: RateLimitsLinks;
+  readonly #journal: RateTimeLinks['journal'];
+  readonly #time: RateTime;
   /** The job types that the code knows. */
   readonly #types: Settings['types'];
   readonly #policies: ReadonlyMap<string, RatePolicy>;
   /** Of queues and types. */
   readonly #windows = new Map<string, RateWindow>();
   readonly #keys: KeyRates;
-  readonly #time: RateClock;
   #lookedAt = 0;
-  /** No window counts anything for longer. */
-  readonly #longestMs: number;
-  /** Nothing counts any more then. */
-  #countsUntil = 0;
-  #timer: Timer | undefined;
-  #isClosed = false;
-  /** The journal's generation when the time was last kept: after an outage it may not be there. */
-  #keptIn: number | undefined;
 
   private constructor(
     types: Settings['types'],
     policies: ReadonlyMap<string, RatePolicy>,
     keys: ReadonlyMap<string, RatePolicy>,
-    links: RateLimitsLinks,
+    links: RateTimeLinks,
   ) {
     this.#types = types;
     this.#policies = policies;
     this.#keys = new KeyRates(keys);
-    this.#links = links;
-    this.#time = new RateClock(links.clock);
+    this.#journal = links.journal;
     const all = [...policies.values(), ...keys.values()];
-    this.#longestMs = 2 * Math.max(...all.map(({ perMs }) => perMs));
+    // A window, and the step that has to leave it.
+    this.#time = new RateTime(links, 2 * Math.max(...all.map(({ perMs }) => perMs)));
     for (const [key, policy] of policies) this.#windows.set(key, new RateWindow(policy));
   }
 
   /** @returns nothing where nothing is limited. */
-  static of({ queues, types }: Settings, links: RateLimitsLinks): RateLimits | undefined {
+  static of({ queues, types }: Settings, links: RateTimeLinks): RateLimits | undefined {
     const policies = new Map<string, RatePolicy>();
     const keys = new Map<string, RatePolicy>();
     for (const { name, rateLimit } of queues.values()) if (rateLimit) policies.set(ofQueue(name), rateLimit);
@@ -109,25 +90,19 @@ export class RateLimits {
    * all the same.
    */
   async load(): Promise<void> {
-    const { journal } = this.#links;
     let after: string | undefined;
-    let isKept = false;
     do {
-      const { rates, next } = await journal.indexes.rates(after, PAGE);
-      isKept ||= rates.length > 0;
+      const { rates, next } = await this.#journal.indexes.rates(after, PAGE);
       for (const rate of rates) this.#restore(rate);
       await this.#restoreKeys(rates.filter(({ name }) => name.startsWith(KEY)));
       after = next;
     } while (after !== undefined);
     this.#keys.order(this.#time.now());
-    if (isKept) this.#countsUntil = this.#time.now() + this.#longestMs;
   }
 
   /** Nothing starts any more. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#timer?.cancel();
-    await this.#keepTime();
+    await this.#time.close();
   }
 
   /** Whether jobs of the type wait for a rate limit in the queue, whatever their concurrency keys. */
@@ -143,7 +118,7 @@ export class RateLimits {
   /** What is asked until the next look is answered as of now: so whoever is refused is told how long to wait. */
   look(): void {
     this.#lookedAt = this.#time.now();
-    this.#watch(this.#lookedAt);
+    this.#time.watch(this.#lookedAt);
   }
 
   allowsQueue(queue: string): boolean {
@@ -191,7 +166,7 @@ export class RateLimits {
         const now = this.#time.now();
         for (const [, window] of windows) window.begin(now);
         if (limited.keyed !== undefined) this.#keys.began(limited.keyed);
-        this.#counts(now);
+        this.#time.counts(now);
       },
       giveBack: () => {
         if (state !== 'taken') return;
@@ -216,45 +191,13 @@ export class RateLimits {
         if (name.startsWith(KEY)) this.#keys.drop(name.slice(KEY.length));
       }
     }
-    this.#addTimeTo(change);
-    this.#counts(now);
-  }
-
-  #addTimeTo(change: Transaction): void {
-    change.putRate(TIME, pack(this.#time.record()));
-    this.#keptIn = this.#links.journal.generation;
-  }
-
-  /** Something has just started, or is about to. */
-  #counts(now: number): void {
-    this.#countsUntil = now + this.#longestMs;
-    this.#watch(now);
-  }
-
-  /** As long as anything counts, a clock that is set must not make room after the next restart. */
-  #watch(now: number): void {
-    if (this.#timer || this.#isClosed || now >= this.#countsUntil) return;
-    const look = (): void => {
-      this.#timer = undefined;
-      void this.#keepTime();
-      this.#watch(this.#time.now());
-    };
-    this.#timer = this.#links.clock.setTimer(look, LOOK_EVERY_MS, { keepsAlive: false });
-  }
-
-  /** Where what is kept of it does not hold any more. It never rejects. */
-  async #keepTime(): Promise<void> {
-    const { journal } = this.#links;
-    const isKept = this.#keptIn === journal.generation && !this.#time.wasSet;
-    if (isKept || journal.failure || this.#time.now() >= this.#countsUntil) return;
-    const change = new Transaction(() => this.#addTimeTo(change));
-    // Where it cannot be written, the journal has said so itself.
-    await journal.commit(change).catch(() => {});
+    this.#time.addTo(change);
+    this.#time.counts(now);
   }
 
   #restore({ name, record }: KeptRate): void {
-    if (name === TIME) {
-      if (record) this.#restoreTime(record);
+    if (name === RATE_TIME) {
+      if (record) this.#time.restore(record);
       return;
     }
     const policy = this.#policies.get(name);
@@ -264,14 +207,7 @@ export class RateLimits {
     this.#windows.set(name, RateWindow.restored(policy, recordOf(record), keptAt, this.#time.now()));
   }
 
-  #restoreTime(record: Uint8Array): void {
-    // As safe as the windows' records.
-    this.#time.restore(unpack(record) as RateClockRecord);
-    this.#keptIn = this.#links.journal.generation;
-  }
-
   async #restoreKeys(rates: readonly KeptRate[]): Promise<void> {
-    const { journal } = this.#links;
     const kept = rates
       .map(({ name, record }) => [name.slice(KEY.length), recordOf(record)] as const)
       // What of a type that the code does not know has started is of interest once it knows it again.
@@ -280,7 +216,7 @@ export class RateLimits {
     if (over.length === 0) return;
     const change = new Transaction();
     for (const lane of over) change.removeRate(ofKey(lane));
-    await journal.commit(change);
+    await this.#journal.commit(change);
   }
 
   #windowsOf({ queue, name, keyed }: Limited): (readonly [string, RateWindow])[] {

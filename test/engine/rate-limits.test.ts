@@ -169,27 +169,33 @@ test('after a kill -9 the window still counts what started before', async () => 
   expect(available).toBeGreaterThanOrEqual(3);
 });
 
-test('a record that is damaged is told of, and then nothing starts while a window lasts', async () => {
-  const around = await bench();
-  const clock = new FakeClock();
-  const { starts, jobs } = jobsOf(clock, { rateLimit: perMinute(2) });
-  const first = await open(around, clock, jobs);
-  await (await first.enqueue('work')).result();
-  await first.close();
-  const level = new Level<string, Uint8Array>(around.options.directory, { valueEncoding: 'view' });
-  await level.put('l!t!work', new Uint8Array(20));
-  await level.close();
-  const second = await open(around, clock, jobs);
-  const warnings = record(second, 'warning');
-  const job = await second.enqueue('work');
-  await warnings.reached(1);
-  expect(warnings.all).toMatchObject([['warning', { code: 'MILLRACE_JOURNAL_CORRUPT' }]]);
-  await clock.advance(MINUTE);
-  await settled(second);
-  expect(starts.all).toHaveLength(1);
-  await clock.advance(WINDOW);
-  await job.result();
-});
+test.each([
+  ['the window', 'l!t!work'],
+  ['the time of the windows', 'l!'],
+])(
+  'where the record of %s is damaged, that is told, and nothing starts while a window lasts',
+  async (_of, key) => {
+    const around = await bench();
+    const clock = new FakeClock();
+    const { starts, jobs } = jobsOf(clock, { rateLimit: perMinute(2) });
+    const first = await open(around, clock, jobs);
+    await (await first.enqueue('work')).result();
+    await first.close();
+    const level = new Level<string, Uint8Array>(around.options.directory, { valueEncoding: 'view' });
+    await level.put(key, new Uint8Array(20));
+    await level.close();
+    const second = await open(around, clock, jobs);
+    const warnings = record(second, 'warning');
+    const job = await second.enqueue('work');
+    await warnings.reached(1);
+    expect(warnings.all).toMatchObject([['warning', { code: 'MILLRACE_JOURNAL_CORRUPT' }]]);
+    await clock.advance(MINUTE);
+    await settled(second);
+    expect(starts.all).toHaveLength(1);
+    await clock.advance(WINDOW);
+    await job.result();
+  },
+);
 
 test('what started counts although the journal failed', async () => {
   const clock = new FakeClock();
