@@ -94,6 +94,15 @@ export type Reason =
   | { readonly reason: 'queueUnknown'; readonly queue: string }
   /** The code knows no job type of its name: it stays until it does. */
   | { readonly reason: 'handlerUnknown'; readonly name: string }
+  /** Newer code enqueued it, for a `version` of its type that this code does not have: it waits for that code. */
+  | {
+      readonly reason: 'codeOlder';
+      readonly name: string;
+      /** For which it was enqueued. */
+      readonly payloadVersion: number;
+      /** Of its type, by the code. */
+      readonly version: number;
+    }
   /** All queues are paused, until `resume()`. */
   | { readonly reason: 'enginePaused' }
   /** Its queue is paused, until `resume(queue)`. */

@@ -107,6 +107,9 @@ export class Explainer {
       reasons.push({ reason: 'deadlinePassed', deadlineAt });
     if (!settings.queues.has(queue)) reasons.push({ reason: 'queueUnknown', queue });
     if (!type) reasons.push({ reason: 'handlerUnknown', name });
+    const { payloadVersion = 1 } = job.spec;
+    if (type && payloadVersion > type.version)
+      reasons.push({ reason: 'codeOlder', name, payloadVersion, version: type.version });
     const { all, own } = pauses.holding(queue);
     if (all) reasons.push({ reason: 'enginePaused' });
     if (own) reasons.push({ reason: 'queuePaused', queue });
@@ -150,11 +153,15 @@ export class Explainer {
   }
 
   async #notYet(job: Job): Promise<Reason[]> {
-    const own = job.status.state === 'waiting' ? await this.#read(() => this.#parents(job)) : this.#due(job);
-    return [...own, ...this.#lasting(job)];
+    const { spec, status } = job;
+    const isWaiting = status.state === 'waiting';
+    const parents = isWaiting ? await this.#read(() => this.#parents(job)) : [];
+    // What waits for others has a time of its own behind them.
+    const due = this.#due(isWaiting && spec.runAt !== undefined ? { ...status, runAt: spec.runAt } : status);
+    return [...parents, ...due, ...this.#lasting(job)];
   }
 
-  #due({ status }: Job): Reason[] {
+  #due(status: JobStatus): Reason[] {
     const { state, attempt, runAt: dueAt, snoozes = 0, snoozeError } = status;
     const now = this.#links.clock.now();
     if (dueAt === undefined || dueAt <= now) return [];

@@ -46,6 +46,10 @@ const TELLINGS: { readonly [K in Kind]: Telling<K> } = {
   },
   queueUnknown: { clause: ({ queue }) => `the code knows no queue ${queue}` },
   handlerUnknown: { clause: ({ name }) => `the code knows no job type ${name}` },
+  codeOlder: {
+    clause: ({ name, payloadVersion, version }) =>
+      `it was enqueued for version ${payloadVersion} of ${name}, and the code has version ${version}`,
+  },
   enginePaused: { clause: () => 'all queues are paused' },
   queuePaused: { clause: ({ queue }) => `queue ${queue} is paused` },
   held: { clause: () => 'it is being changed at this moment' },

@@ -267,6 +267,7 @@ test('a child with a time of its own waits for that, too', async () => {
     parent: { name: 'note', payload: 'parent' },
     child: { name: 'note', payload: 'child', parents: ['parent'], options: { delay: '1h' } },
   });
+  expect((await child.explain()).reasons.map(({ reason }) => reason)).toContain('scheduled');
   await mill.drain();
   expect(await child.snapshot()).toMatchObject({ state: 'scheduled', runAt: expect.any(Number) });
 });

@@ -162,6 +162,10 @@ test('what newer code enqueued waits for newer code, and says so once', async ()
     if (round < 3) await pass(clock, NEWER_AFTER_MS);
   }
   expect(runs).toBe(0);
+  expect(await older.explain('old')).toMatchObject({
+    summary: expect.stringContaining('it was enqueued for version 3 of work, and the code has version 1'),
+    reasons: [{ reason: 'scheduled' }, { reason: 'codeOlder', name: 'work', payloadVersion: 3, version: 1 }],
+  });
   expect(warnings.all).toMatchObject([['warning', { code: 'MILLRACE_PAYLOAD_NEWER' }]]);
   expect(warnings.all[0]?.[1]).toMatchObject({
     message: expect.stringMatching(/work old .*version 3 .*version 1/),

@@ -136,6 +136,11 @@ const sentences: readonly (readonly [Explained, readonly Reason[], string])[] = 
   ],
   [
     job,
+    [{ reason: 'codeOlder', name: 'sendInvoice', payloadVersion: 3, version: 2 }],
+    'is available, and waits because it was enqueued for version 3 of sendInvoice, and the code has version 2',
+  ],
+  [
+    job,
     [
       { reason: 'queueBusy', queue: 'low', running: 4, limit: 4, jobs: busy(4) },
       { reason: 'typeBusy', name: 'sendInvoice', running: 1, limit: 1, jobs: busy(1) },
@@ -241,6 +246,7 @@ const KINDS: Record<Reason['reason'], true> = {
   retrying: true,
   queueUnknown: true,
   handlerUnknown: true,
+  codeOlder: true,
   enginePaused: true,
   queuePaused: true,
   held: true,
