@@ -4,7 +4,7 @@ import { namesOf } from './job/names.js';
 import { invalidOption } from './errors.js';
 import type { CancelOptions } from './job-handle.js';
 import { decodeError } from './job/error-data.js';
-import { hasEnded, JOB_STATES, type Draft, type Job, type JobState } from './job/record.js';
+import { hasEnded, JOB_STATES, lastErrorOf, type Draft, type Job, type JobState } from './job/record.js';
 
 /** Jobs that are as all of its fields say; `{}` means every job there is. */
 export interface JobFilter {
@@ -18,7 +18,7 @@ export interface JobFilter {
   since?: number | Date;
   /** That ended, or were enqueued, before this instant. */
   until?: number | Date;
-  /** Whose last error has this code or this name, or this text as a part of its message; upper and lower case are told apart. */
+  /** Whose `error`, in a snapshot, has this code or this name, or this text as a part of its message; upper and lower case are told apart. */
   error?: string;
 }
 
@@ -94,9 +94,9 @@ export function matches({ spec, status }: Job, criteria: JobCriteria): boolean {
 }
 
 function hasError({ status }: Job, text: string): boolean {
-  const last = status.errors?.at(-1);
+  const last = lastErrorOf(status);
   if (!last) return false;
-  const { code, name, message } = decodeError(last.error);
+  const { code, name, message } = decodeError(last);
   return (code !== undefined && String(code) === text) || name === text || message.includes(text);
 }
 

@@ -92,6 +92,32 @@ test('each filter means the jobs that are as all of its fields say', async () =>
   );
 });
 
+test('an error is looked for in what a job failed with, be that its last attempt or not', async () => {
+  const { options, closing } = await bench();
+  const jobs = { work: scriptedInline({ maxAttempts: 1 }), next: scriptedInline() };
+  const clock = new FakeClock();
+  const mill = closing(await Millrace.open({ ...options, jobs, clock }));
+  const expired = { id: 'expired', delay: '1h', deadline: clock.now() + 1_000 } as const;
+  await mill.enqueue('work', { do: 'return' }, expired);
+  const flow = await mill.enqueueFlow({
+    first: { name: 'work', payload: { do: 'throw' } },
+    second: { name: 'next', payload: { do: 'return' }, parents: ['first'] },
+  });
+  await expect(flow.second.result()).rejects.toMatchObject({ cause: { code: 'MILLRACE_PARENT_FAILED' } });
+  await clock.advance(2_000);
+  await expect(mill.handle('work', 'expired').result()).rejects.toMatchObject({
+    code: 'MILLRACE_JOB_FAILED',
+  });
+  const ids = async (error: string): Promise<string[]> =>
+    (await collect(mill.jobs({ state: 'failed', error }))).map(({ id }) => id);
+  for (const error of ['MILLRACE_EXPIRED', 'ExpiredError', 'by its deadline'])
+    expect(await ids(error), error).toEqual(['expired']);
+  expect(await ids('MILLRACE_PARENT_FAILED')).toEqual([flow.second.id]);
+  expect(await ids('E_LUCK')).toEqual([flow.first.id]);
+  expect(await mill.remove({ error: 'MILLRACE_EXPIRED' })).toBe(1);
+  expect(await mill.retry({ error: 'MILLRACE_PARENT_FAILED' })).toBe(1);
+});
+
 test.each([
   [{ state: 'gone' }, 'filter.state'],
   [{ state: ['failed', 7] }, 'filter.state[1]'],
