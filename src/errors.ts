@@ -93,7 +93,8 @@ export class MillraceError extends Error {
 
 /**
  * Thrown by a handler: the job fails at once, whatever attempts it has left. Use it where trying again cannot
- * help (a card that was declined, a file that is not an image).
+ * help (a card that was declined, a file that is not an image). While the engine closes it counts, too, unless its
+ * `cause` is the abort of `job.signal`: then the job was interrupted, and runs again after the next start.
  */
 export class UnrecoverableError extends MillraceError {
   constructor(message: string, options?: ErrorOptions) {
@@ -300,7 +301,45 @@ function describe(value: unknown): string {
 const shortened = (text: string): string =>
   text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 3)}…` : text;
 
-/** Whatever was thrown, as an `Error`. */
+/**
+ * Whatever was thrown, as an `Error` that has a message. It never throws itself: what cannot be looked at becomes an error
+ * that says so.
+ */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(show(thrown), { cause: thrown });
+  try {
+    if (!(thrown instanceof Error)) return new Error(show(thrown), { cause: thrown });
+    if (typeof thrown.message === 'string') return thrown;
+  } catch {
+    // Not kept as the cause: whoever logs that would throw, too.
+    return new Error(messageOf(thrown));
+  }
+  return new Error(messageOf(thrown), { cause: thrown });
+}
+
+/** What anything that was thrown says of itself; it never throws. */
+export function messageOf(thrown: unknown): string {
+  const message = isInstance(thrown, Error) ? read(thrown, 'message') : undefined;
+  return typeof message === 'string' ? message : show(message ?? thrown);
+}
+
+/** `instanceof`, for what may be a proxy that refuses to be looked at. */
+export function isInstance<Type>(
+  value: unknown,
+  type: abstract new (...args: never[]) => Type,
+): value is Type {
+  try {
+    return value instanceof type;
+  } catch {
+    return false;
+  }
+}
+
+/** What lies under a name: nothing, where a getter or a proxy throws instead. */
+export function read(value: object, key: string | symbol): unknown {
+  try {
+    // The cast says no more than that anything may be there.
+    return (value as Record<string | symbol, unknown>)[key];
+  } catch {
+    return undefined;
+  }
 }

@@ -8,7 +8,14 @@
  */
 import { types } from 'node:util';
 import { DefaultDeserializer, serialize } from 'node:v8';
-import { asError, MillraceError, PayloadInvalidError, show, type MillraceErrorCode } from '../errors.js';
+import {
+  asError,
+  messageOf,
+  MillraceError,
+  PayloadInvalidError,
+  show,
+  type MillraceErrorCode,
+} from '../errors.js';
 import { pack, unpack } from './packer.js';
 
 declare module 'node:v8' {
@@ -43,14 +50,15 @@ export function encode(
     throw refused(
       code,
       `Expected ${aValue(what)} that can be stored, got ${refusal.found} at ${what}${path}. ${ADVICE}`,
+      refusal.cause && { cause: refusal.cause },
     );
   }
   try {
     return survey.rich ? serialize(value) : pack(value);
   } catch (thrown) {
     // What only a serializer notices, such as a buffer that was transferred, or a proxy.
-    const cause = asError(thrown);
-    throw refused(code, `Expected ${aValue(what)} that can be stored: ${cause.message} ${ADVICE}`, { cause });
+    const message = `Expected ${aValue(what)} that can be stored: ${messageOf(thrown)} ${ADVICE}`;
+    throw refused(code, message, { cause: asError(thrown) });
   }
 }
 
@@ -98,6 +106,8 @@ class OwningDeserializer extends DefaultDeserializer {
 interface Refusal {
   found: string;
   path: string;
+  /** What was thrown by a getter, or a proxy, that was looked at. */
+  cause?: Error;
 }
 
 /** Walks a value once, before it is encoded: finds what must be refused, and whether V8's format is needed. */
@@ -126,6 +136,14 @@ class Survey {
   }
 
   #visitObject(value: object, depth: number): Refusal | undefined {
+    try {
+      return this.#visitKind(value, depth);
+    } catch (thrown) {
+      return unreadable(thrown, '');
+    }
+  }
+
+  #visitKind(value: object, depth: number): Refusal | undefined {
     if (depth >= MAX_DEPTH)
       return { found: `something circular or nested deeper than ${MAX_DEPTH} levels`, path: '' };
     if (Array.isArray(value)) return this.#visitArray(value, depth);
@@ -150,10 +168,15 @@ class Survey {
 
   #visitArray(array: unknown[], depth: number): Refusal | undefined {
     if (isSubclass(array, 2)) return { found: 'an array of a class of its own', path: '' };
-    for (let i = 0; i < array.length; i++) {
-      if (array[i] === undefined && !(i in array)) this.rich = true;
-      const refusal = this.visit(array[i], depth + 1);
-      if (refusal) return within(refusal, `[${i}]`);
+    let i = 0;
+    try {
+      for (; i < array.length; i++) {
+        if (array[i] === undefined && !(i in array)) this.rich = true;
+        const refusal = this.visit(array[i], depth + 1);
+        if (refusal) return within(refusal, `[${i}]`);
+      }
+    } catch (thrown) {
+      return unreadable(thrown, `[${i}]`);
     }
     return undefined;
   }
@@ -163,16 +186,18 @@ class Survey {
     // Not its entries: they would be an array of arrays.
     const keys = Object.keys(object);
     if (keys.length > MAX_PACKED_KEYS) this.rich = true;
-    for (const key of keys) {
-      if (key === '__proto__') return { found: 'a key named __proto__', path: '' };
-      if (!key.isWellFormed()) this.rich = true;
-      // Safe: the key is one of its own.
-      const refusal = this.visit((object as Record<string, unknown>)[key], depth + 1);
-      if (refusal)
-        return within(
-          refusal,
-          /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`,
-        );
+    let at = '';
+    try {
+      for (const key of keys) {
+        at = key;
+        if (key === '__proto__') return { found: 'a key named __proto__', path: '' };
+        if (!key.isWellFormed()) this.rich = true;
+        // Safe: the key is one of its own.
+        const refusal = this.visit((object as Record<string, unknown>)[key], depth + 1);
+        if (refusal) return within(refusal, stepOf(key));
+      }
+    } catch (thrown) {
+      return unreadable(thrown, stepOf(at));
     }
     return undefined;
   }
@@ -205,6 +230,16 @@ function isSubclass(value: object, levels: number): boolean {
     prototype = Object.getPrototypeOf(prototype) as object | null;
   return prototype !== null;
 }
+
+const stepOf = (key: string): string =>
+  /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+
+/** Of what children throw nothing comes this far: it is what lies at that step that cannot be looked at. */
+const unreadable = (thrown: unknown, step: string): Refusal => ({
+  found: `what cannot be read (${messageOf(thrown)})`,
+  path: step,
+  cause: asError(thrown),
+});
 
 /** Paths are put together on the way out, so that a value without fault costs no path. */
 function within(refusal: Refusal, step: string): Refusal {

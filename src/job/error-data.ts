@@ -1,8 +1,9 @@
 /**
  * Errors as plain data, so that one thrown in a thread keeps its name, message, stack, code, cause and own
- * properties on its way through the journal, and an error of any size keeps the journal small.
+ * properties on its way through the journal, and an error of any size keeps the journal small. What is thrown is
+ * somebody else's, and may throw in its turn wherever it is looked at: nothing in here does.
  */
-import { asError, MillraceError, show, type MillraceErrorCode } from '../errors.js';
+import { asError, isInstance, MillraceError, read, show, type MillraceErrorCode } from '../errors.js';
 import { decode, encode } from './codec.js';
 
 /** An error, in fields. */
@@ -43,8 +44,9 @@ export function fromErrorData(data: ErrorData): Error {
   const error = isMillraceCode(data.code)
     ? new MillraceError(data.code, data.message, options)
     : plainError(data, options);
-  // The class is gone, its name is not.
-  if (error.name !== data.name)
+  // The class is gone, its name is not; a MillraceError without an own one looks at its constructor.
+  const hasConstructor = data.properties !== undefined && Object.hasOwn(data.properties, 'constructor');
+  if (hasConstructor || error.name !== data.name)
     Object.defineProperty(error, 'name', { value: data.name, writable: true, configurable: true });
   if (data.stack !== undefined)
     Object.defineProperty(error, 'stack', { value: data.stack, writable: true, configurable: true });
@@ -105,7 +107,7 @@ export function askedDelay(thrown: unknown): AskedDelay | undefined {
 }
 
 function describe(error: Error, links: number): ErrorData {
-  const data: ErrorData = { name: text(read(error, 'name'), 'Error'), message: messageOf(error) };
+  const data: ErrorData = { name: text(read(error, 'name'), 'Error'), message: messageIn(error) };
   const stack = read(error, 'stack');
   if (typeof stack === 'string') data.stack = cut(stack);
   const code = read(error, 'code');
@@ -115,25 +117,33 @@ function describe(error: Error, links: number): ErrorData {
   if (cause !== undefined && links > 0) {
     data.cause = isErrorLike(cause) ? describe(cause, links - 1) : { value: storable(cause).value };
   }
-  const inner = read(error, 'errors');
-  if (Array.isArray(inner) && links > 0) {
-    data.errors = inner.slice(0, MAX_LINKS).map((one) => describe(isErrorLike(one) ? one : asError(one), 0));
-  }
+  const inner = links > 0 ? innerOf(error) : undefined;
+  if (inner) data.errors = inner.map((one) => describe(isErrorLike(one) ? one : asError(one), 0));
   const properties = propertiesOf(error);
   if (Object.keys(properties).length > 0) data.properties = properties;
   return data;
 }
 
-function messageOf(error: Error): string {
+function messageIn(error: Error): string {
   const message = read(error, 'message');
   return message === undefined ? '' : text(message, show(message));
+}
+
+/** The first of those that an `AggregateError` holds. */
+function innerOf(error: Error): unknown[] | undefined {
+  const inner = read(error, 'errors');
+  if (!isArray(inner)) return undefined;
+  // By index, for what it makes of itself it makes in its own way.
+  const length = read(inner, 'length');
+  const kept = typeof length === 'number' ? Math.min(length, MAX_LINKS) : 0;
+  return Array.from({ length: kept }, (_, i) => read(inner, String(i)));
 }
 
 /** Those that fit, in their order. */
 function propertiesOf(error: Error): Record<string, unknown> {
   const properties: Record<string, unknown> = {};
   let room = MAX_PROPERTIES_BYTES;
-  for (const key of Object.keys(error)) {
+  for (const key of keysOf(error)) {
     if (STANDARD.has(key) || key === '__proto__') continue;
     const { value, byteLength } = storable(read(error, key));
     const needed = 3 * key.length + byteLength;
@@ -144,12 +154,11 @@ function propertiesOf(error: Error): Record<string, unknown> {
   return properties;
 }
 
-/** A getter that throws must not lose the error it belongs to. */
-function read(error: object, key: string): unknown {
+function keysOf(error: Error): string[] {
   try {
-    return (error as Record<string, unknown>)[key];
+    return Object.keys(error);
   } catch {
-    return undefined;
+    return []; // A proxy that does not tell.
   }
 }
 
@@ -164,9 +173,17 @@ function plainError(data: ErrorData, options: ErrorOptions | undefined): Error {
 /** Errors of another realm (a `vm` context) are no instance of this realm's `Error`. */
 function isErrorLike(value: unknown): value is Error {
   try {
-    return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
+    return isInstance(value, Error) || Object.prototype.toString.call(value) === '[object Error]';
   } catch {
     return false; // A proxy that refuses to be looked at.
+  }
+}
+
+function isArray(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false; // A proxy that was revoked.
   }
 }
 
@@ -177,8 +194,9 @@ function isMillraceCode(code: unknown): code is MillraceErrorCode {
 /** The value, or its description where it cannot be kept, and what it takes. */
 function storable(value: unknown): { value: unknown; byteLength: number } {
   try {
-    const { byteLength } = encode(value);
-    if (byteLength <= MAX_PROPERTY_BYTES) return { value, byteLength };
+    const bytes = encode(value);
+    // Its own, for the next look at a value with getters may find another.
+    if (bytes.byteLength <= MAX_PROPERTY_BYTES) return { value: decode(bytes), byteLength: bytes.byteLength };
   } catch {
     // Its description is what can be kept of it.
   }

@@ -5,7 +5,7 @@
  * A file begins with the id of its job, so that one without a job can be told; behind that is the payload.
  */
 import { crc32 } from 'node:zlib';
-import { MillraceError } from '../errors.js';
+import { isInstance, MillraceError, read } from '../errors.js';
 
 export interface PayloadFile {
   /** In the directory of payloads. */
@@ -74,4 +74,4 @@ export function payloadUnread({ name }: PayloadFile, thrown: unknown): unknown {
 
 /** Whether the payload is lost for good. */
 export const isPayloadLost = (thrown: unknown): thrown is MillraceError =>
-  thrown instanceof MillraceError && thrown.code === 'MILLRACE_JOURNAL_CORRUPT';
+  isInstance(thrown, MillraceError) && read(thrown, 'code') === 'MILLRACE_JOURNAL_CORRUPT';

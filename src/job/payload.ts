@@ -6,7 +6,7 @@
  * is given the same both times.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { asError, PayloadInvalidError, show } from '../errors.js';
+import { asError, isInstance, messageOf, PayloadInvalidError, show } from '../errors.js';
 import { decode, encode } from './codec.js';
 import type { JobSpec } from './record.js';
 
@@ -81,9 +81,8 @@ export function preparedPayload(rules: PayloadRules, spec: JobSpec): Uint8Array 
   if (payloadVersion === rules.version) return outputOf(rules, payload, 'payload');
   const what = `payload of version ${payloadVersion}`;
   const failed = (thrown: unknown): never => {
-    const cause = asError(thrown);
-    const message = `Expected a ${what} that \`upgrade\` of job type ${rules.name} can take, but it threw: ${cause.message}`;
-    throw new PayloadInvalidError(message, [], { cause });
+    const message = `Expected a ${what} that \`upgrade\` of job type ${rules.name} can take, but it threw: ${messageOf(thrown)}`;
+    throw new PayloadInvalidError(message, [], { cause: asError(thrown) });
   };
   const upgraded = called(() => rules.upgrade?.(payload, payloadVersion), failed);
   return after(upgraded, (value) =>
@@ -110,9 +109,8 @@ function outputOf(rules: PayloadRules, payload: unknown, what: string): Uint8Arr
   const { name, schema } = rules;
   if (schema === undefined) return encode(payload, what);
   const failed = (thrown: unknown): never => {
-    const cause = asError(thrown);
-    const message = `Expected a ${what} that the schema of job type ${name} can check, but it threw: ${cause.message}`;
-    throw new PayloadInvalidError(message, [], { cause });
+    const message = `Expected a ${what} that the schema of job type ${name} can check, but it threw: ${messageOf(thrown)}`;
+    throw new PayloadInvalidError(message, [], { cause: asError(thrown) });
   };
   return after(
     called(() => schema['~standard'].validate(payload), failed),
@@ -143,17 +141,22 @@ function readResult(result: unknown, failed: (thrown: unknown) => never): Answer
     if (!issues) return { value };
     if (!Array.isArray(issues))
       throw new TypeError(`expected its issues to be an array, got: ${show(issues)}`);
-    return { issues: issues.map(plainIssue) };
+    return { issues: Array.from(issues, plainIssue) };
   } catch (thrown) {
     return failed(thrown);
   }
 }
 
 /** Without what else validators put into an issue, such as the value itself: it is kept with the job. */
-function plainIssue({ message, path }: StandardSchemaV1.Issue): PlainIssue {
-  if (!path) return { message };
-  const keys = path.map((step) => (typeof step === 'object' ? step.key : step));
-  return { message, path: keys.map((key) => (typeof key === 'symbol' ? String(key) : key)) };
+function plainIssue(issue: StandardSchemaV1.Issue): PlainIssue {
+  const said: unknown = issue.message;
+  const message = typeof said === 'string' ? said : show(said);
+  if (!issue.path) return { message };
+  const keys = Array.from(issue.path, (step) => (typeof step === 'object' ? step.key : step));
+  return {
+    message,
+    path: keys.map((key) => (typeof key === 'string' || typeof key === 'number' ? key : show(key))),
+  };
 }
 
 function describe(issues: readonly PlainIssue[], name: string, what: string): string {
@@ -182,5 +185,5 @@ function called(run: () => unknown, failed: (thrown: unknown) => never): unknown
 
 /** Goes on at once where there is nothing to wait for. */
 function after<Next>(value: unknown, go: (value: unknown) => Next | Promise<Next>): Next | Promise<Next> {
-  return value instanceof Promise ? value.then(go) : go(value);
+  return isInstance(value, Promise) ? value.then(go) : go(value);
 }

@@ -2,7 +2,7 @@
  * How a handler's end becomes the attempt's outcome; the same rules for threads and inline jobs. A task that was
  * told to stop has its outcome already, whatever its handler answers within the grace.
  */
-import { asError, MillraceError } from '../errors.js';
+import { isInstance, messageOf, MillraceError, read } from '../errors.js';
 import { DEFAULT_MAX_BYTES, encode } from '../job/codec.js';
 import { toMs, type Duration } from '../job/duration.js';
 import { askedDelay, encodeError, isUnrecoverable, type AskedDelay } from '../job/error-data.js';
@@ -28,7 +28,7 @@ export function resultAnswer(result: unknown, name: string, maxBytes = DEFAULT_M
 
 /** What a handler threw, or what its result was refused with. */
 export function errorAnswer(thrown: unknown): Answer {
-  if (thrown instanceof PayloadLost) return ['unrecoverable', encodeError(thrown.cause)];
+  if (isInstance(thrown, PayloadLost)) return ['unrecoverable', encodeError(thrown.cause)];
   const asked = askedDelay(thrown);
   if (asked) return snoozeAnswer(thrown, asked);
   const isFinal = isUnrecoverable(thrown) || isResultInvalid(thrown) || isRefusedForGood(thrown);
@@ -91,12 +91,12 @@ function snoozeAnswer(thrown: unknown, { isError, delayMs }: AskedDelay): Answer
     // The cast hides nothing: toMs() refuses whatever is no duration.
     return ['snoozed', toMs(delayMs as Duration, 'delayMs'), isError ? encodeError(thrown) : undefined];
   } catch (refusal) {
-    const { message } = asError(refusal);
-    return ['errored', encodeError(new MillraceError('MILLRACE_OPTION_INVALID', message, { cause: thrown }))];
+    const error = new MillraceError('MILLRACE_OPTION_INVALID', messageOf(refusal), { cause: thrown });
+    return ['errored', encodeError(error)];
   }
 }
 
 /** A result that cannot be stored will be no better the next time, and the work was done. */
 function isResultInvalid(thrown: unknown): boolean {
-  return thrown instanceof MillraceError && thrown.code === 'MILLRACE_RESULT_INVALID';
+  return isInstance(thrown, MillraceError) && read(thrown, 'code') === 'MILLRACE_RESULT_INVALID';
 }

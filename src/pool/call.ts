@@ -1,5 +1,5 @@
 /** A call of what a handler's context offers: where it is refused, the handler is told which call that was, and where. */
-import { MillraceError, show, type MillraceErrorCode } from '../errors.js';
+import { isInstance, MillraceError, read, show, type MillraceErrorCode } from '../errors.js';
 
 /** Of what is refused about the call itself. Whatever else a call rejects with is about the attempt, or the journal. */
 const REFUSALS: ReadonlySet<MillraceErrorCode> = new Set([
@@ -18,6 +18,8 @@ export class Call {
   readonly #name: unknown;
   /** What was said of the refusal before the call was named. */
   #said = '';
+  /** It was refused for what it was given, before the engine was asked. */
+  isUnasked = false;
   /** From the handler's line on. */
   declare readonly stack?: unknown;
 
@@ -28,18 +30,19 @@ export class Call {
     Error.captureStackTrace(this, made);
   }
 
-  /** What it rejects with, or throws, where this was thrown. */
-  refused(thrown: unknown): unknown {
-    if (!(thrown instanceof MillraceError) || !REFUSALS.has(thrown.code)) return thrown;
+  /** What it rejects with, or throws, where this was thrown. @param isUnasked See {@link isUnasked}. */
+  refused(thrown: unknown, isUnasked: boolean): unknown {
+    if (!isInstance(thrown, MillraceError) || !REFUSALS.has(thrown.code)) return thrown;
     Object.defineProperty(thrown, CALL, { value: this });
     this.#said = thrown.message;
+    this.isUnasked = isUnasked;
     return this.#tell(thrown, '');
   }
 
   /** The same, where nobody has listened to the promise. */
   static ignored(thrown: unknown): unknown {
     const call = callOf(thrown);
-    if (!call || !(thrown instanceof MillraceError)) return thrown;
+    if (!call || !isInstance(thrown, MillraceError)) return thrown;
     return call.#tell(thrown, ' (it was not awaited)');
   }
 
@@ -59,20 +62,24 @@ export class Call {
 
 const MAX_NAME = 80;
 
-const callOf = (thrown: unknown): Call | undefined =>
-  thrown instanceof MillraceError && CALL in thrown && thrown[CALL] instanceof Call
-    ? thrown[CALL]
-    : undefined;
+/** Nobody else's: it was defined on an error of the engine's own making. */
+function callOf(thrown: unknown): Call | undefined {
+  const call = isInstance(thrown, MillraceError) ? read(thrown, CALL) : undefined;
+  return isInstance(call, Call) ? call : undefined;
+}
 
 /**
  * Whether the same call would be refused the next time: what it was given cannot be stored, is too large, or is no option.
  * What a schema refuses, or another id, name or queue, may be another matter by then.
  */
 export function isRefusedForGood(thrown: unknown): boolean {
-  if (!(thrown instanceof MillraceError) || !callOf(thrown)) return false;
-  if (thrown.code === 'MILLRACE_OPTION_INVALID') return true;
-  if (thrown.code !== 'MILLRACE_PAYLOAD_INVALID') return false;
+  const call = callOf(thrown);
+  if (!call || !isInstance(thrown, MillraceError)) return false;
+  if (call.isUnasked) return true;
+  const code = read(thrown, 'code');
+  if (code === 'MILLRACE_OPTION_INVALID') return true;
+  if (code !== 'MILLRACE_PAYLOAD_INVALID') return false;
   // What came to a thread from the engine has lost its class. There is a cause where a schema threw.
-  const issues: unknown = 'issues' in thrown ? thrown.issues : undefined;
-  return thrown.cause === undefined && !(Array.isArray(issues) && issues.length > 0);
+  const issues = read(thrown, 'issues');
+  return read(thrown, 'cause') === undefined && !(isInstance(issues, Array) && issues.length > 0);
 }

@@ -1,5 +1,5 @@
 /** The modules of thread handlers: each is loaded once per thread. */
-import { asError, MillraceError } from '../errors.js';
+import { asError, messageOf, MillraceError } from '../errors.js';
 import type { JobContext } from '../job/context.js';
 
 export type Handler = (payload: unknown, job: JobContext) => unknown;
@@ -60,8 +60,8 @@ async function importHandler(name: string, href: string): Promise<LoadedModule> 
   try {
     module = exportsOf((await import(href)) as Exports);
   } catch (thrown) {
+    const message = `The module of ${name} (${href}) could not be loaded: ${messageOf(thrown)}`;
     const cause = asError(thrown);
-    const message = `The module of ${name} (${href}) could not be loaded: ${cause.message}`;
     throw new MillraceError('MILLRACE_HANDLER_LOAD_FAILED', message, { cause });
   }
   const { default: handler, usesNativePool } = module;

@@ -5,7 +5,7 @@
  */
 import PQueue from 'p-queue';
 import { MAX_TIMER_MS, type Clock, type Timer } from '../clock.js';
-import { asError, MillraceError } from '../errors.js';
+import { asError, messageOf, MillraceError } from '../errors.js';
 import { decode } from '../job/codec.js';
 import type { JobContext } from '../job/context.js';
 import type { Outcome } from '../job/outcome.js';
@@ -172,8 +172,8 @@ export class InlinePool implements Pool {
     attempt.handedOut ??= new HandedOut();
     if (this.#isLive(attempt)) return attempt.handedOut.hand(promise);
     return attempt.handedOut.hand(promise, (thrown) => {
+      const message = `Job ${attempt.task.name} ${attempt.task.id} does not await what it asks for: ${messageOf(thrown)}`;
       const cause = asError(thrown);
-      const message = `Job ${attempt.task.name} ${attempt.task.id} does not await what it asks for: ${cause.message}`;
       this.#events.warning(new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause }));
     });
   }

@@ -1,5 +1,5 @@
 /** Makes the {@link JobContext} of an attempt; the same for threads and inline jobs. */
-import { invalidOption, PayloadInvalidError, show } from '../errors.js';
+import { invalidOption, PayloadInvalidError, read, show } from '../errors.js';
 import { decode, DEFAULT_MAX_BYTES, encode } from '../job/codec.js';
 import type { JobContext, JobLog } from '../job/context.js';
 import type { Duration } from '../job/duration.js';
@@ -75,7 +75,7 @@ class AttemptContext implements JobContext {
     try {
       bytes = this.#encode(value, 'progress');
     } catch (thrown) {
-      throw new Call('progress', this.progress).refused(thrown);
+      throw new Call('progress', this.progress).refused(thrown, true);
     }
     this.#links.progress(bytes);
   };
@@ -130,13 +130,15 @@ function ask<Reply>(
   links: ContextLinks,
   call: Call | undefined,
   make: () => JobRequest,
-  read: (reply: unknown) => Reply,
+  decoded: (reply: unknown) => Reply,
 ): Promise<Reply> {
   const promise = (async () => {
+    let request: JobRequest | undefined;
     try {
-      return read(await links.request(make()));
+      request = make();
+      return decoded(await links.request(request));
     } catch (thrown) {
-      throw call ? call.refused(thrown) : thrown;
+      throw call ? call.refused(thrown, request === undefined) : thrown;
     }
   })();
   return links.hand(promise);
@@ -144,7 +146,7 @@ function ask<Reply>(
 
 /** @throws MillraceError `MILLRACE_OPTION_INVALID` */
 function encodeOptions(options: unknown): Uint8Array {
-  const signal = typeof options === 'object' && options !== null && 'signal' in options && options.signal;
+  const signal = typeof options === 'object' && options !== null && read(options, 'signal');
   if (signal)
     throw invalidOption('signal', 'absent: there is nothing that it could end the waiting for', signal);
   return encode(options, 'options', 'MILLRACE_OPTION_INVALID');
@@ -164,12 +166,17 @@ function snooze(delay: Duration): never {
 function lineOf(first: unknown, second: unknown): Pick<LogLine, 'message' | 'fields'> {
   const isTurned = typeof first === 'object' && typeof second === 'string';
   const [message, rest = {}] = isTurned ? [second, first] : [first, second];
-  const fields = typeof rest === 'object' && rest !== null ? rest : { value: rest };
-  // An object has names, and of what they name nothing is known.
-  return {
-    message: typeof message === 'string' ? message : show(message),
-    fields: fields as LogLine['fields'],
-  };
+  const fields = typeof rest === 'object' && rest !== null ? fieldsOf(rest) : { value: rest };
+  return { message: typeof message === 'string' ? message : show(message), fields };
+}
+
+/** A line that cannot be logged as it is must not cost an attempt. */
+function fieldsOf(given: object): Record<string, unknown> {
+  try {
+    return { ...given };
+  } catch {
+    return { value: show(given) };
+  }
 }
 
 function jobLog(links: ContextLinks): JobLog {

@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { MessagePort } from 'node:worker_threads';
-import { asError, MillraceError, sentence } from '../errors.js';
+import { asError, messageOf, MillraceError, sentence } from '../errors.js';
 import { decode } from '../job/codec.js';
 import { encodeError } from '../job/error-data.js';
 import { errorAnswer, resultAnswer, type Answer } from './answer.js';
@@ -169,9 +169,8 @@ export class Runner {
   /** An error that no promise of a handler caught. */
   strayed(thrown: unknown): void {
     const attempt = this.#attempts.getStore();
-    const cause = asError(thrown);
-    const message = `An error outside the handler's promise: ${sentence(cause.message)} A timer or an event listener threw, or a promise was not awaited`;
-    const error = new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause });
+    const message = `An error outside the handler's promise: ${sentence(messageOf(thrown))} A timer or an event listener threw, or a promise was not awaited`;
+    const error = new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause: asError(thrown) });
     this.#links.send({
       kind: 'stray',
       of: attempt?.live ? attempt.of : undefined,

@@ -1,5 +1,5 @@
 /** Tells everybody who wants to know: listeners, whoever waits for a result, and the log. After the commit, always. */
-import { asError, MillraceError } from '../errors.js';
+import { asError, messageOf, MillraceError } from '../errors.js';
 import { Emitter, type AttemptEvent, type JobEvent, type MillraceEvents } from '../events.js';
 import { decode } from '../job/codec.js';
 import { decodeError, type ErrorData } from '../job/error-data.js';
@@ -21,7 +21,7 @@ export class Announcer {
     this.#logger = logger;
     this.emitter = new Emitter((event, thrown) => {
       const error = asError(thrown);
-      const message = `A listener of ${event} threw: ${error.message}`;
+      const message = `A listener of ${event} threw: ${messageOf(thrown)}`;
       const warning = new MillraceError('MILLRACE_LISTENER_THREW', message, { cause: error });
       // A listener of warnings that throws is only logged, or it would hear of itself for ever.
       if (event === 'warning') this.#log('warn', { code: warning.code, err: error }, message, false);
@@ -115,37 +115,31 @@ export class Announcer {
       const { id, name } = job.spec;
       const when = `is tried again at ${instant(runAt)}, for attempt ${job.status.attempt} errored`;
       const fields = { ...errorFields(job, error), runAt };
-      this.#log('warn', fields, `Job ${name} ${id} ${when} (${messageOf(error)})`);
+      this.#log('warn', fields, `Job ${name} ${id} ${when} (${said(error)})`);
       this.emitter.emit('retrying', () => ({ ...attemptEvent(job), error, runAt }));
     }
   }
 
   #failed(job: Job, error: ErrorData): void {
-    this.#log(
-      'error',
-      errorFields(job, error),
-      `Job ${job.spec.name} ${job.spec.id} failed: ${messageOf(error)}`,
-    );
+    this.#log('error', errorFields(job, error), `Job ${job.spec.name} ${job.spec.id} failed: ${said(error)}`);
     this.emitter.emit('failed', () => ({ ...attemptEvent(job), error }));
   }
 
   /** A logger that throws must not stop a job. */
-  #log(level: LogLine['level'], fields: object, message: string, isTold = true): void {
+  #log(level: LogLine['level'], fields: object, text: string, isTold = true): void {
     try {
-      this.#logger[level](fields, message);
+      this.#logger[level](fields, text);
     } catch (thrown) {
       // With a listener and a logger that both throw there is nobody left to tell.
       if (!isTold) return;
-      const error = asError(thrown);
-      const warning = new MillraceError('MILLRACE_LISTENER_THREW', `The logger threw: ${error.message}`, {
-        cause: error,
-      });
+      const message = `The logger threw: ${messageOf(thrown)}`;
+      const warning = new MillraceError('MILLRACE_LISTENER_THREW', message, { cause: asError(thrown) });
       this.emitter.emit('warning', () => warning);
     }
   }
 }
 
-const messageOf = ({ message }: ErrorData): string => message || 'without a message';
+const said = ({ message }: ErrorData): string => message || 'without a message';
 
 const jobEvent = ({ spec }: Pick<Job, 'spec'>): JobEvent => ({
   id: spec.id,

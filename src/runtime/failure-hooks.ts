@@ -1,5 +1,5 @@
 /** The hooks that job types have for their jobs' failure: called after the commit, and harming nobody. */
-import { asError, MillraceError } from '../errors.js';
+import { asError, messageOf, MillraceError } from '../errors.js';
 import { decodeError, fromErrorData } from '../job/error-data.js';
 import { isPayloadLost } from '../job/payload-file.js';
 import type { Job } from '../job/record.js';
@@ -37,9 +37,9 @@ export class FailureHooks {
       const whole = job.spec.payloadFile ? await this.#withPayload(job) : job;
       await onFailed(snapshotOf(whole, false), fromErrorData(decodeError(error)));
     } catch (thrown) {
-      const cause = asError(thrown);
       const { id, name } = job.spec;
-      const message = `onFailed of job type ${name}, called for job ${id}, failed: ${cause.message}`;
+      const message = `onFailed of job type ${name}, called for job ${id}, failed: ${messageOf(thrown)}`;
+      const cause = asError(thrown);
       this.#onWarning(new MillraceError('MILLRACE_ON_FAILED_THREW', message, { cause }));
     }
   }

@@ -1,7 +1,7 @@
 /** Takes new jobs: checks, encodes once, journals, and only then acknowledges. */
 import { checkJobName } from '../checks.js';
 import type { Clock } from '../clock.js';
-import { MillraceError, PayloadInvalidError } from '../errors.js';
+import { isInstance, MillraceError, PayloadInvalidError } from '../errors.js';
 import type { Draft, JobSpec } from '../job/record.js';
 import { checkEnqueue, checkItem, type EnqueueOptions } from '../job-options.js';
 import type { Settings } from '../options.js';
@@ -197,7 +197,7 @@ const signalsOf = ({ signal }: Terms): readonly AbortSignal[] => (signal ? [sign
 
 /** Says which of several jobs is refused. */
 function refuseItem(what: string, thrown: unknown): never {
-  if (!(thrown instanceof MillraceError)) throw thrown;
+  if (!isInstance(thrown, MillraceError)) throw thrown;
   const message = `${what}: ${thrown.message}`;
   throw thrown instanceof PayloadInvalidError
     ? new PayloadInvalidError(message, thrown.issues, { cause: thrown })

@@ -1,7 +1,7 @@
 /** Puts new jobs together: what they are asked to have, and for the rest what their type or the engine says. */
 import { instantAfter } from '../checks.js';
 import type { Clock } from '../clock.js';
-import { MillraceError } from '../errors.js';
+import { isInstance, MillraceError } from '../errors.js';
 import { acceptEncoded, acceptPayload } from '../job/payload.js';
 import type { Draft, JobOwn, JobSpec } from '../job/record.js';
 import type { Journal } from '../journal/journal.js';
@@ -63,7 +63,7 @@ export class NewJobs {
 
   /** They were not enqueued for that reason; where it is that a write failed, they may be there all the same. */
   discardAfter(thrown: unknown, specs: readonly JobSpec[]): void {
-    const isInDoubt = thrown instanceof MillraceError && thrown.code === 'MILLRACE_JOURNAL_WRITE_FAILED';
+    const isInDoubt = isInstance(thrown, MillraceError) && thrown.code === 'MILLRACE_JOURNAL_WRITE_FAILED';
     if (!isInDoubt) this.discard(specs);
   }
 

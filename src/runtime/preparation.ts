@@ -3,7 +3,7 @@
  * more. The job type's functions run on the event loop, for a schema is an object of the app's and no thread has it.
  */
 import type { Clock } from '../clock.js';
-import { asError, MillraceError, PayloadInvalidError } from '../errors.js';
+import { asError, isInstance, MillraceError, PayloadInvalidError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
 import type { Outcome } from '../job/outcome.js';
 import { isOfNewerCode, preparedPayload, type PayloadRules } from '../job/payload.js';
@@ -99,7 +99,7 @@ function unanswered(name: string): Outcome {
 
 /** Whether the next attempt would find the same. */
 const isForGood = (thrown: unknown): boolean =>
-  thrown instanceof PayloadInvalidError || isPayloadLost(thrown);
+  isInstance(thrown, PayloadInvalidError) || isPayloadLost(thrown);
 
 /** Its file could not be opened, say, because too many are. */
 const unread = (thrown: unknown): Outcome => ({

@@ -3,7 +3,7 @@
  * else, the functions of its job type are asked that have a say in that; what they do wrong becomes a warning, and costs
  * no job.
  */
-import { asError, MillraceError, show, type MillraceErrorCode } from '../errors.js';
+import { asError, messageOf, MillraceError, show, type MillraceErrorCode } from '../errors.js';
 import { backoffMs, DEFAULT_BACKOFF } from '../job/backoff.js';
 import { toMs } from '../job/duration.js';
 import { decodeError, encodeError, fromErrorData } from '../job/error-data.js';
@@ -85,8 +85,8 @@ export class Retries {
   }
 
   #warn(code: MillraceErrorCode, message: string, thrown: unknown): void {
-    const cause = asError(thrown);
-    this.#links.onWarning(new MillraceError(code, `${message}: ${cause.message}`, { cause }));
+    const error = new MillraceError(code, `${message}: ${messageOf(thrown)}`, { cause: asError(thrown) });
+    this.#links.onWarning(error);
   }
 }
 

@@ -3,7 +3,7 @@
  * ends where its iterable does, and before that at its signal, or when the engine closes, whatever the iterable waits for.
  */
 import type { Clock, Timer } from '../clock.js';
-import { asError, StreamError, type MillraceError } from '../errors.js';
+import { asError, messageOf, StreamError, type MillraceError } from '../errors.js';
 import type { EnqueueItem, Intake } from './intake.js';
 import { Slices } from './slices.js';
 import type { Together } from './together.js';
@@ -100,8 +100,7 @@ class Stream {
     } catch (thrown) {
       this.#chunk?.discard();
       await this.#letGo(asked !== undefined);
-      const cause = asError(thrown);
-      throw new StreamError(cause.message, this.#enqueued, { cause });
+      throw new StreamError(messageOf(thrown), this.#enqueued, { cause: asError(thrown) });
     } finally {
       this.#due?.cancel();
     }

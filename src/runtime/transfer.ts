@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.js';
 import type { ImportCounts } from '../engine.js';
-import { asError, invalidOption, MillraceError } from '../errors.js';
+import { asError, invalidOption, isInstance, MillraceError } from '../errors.js';
 import { backUp, type BackupReport } from '../journal/backup.js';
 import type { Journal } from '../journal/journal.js';
 import { exportLines } from './export.js';
@@ -76,7 +76,7 @@ export class Transfer {
     try {
       return await work;
     } catch (thrown) {
-      if (thrown instanceof MillraceError) throw thrown;
+      if (isInstance(thrown, MillraceError)) throw thrown;
       signal.throwIfAborted();
       const cause = asError(thrown);
       const message = `The journal could not be read: ${cause.message}`;

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { inlineJob, Millrace } from '../../src/index.js';
 import { startProgram } from '../fixtures/child.js';
 import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engine.js';
+import { revoked } from '../fixtures/hostile.js';
 import type { Script } from '../fixtures/scripted.js';
 
 const atOnce = { type: 'exponential', delay: 0 } as const;
@@ -25,6 +26,14 @@ const anywhere: [what: string, script: Script, code: string, message: RegExp, at
     'MILLRACE_RESULT_INVALID',
     /Instance at result\.list\[1\]/,
     1,
+  ],
+  ['returns what was revoked', { do: 'returnRevoked' }, 'MILLRACE_RESULT_INVALID', /result\.list\[1\]/, 1],
+  [
+    'throws what was revoked',
+    { do: 'throwHostile', what: 'revoked' },
+    'MILLRACE_HANDLER_THREW_NON_ERROR',
+    /cannot be looked into/,
+    2,
   ],
 ];
 
@@ -126,6 +135,7 @@ test.each([
   ['something circular', circular, /circular/],
   ['a key named __proto__', JSON.parse('{ "a": { "__proto__": 1 } }') as unknown, /__proto__.*payload\.a/],
   ['a map with a function', new Map([['key', () => {}]]), /payload\.get\("key"\)/],
+  ['what was revoked', { list: [revoked()] }, /revoked.*payload\.list\[0\]/],
   ['shared memory', { bytes: new Uint8Array(new SharedArrayBuffer(1)) }, /payload\.bytes/],
 ])('a payload with %s is refused with its path, and nothing is kept', async (_what, payload, message) => {
   const { options, closing } = await bench();

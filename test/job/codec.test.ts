@@ -4,6 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { MillraceError } from '../../src/errors.js';
 import { decode, encode } from '../../src/job/codec.js';
+import { HOSTILE, hostile, revoked } from '../fixtures/hostile.js';
 import { anyStorable, buffersOf } from '../fixtures/values.js';
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -214,3 +215,43 @@ test('a value is told of with its article, a path without', () => {
   expect(() => encode(Math.max, 'schedules.a.payload')).toThrow(/^Expected schedules\.a\.payload that can/);
   expect(() => encode(Math.max)).toThrow(/^Expected a payload that can/);
 });
+
+test.each([
+  ['a revoked proxy', revoked(), 'payload. '],
+  ['a revoked proxy in an object', { a: { b: revoked() } }, 'payload.a.b. '],
+  ['a revoked proxy in an array', [1, [revoked([])]], 'payload[1][0]. '],
+  ['a revoked proxy in a map', new Map([['key', revoked()]]), 'payload.get("key"). '],
+  ['a revoked proxy in a set', new Set([revoked()]), 'payload.values(). '],
+  ['a proxy that hides its keys', { a: new Proxy({}, { ownKeys: thrower }) }, 'payload.a. '],
+  [
+    'a getter that throws',
+    {
+      a: {
+        get 'b c'(): never {
+          return thrower();
+        },
+      },
+    },
+    'payload.a["b c"]. ',
+  ],
+  ['an index that throws', { a: Object.defineProperty([0], '0', { get: thrower }) }, 'payload.a[0]. '],
+  ['an iterator that throws', { a: Object.assign(new Map(), { [Symbol.iterator]: thrower }) }, 'payload.a. '],
+])('%s is refused with its path, and with what was thrown', (_what, value, path) => {
+  const { code, message, cause } = refusal(value);
+  expect(code).toBe('MILLRACE_PAYLOAD_INVALID');
+  expect(message).toContain(`at ${path}`);
+  expect(cause).toBeInstanceOf(Error);
+  expect(message).toContain((cause as Error).message);
+});
+
+test('whatever a value does when it is looked at, it is refused or stored', () => {
+  for (const what of HOSTILE) {
+    const value: unknown = hostile[what]();
+    const { code } = refusal({ list: [value] }, 'result');
+    expect(code).toBe('MILLRACE_PAYLOAD_INVALID');
+  }
+});
+
+function thrower(): never {
+  throw new RangeError('do not look');
+}

@@ -1,14 +1,18 @@
+import * as fc from 'fast-check';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { MillraceError, show, UnrecoverableError } from '../../src/errors.js';
+import { asError, messageOf, MillraceError, show, UnrecoverableError } from '../../src/errors.js';
 import {
+  askedDelay,
   decodeError,
   encodeError,
   fromErrorData,
+  isErrorData,
   isUnrecoverable,
   toErrorData,
   type ErrorData,
 } from '../../src/job/error-data.js';
+import { HOSTILE, hostile, revoked } from '../fixtures/hostile.js';
 
 /** A thrown value as it comes out of the journal. */
 const travel = (thrown: unknown): Error => fromErrorData(decodeError(encodeError(thrown)));
@@ -231,4 +235,103 @@ test('whatever is shown in a message is short', () => {
     expect(show(value).length).toBeLessThan(120);
   }
   expect(toErrorData(2n ** 1_000_000n).message.length).toBeLessThan(200);
+});
+
+/** Made when it is asked for: fast-check looks at its values. */
+type Made = () => unknown;
+
+/** Errors of any shape that hold what throws when it is looked at, wherever something can lie. */
+function anyThrown(): fc.Arbitrary<Made> {
+  const { thrown } = fc.letrec<{ thrown: Made }>((tie) => {
+    const any = tie('thrown');
+    const code = fc.constantFrom<Made>(
+      () => 'MILLRACE_RETRY_AFTER',
+      () => 'MILLRACE_TIMEOUT',
+    );
+    const errors = fc.array(any, { maxLength: 10 }).map(
+      (some): Made =>
+        () =>
+          some.map((make) => make()),
+    );
+    const fields = {
+      name: any,
+      message: any,
+      stack: any,
+      code: fc.oneof(any, code),
+      delayMs: any,
+      cause: any,
+      errors: fc.oneof(any, errors),
+      constructor: any,
+      detail: any,
+    };
+    return {
+      thrown: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom(...HOSTILE).map(
+          (what): Made =>
+            () =>
+              hostile[what](),
+        ),
+        fc.anything().map(
+          (value): Made =>
+            () =>
+              value,
+        ),
+        fc.record(fields, { requiredKeys: [] }).map(
+          (given): Made =>
+            () =>
+              errorWith(given),
+        ),
+      ),
+    };
+  });
+  return thrown;
+}
+
+function errorWith(fields: Partial<Record<string, Made>>): Error {
+  const error = new Error('e');
+  // Whoever replaces it has it made first, of what the error says by then.
+  if (fields['stack']) expect(error.stack).toContain('Error: e');
+  for (const [key, make] of Object.entries(fields))
+    Object.defineProperty(error, key, { value: make?.(), enumerable: true });
+  return error;
+}
+
+test('whatever was thrown becomes data, and an error again', () => {
+  fc.assert(
+    fc.property(anyThrown(), (make) => {
+      const thrown = make();
+      const data = decodeError(encodeError(thrown));
+      expect(isErrorData(data)).toBe(true);
+      const back = fromErrorData(data);
+      expect(back.name).toBe(data.name);
+      expect(back.message).toBe(data.message);
+      expect(typeof messageOf(thrown)).toBe('string');
+      expect(typeof show(thrown)).toBe('string');
+      const error = asError(thrown);
+      // The matchers look at what they are given.
+      expect(error instanceof Error).toBe(true);
+      expect(typeof messageOf(error)).toBe('string');
+      isUnrecoverable(thrown);
+      askedDelay(thrown);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test.each(HOSTILE)('what throws when it is looked at becomes data: %s', (what) => {
+  expect(isErrorData(dataOf(hostile[what]()))).toBe(true);
+  expect(typeof messageOf(asError(hostile[what]()))).toBe('string');
+});
+
+test('the errors beside one that cannot be looked at are kept', () => {
+  const error = new AggregateError([revoked(), new TypeError('two')], 'all');
+  expect(travel(error)).toMatchObject({
+    errors: [{ message: 'an object that cannot be looked into' }, { name: 'TypeError', message: 'two' }],
+  });
+});
+
+test('a property that is another at each look is kept as it was at one', () => {
+  expect(dataOf(hostile.propertyOnce()).properties).toStrictEqual({ item: { a: 1 } });
+  expect(encodeError(hostile.propertyGrows()).byteLength).toBeLessThan(20_000);
 });

@@ -12,6 +12,7 @@ import {
   preparedPayload,
   type PayloadRules,
 } from '../../src/job/payload.js';
+import { HOSTILE, hostile, revoked } from '../fixtures/hostile.js';
 import { specOf } from '../fixtures/jobs.js';
 import { lateNumbersFrom, numbersFrom, schemaThat } from '../fixtures/schemas.js';
 import { anyStorable } from '../fixtures/values.js';
@@ -213,4 +214,35 @@ test.each([
   const error = await refusal(() => preparedPayload(rules({ version: 2, upgrade }), stored(1)));
   expect(error.message).toContain(says);
   expect(error.cause).toBe(cause);
+});
+
+test.each(HOSTILE)('a schema or an `upgrade` that throws %s is a refusal', async (what) => {
+  const thrower = (): never => {
+    throw hostile[what]();
+  };
+  for (const fields of [{ schema: schemaThat<unknown>(thrower) }, { version: 2, upgrade: thrower }])
+    for (const [name, act] of Object.entries(fields)) {
+      const now = await refusal(() => preparedPayload(rules(fields), stored(1)));
+      expect([name, now.code, now.cause]).toEqual([name, 'MILLRACE_PAYLOAD_INVALID', expect.any(Error)]);
+      expect(act).toBeDefined();
+    }
+  const later = rules({ version: 2, upgrade: () => Promise.resolve().then(thrower) });
+  expect((await refusal(() => preparedPayload(later, stored(1)))).cause).toBeInstanceOf(Error);
+});
+
+test.each([
+  ['a revoked proxy', revoked()],
+  ['a value that was revoked', { value: revoked() }],
+  ['issues that were revoked', { issues: revoked([]) }],
+  ['an issue that was revoked', { issues: [revoked()] }],
+  ['an issue with a message that is none', { issues: [{ message: Object.create(null) as unknown }] }],
+  [
+    'an issue with a path of anything',
+    { issues: [{ message: 'no', path: [revoked(), { key: revoked() }] }] },
+  ],
+])('a schema that answers %s refuses the payload', async (_what, answer) => {
+  const schema = schemaThat<unknown>(() => answer as never); // That is the fault.
+  expect((await refusal(() => preparedPayload(rules({ schema }), stored(1)))).code).toBe(
+    'MILLRACE_PAYLOAD_INVALID',
+  );
 });
