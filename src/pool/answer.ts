@@ -5,7 +5,14 @@
 import { isInstance, messageOf, MillraceError, read } from '../errors.js';
 import { DEFAULT_MAX_BYTES, encode } from '../job/codec.js';
 import { toMs, type Duration } from '../job/duration.js';
-import { askedDelay, encodeError, isUnrecoverable, type AskedDelay } from '../job/error-data.js';
+import {
+  askedDelay,
+  decodeError,
+  encodeError,
+  isUnrecoverable,
+  type AskedDelay,
+  type ErrorData,
+} from '../job/error-data.js';
 import type { Outcome } from '../job/outcome.js';
 import { isRefusedForGood } from './call.js';
 import { stopError, type StopReason, type Task } from './contract.js';
@@ -44,8 +51,7 @@ export function outcomeOf(answer: Answer, task: Task, stop: StopReason | undefin
       return { kind: 'completed', result: answer[1] };
     case 'errored':
     case 'unrecoverable':
-      // What a handler throws while the engine closes is most likely the signal's reason.
-      if (stop === 'shutdown') return { kind: 'released' };
+      if (stop === 'shutdown' && isInterruption(answer[0], answer[1])) return { kind: 'released' };
       return { kind: 'errored', error: answer[1], unrecoverable: answer[0] === 'unrecoverable' };
     case 'snoozed':
       return {
@@ -58,6 +64,18 @@ export function outcomeOf(answer: Answer, task: Task, stop: StopReason | undefin
     default:
       return answer satisfies never;
   }
+}
+
+/**
+ * Whether what a handler threw while the engine closes came of that: most likely it is the signal's reason, or what that
+ * was turned into. Only where the handler says by itself that its job is done for, it is believed.
+ */
+const isInterruption = (kind: 'errored' | 'unrecoverable', error: Uint8Array): boolean =>
+  kind === 'errored' || cameOfAbort(decodeError(error));
+
+function cameOfAbort({ name, code, cause }: ErrorData): boolean {
+  if (name === 'AbortError' || code === 'ABORT_ERR' || code === 'MILLRACE_SHUTTING_DOWN') return true;
+  return cause !== undefined && !('value' in cause) && cameOfAbort(cause);
 }
 
 /**

@@ -116,6 +116,24 @@ test('the signal’s reason says that the engine closes', async () => {
   expect(started.all).toHaveLength(1);
 });
 
+test.each([
+  ['a thread job', scriptedThread({ grace: '1h' })],
+  ['an inline job', scriptedInline({ grace: '1h' })],
+])('%s that gives up by itself while the engine closes has failed', async (_what, work) => {
+  const { options, closing } = await bench();
+  const first = closing(await Millrace.open({ ...options, jobs: { work } }));
+  const begun = record(first, 'progress');
+  const { id } = await first.enqueue('work', { do: 'onceStopped', next: { do: 'throwUnrecoverable' } });
+  await begun.reached(1);
+  await first.close({ timeout: 0 });
+  const second = closing(await Millrace.open({ ...options, jobs: { work } }));
+  expect(await second.job(id)).toMatchObject({
+    state: 'failed',
+    attempt: 1,
+    error: { code: 'MILLRACE_UNRECOVERABLE' },
+  });
+});
+
 test('a job that is cancelled while the engine closes stays cancelled', async () => {
   const { options, closing } = await bench();
   const jobs = { work: scriptedThread({ grace: 1 }) };

@@ -175,6 +175,26 @@ export function poolSuite(name: string, make: MakePool): void {
       expect(await news.outcome(one)).toEqual({ kind: 'released' });
     });
 
+    test('a task that the engine’s end stops, and that says that no other attempt would help, is believed', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'onceStopped', next: { do: 'throwUnrecoverable' } });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, 'shutdown');
+      const outcome = await news.outcome(one);
+      expect(outcome).toMatchObject({ kind: 'errored', unrecoverable: true });
+      expect(errorOf(outcome)).toMatchObject({ code: 'MILLRACE_UNRECOVERABLE' });
+    });
+
+    test('a task that the engine’s end stops, and that takes that for a reason to give up, counts for nothing', async () => {
+      const { pool, news } = await poolBench(make);
+      const one = task({ do: 'onceStopped', next: { do: 'throwUnrecoverableOfAbort' } });
+      run(pool, one);
+      await news.begun(one);
+      pool.stop(one, 'shutdown');
+      expect(await news.outcome(one)).toEqual({ kind: 'released' });
+    });
+
     test.each([
       ['cancelled', 'timedOut'],
       ['timedOut', 'cancelled'],
