@@ -107,8 +107,8 @@ export interface SchemaOption<Schema extends StandardSchemaV1 = StandardSchemaV1
    * A Standard Schema, such as one of zod, valibot or arktype. Checks a payload in `enqueue()`, and once more before each
    * attempt, on the event loop. Stored is the payload as it was enqueued; the handler gets what the schema makes of it,
    * such as defaults filled in, and that must be something that can be stored. A payload that is refused before an
-   * attempt fails the job, without an attempt counted. A schema must be free of side effects; it may be async, and has
-   * 30 s to answer then. Default: any payload that can be stored.
+   * attempt fails the job, without an attempt counted. A schema must be free of side effects; it may be async, and
+   * before an attempt has 30 s to answer. Default: any payload that can be stored.
    */
   schema?: Schema;
 }
