@@ -3,13 +3,18 @@ import type { Duration } from './duration.js';
 
 /**
  * Structured log lines of a handler; they reach the engine's `logger` with the job's id, name and attempt. The message comes
- * first here; the `logger` is called as pino is, with the fields first.
+ * first here; the `logger` is called as pino is, with the fields first. An error as the message, or as the fields, is the
+ * field `err`, and its message that of the line where there is no other.
+ *
+ * No line is lost, and none fails a job: a field that cannot be read, or cannot cross to the event loop, is told as a text
+ * that says so. Of one thread at most 64 lines and progress values are taken in per turn of the event loop; a handler that
+ * logs faster than that waits within the call, also for a `logger` that is slow.
  */
 export interface JobLog {
-  debug(message: string, fields?: Record<string, unknown>): void;
-  info(message: string, fields?: Record<string, unknown>): void;
-  warn(message: string, fields?: Record<string, unknown>): void;
-  error(message: string, fields?: Record<string, unknown>): void;
+  debug(message: string | Error, fields?: Record<string, unknown> | Error): void;
+  info(message: string | Error, fields?: Record<string, unknown> | Error): void;
+  warn(message: string | Error, fields?: Record<string, unknown> | Error): void;
+  error(message: string | Error, fields?: Record<string, unknown> | Error): void;
 }
 
 /**
@@ -39,7 +44,10 @@ export interface JobContext {
   readonly signal: AbortSignal;
   readonly log: JobLog;
   /**
-   * Tells listeners of `progress` and `JobHandle.progress()` how far the job is.
+   * Tells listeners of `progress` and `JobHandle.progress()` how far the job is. In a thread it never waits: of values that
+   * come faster than the event loop takes them in, 64 of one thread per turn, only the last of about 10 ms is told. That one
+   * is told before what the handler does next (a line of the log, a request, its end), and in code that neither calls any
+   * of these nor awaits, not before it does.
    * @param value Anything that a payload may be; of at most `maxResultBytes` of the job's type, as for a result.
    * @throws MillraceError `MILLRACE_PAYLOAD_INVALID`
    * @throws the signal's reason, when the attempt has been aborted.

@@ -171,7 +171,7 @@ function plainError(data: ErrorData, options: ErrorOptions | undefined): Error {
 }
 
 /** Errors of another realm (a `vm` context) are no instance of this realm's `Error`. */
-function isErrorLike(value: unknown): value is Error {
+export function isErrorLike(value: unknown): value is Error {
   try {
     return isInstance(value, Error) || Object.prototype.toString.call(value) === '[object Error]';
   } catch {

@@ -2,9 +2,9 @@
  * What a job has told of itself: its last progress and its last log lines, cut to a size, as one record beside it. They
  * are for people to read; nothing of the job depends on them.
  */
-import { types } from 'node:util';
 import { show } from '../errors.js';
 import { decode, encode } from './codec.js';
+import { isErrorLike } from './error-data.js';
 import { pack, unpack } from './packer.js';
 
 export interface NoteLine {
@@ -53,7 +53,7 @@ export function encodeFields(fields: Record<string, unknown>): Uint8Array {
   try {
     return encode(keptOf(fields), 'fields');
   } catch {
-    // A getter that throws, names that cannot be stored, or nothing that has fields: the message is what counts.
+    // A getter that throws, or nothing that has fields: the message is what counts.
     return encode({});
   }
 }
@@ -62,6 +62,8 @@ function keptOf(fields: Record<string, unknown>): Record<string, unknown> {
   const kept: Record<string, unknown> = {};
   let room = MAX_FIELDS_BYTES;
   for (const [name, value] of Object.entries(fields)) {
+    // The one name that cannot be stored.
+    if (name === '__proto__') continue;
     const { bytes, stored } = storable(value);
     room -= name.length + bytes;
     if (room < 0) break;
@@ -71,7 +73,7 @@ function keptOf(fields: Record<string, unknown>): Record<string, unknown> {
 }
 
 function storable(field: unknown): { bytes: number; stored: unknown } {
-  const value = types.isNativeError(field) ? textOf(field) : field;
+  const value = isErrorLike(field) ? textOf(field) : field;
   if (typeof value === 'string') {
     const stored = cut(value, MAX_FIELD_BYTES);
     return { bytes: stored.length, stored };

@@ -6,6 +6,7 @@ import type { Duration } from '../job/duration.js';
 import { SnoozeError } from '../job/snooze.js';
 import { Call } from './call.js';
 import type { JobRequest, LogLine, ParentResults, Task } from './contract.js';
+import { lineOf } from './log-line.js';
 
 export interface ContextLinks {
   /** How many bytes a checkpoint or progress may take, as a result may; absent: the default. */
@@ -162,27 +163,10 @@ function snooze(delay: Duration): never {
   throw new SnoozeError(delay);
 }
 
-/** JavaScript may give anything, such as the fields first, which is the order of many loggers. */
-function lineOf(first: unknown, second: unknown): Pick<LogLine, 'message' | 'fields'> {
-  const isTurned = typeof first === 'object' && typeof second === 'string';
-  const [message, rest = {}] = isTurned ? [second, first] : [first, second];
-  const fields = typeof rest === 'object' && rest !== null ? fieldsOf(rest) : { value: rest };
-  return { message: typeof message === 'string' ? message : show(message), fields };
-}
-
-/** A line that cannot be logged as it is must not cost an attempt. */
-function fieldsOf(given: object): Record<string, unknown> {
-  try {
-    return { ...given };
-  } catch {
-    return { value: show(given) };
-  }
-}
-
 function jobLog(links: ContextLinks): JobLog {
   const at =
     (level: LogLine['level']) =>
-    (message: string, fields?: Record<string, unknown>): void =>
+    (message: unknown, fields?: unknown): void =>
       links.log({ level, ...lineOf(message, fields) });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

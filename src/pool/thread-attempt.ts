@@ -1,8 +1,9 @@
 /** One attempt in its thread: what its handler's context is linked to. */
-import { show, type MillraceError } from '../errors.js';
+import type { MillraceError } from '../errors.js';
 import { attemptOver, isDecidedBy, stopError, type JobRequest, type LogLine } from './contract.js';
 import { HandedOut } from './handed-out.js';
 import type { ContextLinks } from './job-context.js';
+import { cloneable } from './log-line.js';
 import type { TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
 import { AwaitedReplies, type ThreadRequests } from './requests.js';
 import type { Slot } from './slot.js';
@@ -102,17 +103,4 @@ function watch(signal: AbortSignal, look: () => void): void {
       },
     },
   });
-}
-
-/** Log fields may hold anything; what cannot cross is logged as its description. */
-function cloneable(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, cloneableValue(value)]));
-}
-
-function cloneableValue(value: unknown): unknown {
-  try {
-    return structuredClone(value);
-  } catch {
-    return show(value);
-  }
 }

@@ -15,11 +15,11 @@ describe.each([
   ['inline', scriptedInline],
 ] as const)('%s', (_where, scripted) => {
   async function open(typeOptions: JobTypeOptions = {}) {
-    const { options, closing, directory } = await bench();
+    const { options, closing, directory, logger } = await bench();
     const backoff = { type: 'exponential', delay: 1, max: 1 } as const;
     const jobs = { work: scripted({ maxAttempts: 2, backoff, grace: 1, ...typeOptions }) };
     const reopen = async () => closing(await Millrace.open({ ...options, jobs, threads: { count: 1 } }));
-    return { mill: await reopen(), reopen, gate: await Gate.in(directory) };
+    return { mill: await reopen(), reopen, gate: await Gate.in(directory), lines: logger.lines };
   }
 
   test('the last progress shows while the job runs, after its end and after a restart', async () => {
@@ -85,6 +85,29 @@ describe.each([
     const silent = await without.mill.enqueue('work', { do: 'log', messages });
     await silent.result();
     expect(await without.mill.logs(silent.id)).toEqual([]);
+  });
+
+  test('an error is kept with its stack, and a field that cannot be read costs neither the line nor the job', async () => {
+    const { mill, lines } = await open({ maxAttempts: 1 });
+    const job = await mill.enqueue('work', { do: 'logUnreadable' });
+    await job.result();
+    const stack = expect.stringMatching(/^RangeError: no luck\n +at .*scripted/);
+    const kept = await mill.logs(job.id);
+    expect(kept.map(({ message, fields }) => [message, fields])).toEqual([
+      ['no luck', { err: stack }],
+      ['failed', { err: stack }],
+      ['aborted', { err: expect.stringContaining('AbortError') }],
+      ['a getter', { fine: 1, bad: 'a field that cannot be read: no way in' }],
+      ['a proxy', { value: 'an object whose fields cannot be read: no way in' }],
+      ['a proxy within', { fine: 1, bad: expect.stringContaining('cannot be looked into') }],
+      ['a prototype', { fine: 1 }],
+    ]);
+    const logged = lines.all.filter(({ fields }) => fields['jobId'] === job.id);
+    expect(logged.map(({ message }) => message)).toEqual(kept.map(({ message }) => message));
+    for (const { fields } of logged.slice(0, 2)) {
+      expect(fields['err']).toBeInstanceOf(Error);
+      expect(fields['err']).toMatchObject({ message: 'no luck', stack });
+    }
   });
 
   test('what is too large, or cannot be stored, is cut or described', async () => {

@@ -48,6 +48,11 @@ test.each([
   expect(decode(encodeFields(fields as Record<string, unknown>))).toEqual({});
 });
 
+test('a field that cannot be stored by its name costs itself, and no other', () => {
+  const fields = JSON.parse('{ "a": 1, "__proto__": { "x": 1 }, "b": 2 }') as Record<string, unknown>;
+  expect(decode(encodeFields(fields))).toEqual({ a: 1, b: 2 });
+});
+
 test('small values are kept as they are, and others are described', () => {
   const revoked = Proxy.revocable({}, {});
   revoked.revoke();

@@ -31,6 +31,8 @@ it('works where a handler takes it apart', async () => {
   expect(() => progress(20)).toThrow('enough');
 });
 
+const ERROR = new RangeError('no luck');
+
 it.each([
   [['half of it', { done: 5 }], 'half of it', { done: 5 }],
   [['half of it'], 'half of it', {}],
@@ -38,6 +40,10 @@ it.each([
   [['half of it', 5], 'half of it', { value: 5 }],
   [['half of it', null], 'half of it', { value: null }],
   [[5], '5', {}],
+  [[ERROR], 'no luck', { err: ERROR }],
+  [['half of it', ERROR], 'half of it', { err: ERROR }],
+  [[ERROR, 'half of it'], 'half of it', { err: ERROR }],
+  [[ERROR, { done: 5 }], 'no luck', { done: 5, err: ERROR }],
 ])('takes for a log line what JavaScript may give: %j', (given, message, fields) => {
   const lines: LogLine[] = [];
   const links: ContextLinks = {
