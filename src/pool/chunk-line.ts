@@ -62,6 +62,11 @@ export class ChunkLine {
     return slot;
   }
 
+  /** A progress value or a log line of this task, settled or not, has been heard. */
+  heard({ slot }: TaskRef): void {
+    this.#slots[slot]?.hear();
+  }
+
   /** A task that is not settled yet. */
   open({ slot, index }: TaskRef): Task | undefined {
     return this.#find(slot)?.chunk.open(index);

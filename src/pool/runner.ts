@@ -98,6 +98,7 @@ export class Runner {
     });
     port.unref();
     process.on('uncaughtException', (thrown) => this.strayed(thrown));
+    process.on('exit', () => this.#current?.flush());
   }
 
   /** A task should stop. Synchronous code does not wait for that: it sees the shared memory. */
@@ -134,7 +135,7 @@ export class Runner {
         } catch (thrown) {
           answer = errorAnswer(thrown);
         }
-        attempt.live = false;
+        attempt.end();
         this.#current = undefined;
         slot.end();
       }
@@ -169,6 +170,7 @@ export class Runner {
   /** An error that no promise of a handler caught. */
   strayed(thrown: unknown): void {
     const attempt = this.#attempts.getStore();
+    attempt?.flush();
     const message = `An error outside the handler's promise: ${sentence(messageOf(thrown))} A timer or an event listener threw, or a promise was not awaited`;
     const error = new MillraceError('MILLRACE_HANDLER_STRAY_ERROR', message, { cause: asError(thrown) });
     this.#links.send({

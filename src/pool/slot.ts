@@ -13,18 +13,29 @@ const AT = 1;
 const FIRST_TASK = 2;
 /** The instant comes first, for it needs an alignment of eight bytes. */
 const WORDS_OFFSET = 8;
-const BYTES = WORDS_OFFSET + 4 * (FIRST_TASK + MAX_CHUNK);
+/** How much of what the thread tells has been heard; it goes on from chunk to chunk. */
+const HEARD = FIRST_TASK + MAX_CHUNK;
+const BYTES = WORDS_OFFSET + 4 * (HEARD + 1);
+
+/** How many progress values and log lines may be on their way at once. */
+export const MAX_UNHEARD = 64;
 
 /** What the word of a task says; above `STOPPED` it is the reason. */
 const WAITING = 0;
 const TAKEN = 1;
 const WITHHELD = 2;
 const STOPPED = 3;
+/** An event loop that is blocked for longer, perhaps because it waits for this thread, is told one more after each such wait. */
+const LONGEST_WAIT_MS = 1_000;
 
 export class Slot {
   readonly buffer: SharedArrayBuffer;
   readonly #startedAt: BigInt64Array;
   readonly #words: Int32Array;
+  /** What the thread has told so far. */
+  #told = 0;
+  /** What the engine has heard in this turn of its event loop. */
+  #hearing = 0;
 
   constructor(buffer = new SharedArrayBuffer(BYTES)) {
     this.buffer = buffer;
@@ -94,5 +105,36 @@ export class Slot {
   /** Thread: why a task that it has taken should stop, or nothing. */
   stopped(index: number): StopReason | undefined {
     return REASONS[Atomics.load(this.#words, FIRST_TASK + index) - STOPPED];
+  }
+
+  /** Thread: it tells a progress value or a log line. */
+  tell(): void {
+    this.#told = (this.#told + 1) | 0;
+  }
+
+  /** Thread: whether the engine may be told one more. */
+  get mayTell(): boolean {
+    return this.#mayTell(Atomics.load(this.#words, HEARD));
+  }
+
+  /** Thread: holds it up until the engine may be told one more, though not for ever. */
+  awaitHearing(): void {
+    const heard = Atomics.load(this.#words, HEARD);
+    if (!this.#mayTell(heard)) Atomics.wait(this.#words, HEARD, heard, LONGEST_WAIT_MS);
+  }
+
+  /** Engine: has heard one. The thread learns of it at the end of the turn, or one turn would never end. */
+  hear(): void {
+    if (this.#hearing++ > 0) return;
+    setImmediate(() => {
+      Atomics.add(this.#words, HEARD, this.#hearing);
+      Atomics.notify(this.#words, HEARD);
+      this.#hearing = 0;
+    });
+  }
+
+  #mayTell(heard: number): boolean {
+    // Both go round.
+    return ((this.#told - heard) | 0) < MAX_UNHEARD;
   }
 }

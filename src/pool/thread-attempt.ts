@@ -3,10 +3,10 @@ import type { MillraceError } from '../errors.js';
 import { attemptOver, isDecidedBy, stopError, type JobRequest, type LogLine } from './contract.js';
 import { HandedOut } from './handed-out.js';
 import type { ContextLinks } from './job-context.js';
-import { cloneable } from './log-line.js';
 import type { TaskRef, ThreadMessage, ThreadTask } from './protocol.js';
 import { AwaitedReplies, type ThreadRequests } from './requests.js';
 import type { Slot } from './slot.js';
+import { Telling } from './telling.js';
 
 /** What an attempt has of its thread. */
 export interface ThreadLinks {
@@ -19,10 +19,11 @@ export interface ThreadLinks {
 export class ThreadAttempt implements ContextLinks {
   readonly task: ThreadTask;
   readonly of: TaskRef;
-  /** Its handler is running. */
-  live = true;
   readonly #slot: Slot;
   readonly #links: ThreadLinks;
+  #isLive = true;
+  /** Absent where its handler has told nothing. */
+  #telling: Telling | undefined;
   #abort: AbortController | undefined;
   #awaited: AwaitedReplies | undefined;
   /** Absent where its handler was given no promise. */
@@ -35,6 +36,22 @@ export class ThreadAttempt implements ContextLinks {
     this.of = of;
     this.#slot = slot;
     this.#links = links;
+  }
+
+  /** Its handler is running. */
+  get live(): boolean {
+    return this.#isLive;
+  }
+
+  /** Its handler has ended. */
+  end(): void {
+    this.flush();
+    this.#isLive = false;
+  }
+
+  /** Sends what its handler has told and is held back: something comes that must be heard after it. */
+  flush(): void {
+    this.#telling?.flush();
   }
 
   get maxResultBytes(): number | undefined {
@@ -52,12 +69,11 @@ export class ThreadAttempt implements ContextLinks {
   }
 
   progress(value: Uint8Array): void {
-    if (this.live) this.#links.send({ kind: 'progress', of: this.of, value });
+    if (this.live) this.#tell().progress(value);
   }
 
   log(line: LogLine): void {
-    if (!this.live) return;
-    this.#links.send({ kind: 'log', of: this.of, line: { ...line, fields: cloneable(line.fields) } });
+    if (this.live) this.#tell().log(line);
   }
 
   async request(request: JobRequest): Promise<unknown> {
@@ -65,6 +81,7 @@ export class ThreadAttempt implements ContextLinks {
     this.#awaited ??= new AwaitedReplies();
     this.abortIfStopped();
     if (this.#decided) throw this.#decided;
+    this.flush();
     return this.#awaited.add(this.#links.requests.ask(this.of, request));
   }
 
@@ -73,6 +90,11 @@ export class ThreadAttempt implements ContextLinks {
     if (!this.live) return promise;
     this.handedOut ??= new HandedOut();
     return this.handedOut.hand(promise);
+  }
+
+  #tell(): Telling {
+    this.#telling ??= new Telling(this.of, this.#slot, this.#links.send);
+    return this.#telling;
   }
 
   abortIfStopped(): void {

@@ -181,6 +181,7 @@ export class Thread {
     switch (message.kind) {
       case 'progress':
       case 'log': {
+        this.#line.heard(message.of);
         const task = this.#line.open(message.of);
         if (task && message.kind === 'progress') this.#events.progress(task, message.value);
         if (task && message.kind === 'log') this.#events.log(task, message.line);
