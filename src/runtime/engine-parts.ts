@@ -130,6 +130,7 @@ function composeRunning(own: EngineParts, host: Host, parts: () => Parts) {
     onWarning,
   });
   const preparation = new Preparation({ journal, clock, onWarning });
+  const alarm = new Alarm(clock);
   const executor = new Executor({
     journal,
     clock,
@@ -137,6 +138,7 @@ function composeRunning(own: EngineParts, host: Host, parts: () => Parts) {
     announcer,
     retries: new Retries({ random, onWarning }),
     backlog,
+    alarm,
     rates,
     onSettled: host.placed,
     commitFollowUps: (attempt, change) => parts().followUps.commit(attempt, change),
@@ -164,19 +166,18 @@ function composeRunning(own: EngineParts, host: Host, parts: () => Parts) {
     mayClaim: host.mayClaim,
     onPass: host.onPass,
   });
-  return { holds, rates, backlog, executor, pauses, suspects, dispatcher };
+  return { alarm, holds, rates, backlog, executor, pauses, suspects, dispatcher };
 }
 
 /** What is done to jobs that do not run. */
 function composeIdle(
   own: EngineParts,
   host: Host,
-  { holds, executor, backlog }: Running,
+  { alarm, holds, executor, backlog }: Running,
   parts: () => Parts,
 ) {
   const { settings, journal, clock, announcer } = own;
   const { onWarning, assertWritable, assertOpen } = host;
-  const alarm = new Alarm(clock);
   const arriving = new ArrivingIds();
   const keys = new UniqueKeys({ journal, clock, arriving });
   const sweeper = new KeySweeper({ journal, clock, arriving, keys, onWarning });
@@ -235,7 +236,7 @@ function composeIdle(
   const search = new JobSearch({ journal, executor, clock, onWarning, assertOpen });
   const control = new Control({ journal, clock, executor, idle, search, keys, assertWritable });
   const views = new JobViews({ journal, executor, search, read: host.read, onWarning });
-  return { alarm, arriving, keys, sweeper, compactor, strays, pruner, stager, idle, control, views };
+  return { arriving, keys, sweeper, compactor, strays, pruner, stager, idle, control, views };
 }
 
 /** What brings jobs in. */
@@ -308,7 +309,7 @@ function composeLoops(own: EngineParts, host: Host, made: Running & Idle & Arriv
   const { alarm, arrivals, arriving, dispatcher, executor, idle, newJobs } = made;
   const wake = (): void => dispatcher.wake();
   const releaser = new Releaser({ journal, clock, idle, onPass: wake, onWarning });
-  const expirer = new Expirer({ journal, clock, alarm, idle, executor, onFreed: wake, onWarning });
+  const expirer = new Expirer({ journal, clock, alarm, idle, onFreed: wake, onWarning });
   const scheduling = new Scheduling({
     settings,
     journal,

@@ -11,15 +11,17 @@
  */
 import { asError, MillraceError } from '../errors.js';
 import type { JobNotes } from '../job/notes.js';
-import { isOverdue, type Job, type JobState } from '../job/record.js';
+import type { Job, JobState } from '../job/record.js';
 import { cancelled } from '../job/transitions.js';
 import { Transaction } from '../journal/transaction.js';
 import type { Settled, StopReason, Task } from '../pool/contract.js';
+import type { Alarm } from './alarm.js';
 import type { Announcer } from './announcer.js';
 import type { Attempt, Ending, NewClaim, Start } from './attempt.js';
 import { Attempts } from './attempts.js';
 import type { Backlog } from './backlog.js';
 import { Claimer } from './claimer.js';
+import { Deadlines } from './deadlines.js';
 import type { Preparation } from './preparation.js';
 import { reconcile } from './reconciliation.js';
 import type { OpenClaim } from './recovery.js';
@@ -28,6 +30,7 @@ import { Starter } from './starter.js';
 
 export interface ExecutorLinks extends Omit<SettlerLinks, 'attempts' | 'end' | 'abandon'> {
   readonly backlog: Backlog;
+  readonly alarm: Alarm;
   readonly announcer: Announcer;
   readonly preparation: Preparation;
   /** An attempt is over, and the job is now this. */
@@ -39,21 +42,31 @@ export interface ExecutorLinks extends Omit<SettlerLinks, 'attempts' | 'end' | '
 export class Executor {
   readonly #links: ExecutorLinks;
   readonly #attempts: Attempts;
+  readonly #deadlines: Deadlines;
   readonly #claimer: Claimer;
   readonly #starter: Starter;
   readonly #settler: Settler;
 
   constructor(links: ExecutorLinks) {
     this.#links = links;
-    const { journal, backlog } = links;
+    const { journal, backlog, clock, alarm } = links;
     this.#attempts = new Attempts(journal, backlog);
+    this.#deadlines = new Deadlines({
+      clock,
+      alarm,
+      attempts: this.#attempts,
+      onOverdue: (attempt) => {
+        attempt.stopReason = 'overdue';
+        this.#stop(attempt, 'overdue');
+      },
+    });
     const ends = {
       attempts: this.#attempts,
       end: (attempt: Attempt, before: Job, job: Job) => this.#end(attempt, before, job),
       abandon: (attempt: Attempt, thrown: unknown) => this.#abandon(attempt, thrown),
     };
     this.#settler = new Settler({ ...links, ...ends });
-    this.#starter = new Starter({ ...links, settler: this.#settler });
+    this.#starter = new Starter({ ...links, deadlines: this.#deadlines, settler: this.#settler });
     this.#claimer = new Claimer({
       ...links,
       ...ends,
@@ -160,15 +173,6 @@ export class Executor {
     return ended;
   }
 
-  /** The job's deadline may have come: tells it to stop, where it runs; one that is not handed to a pool yet is not any more. */
-  stopOverdue(id: string, now: number): void {
-    const attempt = this.#attempts.get(id);
-    // One that is still to be claimed is looked at then.
-    if (!attempt?.job || attempt.outcome || attempt.stopReason || !isOverdue(attempt.job, now)) return;
-    attempt.stopReason = 'overdue';
-    if (attempt.task) attempt.pool.stop(attempt.task, 'overdue');
-  }
-
   /** Tells everything that runs to stop, because the engine closes. */
   shutDown(): void {
     for (const attempt of this.#attempts.all()) {
@@ -176,6 +180,7 @@ export class Executor {
       attempt.stopReason ??= 'shutdown';
       if (attempt.isPreparing) this.#starter.unprepared(attempt);
     }
+    this.#deadlines.stop();
   }
 
   /** Resolves once what is on its way to be claimed has been, or is not going to be. */
@@ -204,7 +209,10 @@ export class Executor {
     const { written, cancelled, uncancelled, claims } = await reconcile(journal, this.#attempts.all(), kept);
     this.#attempts.claims = claims;
     this.#settler.resume();
-    for (const attempt of uncancelled) takeBackCancel(attempt, error);
+    for (const attempt of uncancelled) {
+      takeBackCancel(attempt, error);
+      if (attempt.job) this.#deadlines.watch(attempt.job);
+    }
     for (const { attempt, before, job } of written) {
       if (job.status.state === 'completed') this.#links.onFollowUps(attempt);
       this.#end(attempt, before, job);

@@ -1,6 +1,6 @@
 /**
- * Sees to deadlines: a job that has not started by its own fails, in whatever state it waits and whether or not anybody
- * knows its queue or type, and one that runs is told to stop.
+ * Has jobs that have not started by their deadline fail, in whatever state they wait and whether or not anybody knows
+ * their queue or type. Those that run by then are stopped by `deadlines`.
  */
 import { MillraceError } from '../errors.js';
 import { hasEnded, isOverdue } from '../job/record.js';
@@ -9,12 +9,10 @@ import type { IndexEntry } from '../journal/pages.js';
 import { deadlineKey, deadlineKeyOf, DEADLINES_SPAN } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
 import { DueEntries, type DueEntriesLinks } from './due-entries.js';
-import type { Executor } from './executor.js';
 import type { IdleJobs } from './idle-jobs.js';
 
 export interface ExpirerLinks extends DueEntriesLinks {
   readonly idle: IdleJobs;
-  readonly executor: Executor;
   /** Jobs that were held meanwhile are free again. */
   readonly onFreed: () => void;
 }
@@ -56,14 +54,13 @@ export class Expirer {
 
   /** @returns the entries that are done with: those of jobs that run stay until they have ended. */
   async #expire(entries: readonly IndexEntry[]): Promise<readonly IndexEntry[]> {
-    const { clock, idle, executor, onFreed } = this.#links;
+    const { clock, idle, onFreed } = this.#links;
     const now = clock.now();
     const ids = [...new Set(entries.map(({ text: id }) => id))];
     const { reads, changed, running } = await idle.change(ids, {
       decide: (job) => (hasEnded(job.status) || !isOverdue(job, now) ? undefined : expired(job, now)),
     });
     onFreed();
-    for (const id of running) executor.stopOverdue(id, now);
     const stale: IndexEntry[] = [];
     const missing: IndexEntry[] = [];
     const gone = entries.filter((entry) => {

@@ -7,6 +7,7 @@ import type { Journal } from '../journal/journal.js';
 import type { Pool, Ride } from '../pool/contract.js';
 import type { Announcer } from './announcer.js';
 import { taskOf, type Attempt, type Ending } from './attempt.js';
+import type { Deadlines } from './deadlines.js';
 import type { Preparation, Prepared } from './preparation.js';
 import type { Settler } from './settler.js';
 
@@ -15,6 +16,7 @@ export interface StarterLinks {
   readonly journal: Pick<Journal, 'payloadFiles'>;
   readonly preparation: Preparation;
   readonly announcer: Announcer;
+  readonly deadlines: Deadlines;
   readonly settler: Settler;
 }
 
@@ -34,6 +36,7 @@ export class Starter {
       if (!job) continue;
       // Its deadline may have come while the claim was written: then it expires where it waits again.
       const isOver = stopReason !== undefined || this.#isOverdue(job);
+      if (!isOver) this.#links.deadlines.watch(job);
       const payload = isOver ? unstartedOutcome(attempt) : this.#payloadOf(attempt, job);
       // It goes on when its payload is there.
       if (payload === undefined) continue;
