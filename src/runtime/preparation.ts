@@ -2,7 +2,7 @@
  * Has the payload of a claimed job ready for its handler where that is not what is stored: upgraded, and checked once
  * more. The job type's functions run on the event loop, for a schema is an object of the app's and no thread has it.
  */
-import type { Clock } from '../clock.js';
+import type { Clock, Timer } from '../clock.js';
 import { asError, isInstance, MillraceError, PayloadInvalidError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
 import type { Outcome } from '../job/outcome.js';
@@ -33,6 +33,8 @@ export class Preparation {
   readonly #late = new Set<string>();
   /** Types of which newer jobs were told. */
   readonly #told = new Set<string>();
+  /** Of jobs whose type's functions have not come back: when they are waited for no longer. */
+  readonly #limits = new Map<string, Timer>();
 
   constructor(links: PreparationLinks) {
     this.#links = links;
@@ -46,36 +48,50 @@ export class Preparation {
   /** @returns a promise where the type's functions gave one; it never rejects. */
   prepare(rules: PayloadRules, spec: JobSpec): Prepared | Promise<Prepared> {
     if (isOfNewerCode(rules, spec)) return this.#postponed(rules, spec);
-    if (spec.payloadFile) return this.#later(rules, this.#read(rules, spec));
+    if (spec.payloadFile) return this.#later(rules, spec, this.#read(rules, spec));
     try {
       const payload = preparedPayload(rules, spec);
-      return payload instanceof Promise ? this.#later(rules, payload) : payload;
+      return payload instanceof Promise ? this.#later(rules, spec, payload) : payload;
     } catch (thrown) {
       return refused(thrown);
     }
+  }
+
+  /** Nobody waits for what the job's handler is to get any more: what {@link prepare} gave may never resolve. */
+  forget(id: string): void {
+    this.#limits.get(id)?.cancel();
+    this.#limits.delete(id);
   }
 
   async #read(rules: PayloadRules, spec: JobSpec): Promise<Uint8Array> {
     return preparedPayload(rules, { ...spec, payload: await this.#links.journal.payloadOf(spec) });
   }
 
-  #later({ name }: PayloadRules, preparing: Promise<Uint8Array>): Prepared | Promise<Prepared> {
+  #later(
+    { name }: PayloadRules,
+    { id }: JobSpec,
+    preparing: Promise<Uint8Array>,
+  ): Prepared | Promise<Prepared> {
     const payload = preparing.catch((thrown: unknown) =>
       isForGood(thrown) ? refused(thrown) : unread(thrown),
     );
-    if (this.#late.has(name)) return this.#within(name, payload);
+    if (this.#late.has(name)) return this.#within(name, id, payload);
     // Others share its message to a thread, and must not wait: it goes back to its queue, and comes alone from now on.
     this.#late.add(name);
     return { kind: 'released' };
   }
 
-  #within(name: string, preparing: Promise<Prepared>): Promise<Prepared> {
+  #within(name: string, id: string, preparing: Promise<Prepared>): Promise<Prepared> {
     return new Promise((resolve) => {
-      const timer = this.#links.clock.setTimer(() => resolve(unanswered(name)), LIMIT_MS);
-      void preparing.then((prepared) => {
-        timer.cancel();
+      const settle = (prepared: Prepared): void => {
+        // By now another attempt of the job may be prepared.
+        if (this.#limits.get(id) !== timer) return;
+        this.forget(id);
         resolve(prepared);
-      });
+      };
+      const timer = this.#links.clock.setTimer(() => settle(unanswered(name)), LIMIT_MS);
+      this.#limits.set(id, timer);
+      void preparing.then(settle);
     });
   }
 

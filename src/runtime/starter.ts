@@ -60,6 +60,7 @@ export class Starter {
   /** One that is being prepared must stop: no handler has begun, and none will. */
   unprepared(attempt: Attempt): void {
     attempt.isPreparing = false;
+    this.#links.preparation.forget(attempt.choice.id);
     this.run([attempt]);
   }
 
