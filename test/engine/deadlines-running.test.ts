@@ -96,9 +96,26 @@ test('a job that is run again by hand has no deadline, however it ended before',
   expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: false });
 });
 
+/** The journal is moved away, and a write has failed. @returns brings it back, and waits until the engine has noticed. */
+async function losing(mill: Millrace, clock: FakeClock, directory: string): Promise<() => Promise<void>> {
+  const [journal, aside] = [join(directory, 'journal'), join(directory, 'aside')];
+  const warnings = record(mill, 'warning');
+  await rename(journal, aside);
+  await expect(mill.pause('default')).rejects.toMatchObject({ code: 'MILLRACE_JOURNAL_WRITE_FAILED' });
+  return async () => {
+    await rename(aside, journal);
+    const isBack = () =>
+      warnings.all.some(([, value]) => 'code' in value && value.code === 'MILLRACE_JOURNAL_REOPENED');
+    while (!isBack()) {
+      await clock.advance(SECOND);
+      await turn();
+    }
+  };
+}
+
 /** An engine whose job was claimed, while its schema, or its upgrade, does not answer. */
 async function preparing(kind: (typeof kinds)[number], whatHangs: 'schema' | 'upgrade') {
-  const { options, closing } = await bench();
+  const { options, closing, directory } = await bench();
   const clock = new FakeClock();
   const { promise: asked, resolve: ask } = deferred();
   let hangs = false;
@@ -139,7 +156,7 @@ async function preparing(kind: (typeof kinds)[number], whatHangs: 'schema' | 'up
   hangs = false;
   const job = mill.handle(kind, 'it');
   const reopen = async () => closing(await Millrace.open({ ...all, jobs }));
-  return { mill, clock, job, events, reopen };
+  return { mill, clock, job, events, reopen, directory };
 }
 
 test.each([
@@ -197,27 +214,35 @@ test.each(kinds)(
 test.each(kinds)(
   'a job that runs at its deadline in an outage of the journal (%s) is stopped',
   async (kind) => {
-    const { mill, clock, events, run, all, directory } = await onFakeClock();
+    const { mill, clock, run, directory } = await onFakeClock();
     const { id } = await run(kind, { expiresIn: '10s' });
     const result = mill.handle(kind, id).result();
     const refused = expect(result).rejects.toMatchObject({ attempt: 1, cause: isStopped });
-    await rename(all.directory, join(directory, 'aside'));
-    await expect(mill.enqueue('inline', { do: 'return' })).rejects.toMatchObject({
-      code: 'MILLRACE_JOURNAL_WRITE_FAILED',
-    });
+    const comeBack = await losing(mill, clock, directory);
     await clock.advance(10 * SECOND - 1);
     expect(await mill.job(id)).toMatchObject({ state: 'running', stopping: false });
     await clock.advance(1);
     expect(await mill.job(id)).toMatchObject({ state: 'running', stopping: true });
-    await rename(join(directory, 'aside'), all.directory);
-    const isBack = () =>
-      events.all.some(([, value]) => 'code' in value && value.code === 'MILLRACE_JOURNAL_REOPENED');
-    while (!isBack()) {
-      await clock.advance(SECOND);
-      await turn();
-    }
+    await comeBack();
     await refused;
     expect(await mill.job(id)).toMatchObject({ state: 'failed', errors: [{ attempt: 1, error: isStopped }] });
+  },
+);
+
+test.each(kinds)(
+  'a job whose schema hangs expires after an outage that was on at its deadline: %s',
+  async (kind) => {
+    const { mill, clock, job, events, directory } = await preparing(kind, 'schema');
+    const refused = expect(job.result()).rejects.toMatchObject({ attempt: 0, cause: isExpired });
+    const comeBack = await losing(mill, clock, directory);
+    await clock.advance(10 * SECOND);
+    expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: true });
+    await comeBack();
+    await refused;
+    expect(events.all.filter(([event]) => event === 'errored')).toEqual([]);
+    // Its place is free again.
+    await clock.advance(SECOND);
+    expect(await mill.handle(kind, 'behind').result()).toBe(3);
   },
 );
 
