@@ -96,20 +96,31 @@ test('a job that is run again by hand has no deadline, however it ended before',
   expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: false });
 });
 
-/** The journal is moved away, and a write has failed. @returns brings it back, and waits until the engine has noticed. */
-async function losing(mill: Millrace, clock: FakeClock, directory: string): Promise<() => Promise<void>> {
+/** Time passes until something is so. */
+async function passUntil(clock: FakeClock, isSo: () => boolean): Promise<void> {
+  while (!isSo()) {
+    await clock.advance(SECOND);
+    await turn();
+  }
+}
+
+/**
+ * The journal is moved away, and a write fails; what it would have changed may be there all the same.
+ * @returns brings it back, and waits until the engine has noticed.
+ */
+async function losing(
+  { mill, clock, directory }: { mill: Pick<Millrace, 'on'>; clock: FakeClock; directory: string },
+  write: () => Promise<unknown>,
+): Promise<() => Promise<void>> {
   const [journal, aside] = [join(directory, 'journal'), join(directory, 'aside')];
   const warnings = record(mill, 'warning');
   await rename(journal, aside);
-  await expect(mill.pause('default')).rejects.toMatchObject({ code: 'MILLRACE_JOURNAL_WRITE_FAILED' });
+  await expect(write()).rejects.toMatchObject({ code: 'MILLRACE_JOURNAL_WRITE_FAILED' });
+  const isBack = () =>
+    warnings.all.some(([, value]) => 'code' in value && value.code === 'MILLRACE_JOURNAL_REOPENED');
   return async () => {
     await rename(aside, journal);
-    const isBack = () =>
-      warnings.all.some(([, value]) => 'code' in value && value.code === 'MILLRACE_JOURNAL_REOPENED');
-    while (!isBack()) {
-      await clock.advance(SECOND);
-      await turn();
-    }
+    await passUntil(clock, isBack);
   };
 }
 
@@ -214,11 +225,14 @@ test.each(kinds)(
 test.each(kinds)(
   'a job that runs at its deadline in an outage of the journal (%s) is stopped',
   async (kind) => {
-    const { mill, clock, run, directory } = await onFakeClock();
+    const opened = await onFakeClock();
+    const { mill, clock, run } = opened;
     const { id } = await run(kind, { expiresIn: '10s' });
     const result = mill.handle(kind, id).result();
     const refused = expect(result).rejects.toMatchObject({ attempt: 1, cause: isStopped });
-    const comeBack = await losing(mill, clock, directory);
+    const comeBack = await losing(opened, () =>
+      mill.enqueue('inline', { do: 'return', value: 4 }, { delay: '1d' }),
+    );
     await clock.advance(10 * SECOND - 1);
     expect(await mill.job(id)).toMatchObject({ state: 'running', stopping: false });
     await clock.advance(1);
@@ -232,16 +246,19 @@ test.each(kinds)(
 test.each(kinds)(
   'a job whose schema hangs expires after an outage that was on at its deadline: %s',
   async (kind) => {
-    const { mill, clock, job, events, directory } = await preparing(kind, 'schema');
+    const opened = await preparing(kind, 'schema');
+    const { mill, clock, job, events } = opened;
     const refused = expect(job.result()).rejects.toMatchObject({ attempt: 0, cause: isExpired });
-    const comeBack = await losing(mill, clock, directory);
+    const comeBack = await losing(opened, () =>
+      mill.enqueue('inline', { do: 'return', value: 4 }, { delay: '1d' }),
+    );
     await clock.advance(10 * SECOND);
     expect(await job.snapshot()).toMatchObject({ state: 'running', stopping: true });
     await comeBack();
     await refused;
     expect(events.all.filter(([event]) => event === 'errored')).toEqual([]);
     // Its place is free again.
-    await clock.advance(SECOND);
+    await passUntil(clock, () => events.all.some(([, value]) => 'id' in value && value.id === 'behind'));
     expect(await mill.handle(kind, 'behind').result()).toBe(3);
   },
 );
@@ -257,10 +274,9 @@ async function onFragileStore() {
     store.writes = undefined;
     store.reopens = undefined;
     await clock.armed();
-    while (!opened.warnings.all.some(({ code }) => code === 'MILLRACE_JOURNAL_REOPENED')) {
-      await clock.advance(SECOND);
-      await turn();
-    }
+    await passUntil(clock, () =>
+      opened.warnings.all.some(({ code }) => code === 'MILLRACE_JOURNAL_REOPENED'),
+    );
   };
   return { ...opened, clock, store, heal };
 }
