@@ -8,7 +8,7 @@ import type { JobCatalogue, JobPayload, JobQueue, JobResult } from './define.js'
 import type { ImportCounts, JobEngine, StreamCounts } from './engine.js';
 import { asError, MillraceError } from './errors.js';
 import type { Explanation } from './explanation.js';
-import { checkFlow, type AnyFlow, type AnyItem, type FlowHandles, type NamedFlow } from './flow.js';
+import type { AnyFlow, AnyItem, FlowHandles, NamedFlow } from './flow.js';
 import type { Listener, MillraceEvents } from './events.js';
 import type {
   EnqueueArguments,
@@ -150,9 +150,8 @@ export class Millrace<
     flow: NamedFlow<Jobs, Queue, Names, Parent>,
     options: { id?: string } = {},
   ): Promise<FlowHandles<Jobs, Named<Names>>> {
-    // What it says of itself is checked here; what its type says it is may be otherwise in JavaScript.
+    // What its type says it is may be otherwise in JavaScript, and is checked behind it.
     const given: AnyFlow = flow;
-    checkFlow(given);
     checkKnown(options, ['id'], 'options', '');
     const { id } = options;
     if (id !== undefined) checkText(id, 'id');

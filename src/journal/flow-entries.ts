@@ -4,7 +4,17 @@
  */
 import { isEnd, type Job, type JobSpec, type JobStatus } from '../job/record.js';
 import type { ChangeList } from './change-list.js';
-import { childKey, memberKey, newsKey, newsText, NEWS_SPAN, parentCountKey } from './keys.js';
+import {
+  childKey,
+  ignoresFailures,
+  memberKey,
+  newsKey,
+  newsText,
+  NEWS_SPAN,
+  parentCountKey,
+  parentCountText,
+  type ParentCount,
+} from './keys.js';
 
 /**
  * All that a job has among those of its flow, as if none of its parents had told it of their end: each is looked at
@@ -20,14 +30,14 @@ export function flowEntries({ spec, status }: Job): [key: string, text: string][
   const newsOf = (parent: string): string => newsKey(parent, sequence, status.retries);
   for (const parent of ids)
     entries.push([childKey(parent, sequence), id], [newsOf(parent), newsText({ id: parent })]);
-  entries.push([parentCountKey(sequence), String(ids.length)]);
+  const count = { count: ids.length, ignoresFailures: ignoresFailures(spec) };
+  entries.push([parentCountKey(sequence), parentCountText(count)]);
   return entries;
 }
 
-/** A job that waits for others, as many as are given: what putting it into the journal does not tell of it. */
-export function waitFor(changes: ChangeList, { id, sequence }: JobSpec, parents: readonly string[]): void {
-  for (const parent of parents) changes.putText(childKey(parent, sequence), id);
-  keepParentCount(changes, sequence, parents.length);
+/** A job waits for another: what putting it into the journal does not tell of it, beside for how many it does. */
+export function waitFor(changes: ChangeList, { id, sequence }: JobSpec, parent: string): void {
+  changes.putText(childKey(parent, sequence), id);
 }
 
 /** All that a job of a flow waits for, looked at anew. */
@@ -39,8 +49,8 @@ export function waitAgain(changes: ChangeList, job: Job): void {
 }
 
 /** For how many jobs it still waits. @param sequence The job's own. */
-export function keepParentCount(changes: ChangeList, sequence: number, count: number): void {
-  changes.putText(parentCountKey(sequence), String(count));
+export function keepParentCount(changes: ChangeList, sequence: number, count: ParentCount): void {
+  changes.putText(parentCountKey(sequence), parentCountText(count));
 }
 
 /** A job of a flow as it is from here on. */

@@ -17,6 +17,7 @@ import {
   laneSpan,
   membersSpan,
   NEWS_SPAN,
+  parentCountIn,
   parentCountKey,
   pausedOf,
   PAUSES_SPAN,
@@ -32,6 +33,7 @@ import {
   SWEEPS_SPAN,
   typeOf,
   WAITING_SPAN,
+  type ParentCount,
   type Span,
 } from './keys.js';
 import type { IndexPage, Pages } from './pages.js';
@@ -132,25 +134,39 @@ export class Indexes {
     return this.#pages.texts(NEWS_SPAN, after, limit);
   }
 
-  /** The first jobs that wait for one. */
-  children(parentId: string, limit: number): Promise<IndexPage> {
-    return this.#pages.texts(childrenSpan(parentId), undefined, limit);
+  /** The jobs that wait for one, behind the key `after`. */
+  children(parentId: string, limit: number, after?: string): Promise<IndexPage> {
+    return this.#pages.texts(childrenSpan(parentId), after, limit);
   }
 
   /** For how many jobs each still waits, by the jobs' own sequences; those that wait for none are left out. */
   async parentCounts(specs: readonly JobSpec[]): Promise<ReadonlyMap<number, number>> {
-    const keys = specs.map(({ sequence }) => parentCountKey(sequence));
-    const values = keys.length > 0 ? await this.#pages.store.getMany(keys) : [];
+    const kept = await this.keptParentCounts(specs.map(({ sequence }) => sequence));
     const counts = new Map<number, number>();
-    for (const [i, spec] of specs.entries()) {
+    for (const spec of specs) {
+      const own = kept.get(spec.sequence);
+      if (own === undefined) continue;
+      counts.set(spec.sequence, own === 'damaged' ? await this.#countParents(spec) : own.count);
+    }
+    return counts;
+  }
+
+  /** The same, where the jobs are not known; a count that is damaged is reported, and would have to be counted anew. */
+  async keptParentCounts(
+    sequences: readonly number[],
+  ): Promise<ReadonlyMap<number, ParentCount | 'damaged'>> {
+    const keys = sequences.map(parentCountKey);
+    const values = keys.length > 0 ? await this.#pages.store.getMany(keys) : [];
+    const counts = new Map<number, ParentCount | 'damaged'>();
+    for (const [i, sequence] of sequences.entries()) {
       const [key = '', value] = [keys[i], values[i]];
       if (!value) continue;
       try {
-        counts.set(spec.sequence, Number(unsealText(key, value)));
+        counts.set(sequence, parentCountIn(unsealText(key, value)));
       } catch (thrown) {
         // It throws nothing else.
         this.#pages.reportDamage(key, thrown as MillraceError);
-        counts.set(spec.sequence, await this.#countParents(spec));
+        counts.set(sequence, 'damaged');
       }
     }
     return counts;

@@ -10,12 +10,26 @@ import type { StoreReader } from './store.js';
 /** A job, the reason why its record cannot be read, or nothing. */
 export type JobRead = Job | MillraceError | undefined;
 
+/** So many bytes of records are decoded in one turn of the event loop: a job of a flow may have thousands of parents. */
+const TURN_BYTES = 1 << 17;
+
 /** In the order of the ids. */
 export async function readJobs(store: StoreReader, ids: readonly string[]): Promise<JobRead[]> {
   try {
     const keys = ids.flatMap((id) => [specKey(id), statusKey(id)]);
     const values = await store.getMany(keys);
-    return ids.map((id, i) => readJob(id, values[2 * i], values[2 * i + 1]));
+    const reads: JobRead[] = [];
+    let bytes = 0;
+    for (const [i, id] of ids.entries()) {
+      if (bytes > TURN_BYTES) {
+        await new Promise((resolve) => setImmediate(resolve));
+        bytes = 0;
+      }
+      const [spec, status] = [values[2 * i], values[2 * i + 1]];
+      reads.push(readJob(id, spec, status));
+      bytes += (spec?.byteLength ?? 0) + (status?.byteLength ?? 0);
+    }
+    return reads;
   } catch (thrown) {
     if (!(thrown instanceof MillraceError)) throw thrown;
     // Damage that takes one of them must not take the others, too.

@@ -11,7 +11,7 @@
  * | `r!queue!lane!priority sequence`       | available, in the order of claiming; `id`               |
  * | `t!runAt sequence`                     | scheduled or retryable, by due time; `id`               |
  * | `w!sequence`                           | waits for its parents; `id`                             |
- * | `v!sequence`                           | for how many of them                                    |
+ * | `v!sequence`                           | for how many of them, and whether it ignores failures   |
  * | `e!hash!sequence`                      | waits for the job whose id has the hash; `id`           |
  * | `n!sequence hash n`                    | has ended, and its children are to be told; what of it  |
  * | `g!flow!sequence`                      | a job of the flow that has not ended; `id`              |
@@ -145,6 +145,23 @@ export interface JobNews {
 export const newsText = (news: JobNews): string => JSON.stringify(news);
 /** Safe for texts whose checksum held: {@link newsText} made them. */
 export const newsIn = (text: string): JobNews => JSON.parse(text) as JobNews;
+
+/** For how many jobs one still waits. */
+export interface ParentCount {
+  readonly count: number;
+  /** Whether a parent that did not complete counts as done: then only its last one changes what it is. */
+  readonly ignoresFailures: boolean;
+}
+
+const IGNORES = '~';
+export const parentCountText = ({ count, ignoresFailures }: ParentCount): string =>
+  `${count}${ignoresFailures ? IGNORES : ''}`;
+/** Safe for texts whose checksum held. */
+export const parentCountIn = (text: string): ParentCount => ({
+  count: Number.parseInt(text, 10),
+  ignoresFailures: text.endsWith(IGNORES),
+});
+export const ignoresFailures = ({ onParentFailure }: JobSpec): boolean => onParentFailure === 'ignore';
 
 /** Everything under a prefix, as a half-open range. */
 export interface Span {

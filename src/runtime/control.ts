@@ -84,7 +84,7 @@ export class Control {
     const change: Change = (ids, decide) => {
       let open: ReadonlySet<string>;
       return idle.change(ids, {
-        look: async (reads) => void (open = await openFlows(journal, reads)),
+        look: async (reads) => void (open = await openFlows(journal, reads.values())),
         decide: (one) => {
           const next = decide(one);
           if (next === undefined || !isAwaited(one, open)) return next;

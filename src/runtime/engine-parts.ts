@@ -292,7 +292,7 @@ function composeArriving(own: EngineParts, host: Host, made: Running & Idle, par
   });
   const intake = new Intake({ clock, settings, newJobs, arrivals, singles, entrance, assertWritable });
   const streams = new Streams({ clock, intake, assertWritable });
-  const flows = new Flows({ journal, clock, arrivals, arriving, newJobs, intake, handleOf });
+  const flows = new Flows({ journal, clock, arrivals, arriving, newJobs, intake, assertWritable, handleOf });
   const onImported = (job: Job, place: string | undefined): void => {
     if (hasEnded(job.status)) made.pruner.notice(job);
     else onAccepted(job, place);

@@ -2,11 +2,12 @@
 import { checkText } from '../checks.js';
 import type { Clock } from '../clock.js';
 import { MillraceError, show } from '../errors.js';
-import type { Draft, Job, JobSpec, OnParentFailure } from '../job/record.js';
-import { waitFor } from '../journal/flow-entries.js';
+import type { Draft, JobSpec, OnParentFailure } from '../job/record.js';
+import { keepParentCount, waitFor } from '../journal/flow-entries.js';
 import type { Journal } from '../journal/journal.js';
+import { ignoresFailures } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
-import type { AnyFlow } from '../flow.js';
+import { checkFlow, takeFlow, type AnyFlow, type GivenFlow } from '../flow.js';
 import type { EnqueueOptions } from '../job-options.js';
 import type { Arrivals } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
@@ -15,6 +16,9 @@ import type { Intake } from './intake.js';
 import type { NewJobs } from './new-jobs.js';
 import { Slices } from './slices.js';
 
+/** How many jobs of a flow that may be there are read at once. */
+const PAGE = 100;
+
 export interface FlowsLinks {
   readonly clock: Clock;
   readonly journal: Journal;
@@ -22,6 +26,8 @@ export interface FlowsLinks {
   readonly arriving: ArrivingIds;
   readonly intake: Intake;
   readonly newJobs: NewJobs;
+  /** Throws where nothing can be enqueued now. */
+  readonly assertWritable: () => void;
   readonly handleOf: (name: string, id: string) => Handle;
 }
 
@@ -34,13 +40,17 @@ export class Flows {
 
   /**
    * Resolves once all jobs are committed.
-   * @param flow Checked. It may change afterwards, but for the payloads, of which each is read when its turn comes.
-   * @param flowId Makes it idempotent.
+   * @param flow It may change afterwards, but for the payloads, of which each is read when its turn comes.
+   * @param flowId Makes it idempotent. Checked.
    * @returns their handles, by the flow's keys.
-   * @throws MillraceError where one of them is refused; then there is none.
+   * @throws MillraceError where it, or one of them, is refused; then there is none.
    */
   async enqueue(flow: AnyFlow, flowId: string | undefined): Promise<Record<string, Handle>> {
-    const nodes = nodesOf(flow, flowId);
+    const given = takeFlow(flow);
+    const slices = new Slices(this.#links.clock);
+    for (const _step of checkFlow(given)) if (slices.isOver) await slices.next();
+    this.#links.assertWritable();
+    const nodes = nodesOf(given, flowId);
     const specs = new Map<string, Draft<JobSpec>>();
     let isWhole = false;
     try {
@@ -92,11 +102,16 @@ export class Flows {
       // Safe: there is one for each key.
       const spec = specs.get(key) as Draft<JobSpec>;
       if (parents.length === 0) continue;
-      spec.parents = Object.fromEntries(parents.map((parent) => [parent, specs.get(parent)?.id ?? '']));
+      const ids: Record<string, string> = {};
+      for (const parent of parents) {
+        // Safe: a flow whose parents are not its own jobs was refused.
+        const its = specs.get(parent) as Draft<JobSpec>;
+        ids[parent] = its.id;
+        its.isParent = true;
+        if (slices.isOver) await slices.next();
+      }
+      spec.parents = ids;
       if (onParentFailure !== undefined) spec.onParentFailure = onParentFailure;
-      // Safe: a flow whose parents are not its own jobs was refused.
-      for (const parent of parents) (specs.get(parent) as Draft<JobSpec>).isParent = true;
-      if (slices.isOver) await slices.next();
     }
   }
 
@@ -110,30 +125,50 @@ export class Flows {
     }
     const slices = new Slices(this.#links.clock);
     for (const spec of specs.values()) {
-      if (spec.parents) waitFor(transaction, spec, Object.values(spec.parents));
-      if (slices.isOver) await slices.next();
+      if (!spec.parents) continue;
+      const parents = Object.values(spec.parents);
+      for (const parent of parents) {
+        waitFor(transaction, spec, parent);
+        if (slices.isOver) await slices.next();
+      }
+      const count = { count: parents.length, ignoresFailures: ignoresFailures(spec) };
+      keepParentCount(transaction, spec.sequence, count);
     }
     await arrivals.addAll([...specs.values()], { transaction, named: new Set(named.values()) });
   }
 
   /**
-   * Whether the same flow was enqueued before: all its jobs have ids, and jobs of a flow are there with them.
+   * Whether the same flow was enqueued before: all its jobs have ids, and are there with them, under the same names, with
+   * the same parents, and none has a child beside them where none of them waits for it.
    * @throws MillraceError where only some are, for a job that is there already cannot become part of another flow.
    */
   async #isThere(size: number, named: ReadonlyMap<string, JobSpec>): Promise<boolean> {
-    const reads = await this.#links.journal.jobs([...named.keys()]);
-    const taken = reads.filter((read) => read !== undefined);
-    const [first] = taken;
-    if (!first) return false;
-    if (first instanceof MillraceError) throw first;
-    if (taken.length === size && taken.every((read) => isSameJob(read, named))) return true;
+    const slices = new Slices(this.#links.clock);
+    const ids = [...named.keys()];
+    let same = 0;
+    let first: string | undefined;
+    let other: string | undefined;
+    for (let from = 0; from < ids.length; from += PAGE) {
+      for (const read of await this.#links.journal.jobs(ids.slice(from, from + PAGE))) {
+        if (read === undefined) continue;
+        if (read instanceof MillraceError) throw read;
+        const { id } = read.spec;
+        first ??= id;
+        // Safe: it was asked for.
+        if (isSameJob(read.spec, named.get(id) as JobSpec)) same++;
+        else other ??= id;
+        if (slices.isOver) await slices.next();
+      }
+    }
+    if (first === undefined) return false;
+    if (same === size) return true;
     throw conflict(
-      `Expected the ids of the flow's jobs to be new, or those of the same flow, and there is a job ${show(first.spec.id)} already`,
+      `Expected the ids of the flow's jobs to be new, or those of the same flow, and there is a job ${show(other ?? first)} already`,
     );
   }
 }
 
-/** A job of a flow, as it was when its caller gave it. */
+/** A job of a flow, checked. */
 interface Node {
   readonly key: string;
   readonly item: { readonly name: string; readonly payload: unknown; readonly options: EnqueueOptions };
@@ -142,16 +177,20 @@ interface Node {
 }
 
 /** @throws MillraceError where an id would be too long. */
-const nodesOf = (flow: AnyFlow, flowId: string | undefined): Node[] =>
-  Object.entries(flow).map(([key, { name, payload, options, parents = [], onParentFailure }]) => {
+const nodesOf = (flow: GivenFlow, flowId: string | undefined): Node[] =>
+  Array.from(flow, ([key, { name, payload, options, parents = [], onParentFailure }]) => {
     const id = options?.id ?? (flowId === undefined ? undefined : checkText(`${flowId}/${key}`, 'id'));
     const item = { name, payload, options: { ...options, ...(id !== undefined && { id }) } };
-    return { key, item, parents: [...parents], onParentFailure };
+    return { key, item, parents, onParentFailure };
   });
 
-const isSameJob = (read: Job | MillraceError, named: ReadonlyMap<string, JobSpec>): boolean =>
-  !(read instanceof MillraceError) &&
-  read.spec.flow !== undefined &&
-  read.spec.name === named.get(read.spec.id)?.name;
+/** Of what a flow is asked for again with, payloads and options may differ. */
+function isSameJob(there: JobSpec, asked: JobSpec): boolean {
+  if (there.flow === undefined || there.name !== asked.name || there.isParent !== asked.isParent)
+    return false;
+  const [parents, others] = [there.parents ?? {}, asked.parents ?? {}];
+  const keys = Object.keys(parents);
+  return keys.length === Object.keys(others).length && keys.every((key) => parents[key] === others[key]);
+}
 
 const conflict = (message: string): MillraceError => new MillraceError('MILLRACE_ID_CONFLICT', message);

@@ -30,8 +30,10 @@ export interface IdleJobsLinks {
 }
 
 export interface IdleChange {
+  /** Which of those that are held are to be read, and may change; by default all. */
+  readonly select?: (held: readonly string[]) => Promise<readonly string[]>;
   /** Reads what else is to be decided on, while the jobs are held. */
-  readonly look?: (reads: Iterable<JobRead>) => Promise<void>;
+  readonly look?: (reads: ReadonlyMap<string, JobRead>) => Promise<void>;
   /** What becomes of a job: its next status, or nothing, where it stays as it is. */
   readonly decide: (job: Job) => JobStatus | 'removed' | undefined;
   /** Commits what was decided, and what else is to change with it; by default that alone. */
@@ -100,14 +102,15 @@ export class IdleJobs {
   }
 
   async #change(
-    ids: readonly string[],
-    { look, decide, commit }: IdleChange,
+    held: readonly string[],
+    { select, look, decide, commit }: IdleChange,
   ): Promise<Omit<IdleResult, 'running'>> {
     const { journal, backlog, announcer, onChanged, onRemoved } = this.#links;
     const change = new Transaction().readIn(journal.generation);
+    const ids = select ? await select(held) : held;
     const reads = new Map<string, JobRead>();
     for (const [i, read] of (await journal.jobs(ids)).entries()) reads.set(ids[i] ?? '', read);
-    await look?.(reads.values());
+    await look?.(reads);
     const steps = [...reads.values()].flatMap((read) =>
       read === undefined || read instanceof MillraceError ? [] : stepOf(read, decide(read)),
     );

@@ -6,14 +6,13 @@
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
 import { encodeError } from '../job/error-data.js';
-import { hasEnded, type Job, type JobStatus } from '../job/record.js';
+import { hasEnded, type Job, type JobSpec, type JobStatus } from '../job/record.js';
 import { cancelled, gaveUp, unblocked } from '../job/transitions.js';
 import { askToLook, keepParentCount } from '../journal/flow-entries.js';
 import type { JobRead, Journal } from '../journal/journal.js';
-import type { IndexEntry } from '../journal/pages.js';
-import { childOf, NEWS_SPAN, newsIn, newsKey, type JobNews } from '../journal/keys.js';
+import { ignoresFailures, NEWS_SPAN, newsKey, type ParentCount } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
-import { parentFailure } from './parent-failure.js';
+import { childrenTold, gatherNews, type News } from './flow-news.js';
 import type { IdleJobs } from './idle-jobs.js';
 
 export interface ReleaserLinks {
@@ -23,16 +22,6 @@ export interface ReleaserLinks {
   /** Nothing is left to tell. */
   readonly onPass: () => void;
   readonly onWarning: (error: MillraceError) => void;
-}
-
-/** A job that has ended, and jobs that wait for it. */
-interface News {
-  readonly entry: IndexEntry;
-  /** Why it does not count as done; absent where it is completed. */
-  readonly failure: MillraceError | undefined;
-  readonly children: readonly IndexEntry[];
-  /** Whether these are the last that are to be told. */
-  readonly isLast: boolean;
 }
 
 /** How many jobs are told in one commit. */
@@ -135,69 +124,49 @@ export class Releaser {
         return;
       }
       if (this.#isStopped) return;
-      await this.#tell(await this.#gather(entries));
+      await this.#tell(await gatherNews(journal, entries, BATCH));
     }
-  }
-
-  /** As many of them as one commit takes, and of the last one perhaps not all children. */
-  async #gather(entries: readonly IndexEntry[]): Promise<News[]> {
-    const { journal } = this.#links;
-    const said = entries.map(({ text }) => newsIn(text));
-    const reads = await journal.jobs(said.map(({ id }) => id));
-    const news: News[] = [];
-    /** There may be several news of one job, and each child hears of it once. */
-    const told = new Set<string>();
-    let room = BATCH;
-    for (const [i, entry] of entries.entries()) {
-      // Safe: there is one for each.
-      const fate = fateOf(said[i] as JobNews, reads[i]);
-      if (fate === 'open') news.push({ entry, failure: undefined, children: [], isLast: true });
-      else {
-        const { id } = said[i] as JobNews;
-        const { entries: found, next } = await journal.indexes.children(id, room);
-        const children = found.filter(({ key }) => !told.has(key));
-        for (const { key } of children) told.add(key);
-        const failure = fate === 'completed' ? undefined : fate;
-        news.push({ entry, failure, children, isLast: next === undefined });
-        room -= children.length;
-      }
-      if (room === 0) break;
-    }
-    return news;
   }
 
   async #tell(news: readonly News[]): Promise<void> {
     const { journal, clock, idle } = this.#links;
     const now = clock.now();
-    // By their sequences: a job that had the id of a child before may have waited for another.
-    const parentsOf = new Map<number, News[]>();
-    const ids = new Set<string>();
-    for (const one of news)
-      for (const { key, text: id } of one.children) {
-        ids.add(id);
-        parentsOf.set(childOf(key), [...(parentsOf.get(childOf(key)) ?? []), one]);
+    const told = childrenTold(news);
+    const idOf = (sequence: number): string => told.get(sequence)?.id ?? '';
+    let counts: ReadonlyMap<number, number> = new Map();
+    const left = new Map<number, ParentCount>();
+    const lost: string[] = [];
+    // While they are held: until then one may be run again, and wait anew. One that goes on waiting is not read, for
+    // that would be once for each of its parents, which it holds the ids of.
+    const select = async (held: readonly string[]): Promise<readonly string[]> => {
+      const isHeld = new Set(held);
+      const own = [...told.keys()].filter((sequence) => isHeld.has(idOf(sequence)));
+      const changing: number[] = [];
+      for (const [sequence, kept] of await journal.indexes.keptParentCounts(own)) {
+        const { parents = 0, failure } = told.get(sequence) ?? {};
+        const isSame = kept !== 'damaged' && kept.count > parents && (!failure || kept.ignoresFailures);
+        if (isSame) left.set(sequence, { ...kept, count: kept.count - parents });
+        else changing.push(sequence);
       }
-    const reads = await journal.jobs([...ids]);
-    let counts: Awaited<ReturnType<typeof journal.indexes.parentCounts>> = new Map();
-    // While they are held: until then one may be run again, and wait anew.
-    const look = async (held: Iterable<JobRead>): Promise<void> => {
-      const waiting = [...held].flatMap((read) => (isWaiting(read) ? read.spec : []));
+      return [...new Set(changing.map(idOf))];
+    };
+    const look = async (reads: ReadonlyMap<string, JobRead>): Promise<void> => {
+      const waiting: JobSpec[] = [];
+      for (const [id, read] of reads) {
+        if (read instanceof MillraceError) lost.push(id);
+        else if (read?.status.state === 'waiting') waiting.push(read.spec);
+      }
       counts = await journal.indexes.parentCounts(waiting);
     };
-    const damaged = reads.filter((read) => read instanceof MillraceError);
-    const lost = [...ids].filter((_id, i) => reads[i] instanceof MillraceError);
-    const left = new Map<number, number>();
     const decide = ({ spec, status }: Job): JobStatus | undefined => {
       const count = counts.get(spec.sequence);
-      if (status.state !== 'waiting' || count === undefined) return undefined;
-      const parents = parentsOf.get(spec.sequence) ?? [];
-      if (parents.length === 0) return undefined;
-      const failure = parents.find((parent) => parent.failure)?.failure;
+      const { parents, failure } = told.get(spec.sequence) ?? {};
+      if (status.state !== 'waiting' || count === undefined || parents === undefined) return undefined;
       const policy = spec.onParentFailure ?? 'fail';
       if (failure && policy === 'fail') return gaveUp(status, encodeError(failure), now);
       if (failure && policy === 'cancel') return cancelled(status, now, reasonOf(failure));
-      if (count <= parents.length) return unblocked(status, spec, now);
-      left.set(spec.sequence, count - parents.length);
+      if (count <= parents) return unblocked(status, spec, now);
+      left.set(spec.sequence, { count: count - parents, ignoresFailures: ignoresFailures(spec) });
       return undefined;
     };
     const commit = async (change: Transaction): Promise<void> => {
@@ -209,8 +178,9 @@ export class Releaser {
       for (const [sequence, count] of left) keepParentCount(change, sequence, count);
       await journal.commit(change);
     };
-    await idle.change([...ids], { look, decide, commit });
-    for (const error of damaged) this.#links.onWarning(error);
+    const ids = new Set(Array.from(told.values(), ({ id }) => id));
+    const { reads } = await idle.change([...ids], { select, look, decide, commit });
+    for (const read of reads.values()) if (read instanceof MillraceError) this.#links.onWarning(read);
     if (lost.length > 0) this.look();
   }
 }
@@ -220,18 +190,3 @@ const MAX_REASON = 256;
 /** As short as that of a caller. */
 const reasonOf = ({ message }: MillraceError): string =>
   (message.length > MAX_REASON ? `${message.slice(0, MAX_REASON - 1)}…` : message).toWellFormed();
-
-const isWaiting = (read: JobRead): read is Job =>
-  read !== undefined && !(read instanceof MillraceError) && read.status.state === 'waiting';
-
-/** What became of a job: `'open'` where it has not ended, or not so: then there is, or will be, other news of it. */
-function fateOf({ id, end }: JobNews, read: JobRead): 'open' | 'completed' | MillraceError {
-  const job = read instanceof MillraceError ? undefined : read;
-  // Another job may have its id by now.
-  const isIt = job !== undefined && (end === undefined || job.spec.sequence === end.sequence);
-  if (isIt && !hasEnded(job.status)) return 'open';
-  if (isIt && end && (job.status.retries ?? 0) !== end.retries) return 'open';
-  const isCompleted = isIt ? job.status.state === 'completed' : end?.isCompleted === true;
-  if (isCompleted) return 'completed';
-  return parentFailure(id, isIt ? job : undefined, read instanceof MillraceError ? read : undefined);
-}

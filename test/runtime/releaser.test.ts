@@ -4,7 +4,7 @@ import { systemClock } from '../../src/clock.js';
 import { encode } from '../../src/job/codec.js';
 import { cancelled, claimed, retried, settled } from '../../src/job/transitions.js';
 import type { Job, JobStatus } from '../../src/job/record.js';
-import { waitFor } from '../../src/journal/flow-entries.js';
+import { keepParentCount, waitFor } from '../../src/journal/flow-entries.js';
 import { Journal, type JobRead } from '../../src/journal/journal.js';
 import { MemoryDisk, openMemoryStore } from '../../src/journal/memory-store.js';
 import { Transaction } from '../../src/journal/transaction.js';
@@ -30,7 +30,8 @@ async function childThat(
   const child = jobOf(3, { flow, parents });
   const change = new Transaction();
   for (const { spec, status } of [one, other, child]) change.enqueue(spec, status);
-  waitFor(change, child.spec, Object.values(parents));
+  for (const parent of Object.values(parents)) waitFor(change, child.spec, parent);
+  keepParentCount(change, child.spec.sequence, { count: 2, ignoresFailures: false });
   await journal.commit(change);
   const move = async ({ spec }: Job, next: (status: JobStatus) => JobStatus): Promise<void> => {
     const [read] = await journal.jobs([spec.id]);
