@@ -51,11 +51,19 @@ export type JobRequest =
     }
   /** Resolves once it is durable. */
   | { readonly kind: 'checkpoint'; readonly value: Uint8Array }
-  /** @returns {@link ParentResults}. */
-  | { readonly kind: 'parentResults' };
+  /**
+   * @param from How many of the parents were looked at before.
+   * @returns a {@link ParentResults}, as bytes (wire.ts), which are the asker's from then on.
+   */
+  | { readonly kind: 'parentResults'; readonly from: number };
 
-/** The results of a job's parents that have completed, encoded, by the keys that their flow has for them. */
-export type ParentResults = Readonly<Record<string, Uint8Array>>;
+/** A page of what a job's parents came to. */
+export interface ParentResults {
+  /** Of those that have completed: the key that their flow has for each, and its result, encoded. */
+  readonly results: readonly (readonly [key: string, result: Uint8Array])[];
+  /** Where to go on; absent where there are no more. */
+  readonly next: number | undefined;
+}
 
 /** What a pool tells the runtime. */
 export interface PoolEvents {

@@ -5,8 +5,9 @@ import type { JobContext, JobLog } from '../job/context.js';
 import type { Duration } from '../job/duration.js';
 import { SnoozeError } from '../job/snooze.js';
 import { Call } from './call.js';
-import type { JobRequest, LogLine, ParentResults, Task } from './contract.js';
+import type { JobRequest, LogLine, Task } from './contract.js';
 import { lineOf } from './log-line.js';
+import { decodeParentResults } from './wire.js';
 
 export interface ContextLinks {
   /** How many bytes a checkpoint or progress may take, as a result may; absent: the default. */
@@ -92,7 +93,7 @@ class AttemptContext implements JobContext {
     );
 
   readonly parentResults = (): Promise<Record<string, unknown>> =>
-    ask(this.#links, undefined, () => ({ kind: 'parentResults' }), decodedResults);
+    this.#links.hand(parentResults(this.#links));
 
   readonly enqueue = (name: unknown, payload?: unknown, options?: unknown): Promise<{ id: string }> =>
     ask(
@@ -124,12 +125,11 @@ export const jobContext = (task: ContextTask, links: ContextLinks): JobContext =
   new AttemptContext(task, links);
 
 /**
- * @param call Absent where nothing is given that could be refused: to note where it stands takes some microseconds.
  * @param make Throws where what is asked for cannot be stored.
  */
 function ask<Reply>(
   links: ContextLinks,
-  call: Call | undefined,
+  call: Call,
   make: () => JobRequest,
   decoded: (reply: unknown) => Reply,
 ): Promise<Reply> {
@@ -139,7 +139,7 @@ function ask<Reply>(
       request = make();
       return decoded(await links.request(request));
     } catch (thrown) {
-      throw call ? call.refused(thrown, request === undefined) : thrown;
+      throw call.refused(thrown, request === undefined);
     }
   })();
   return links.hand(promise);
@@ -155,9 +155,17 @@ function encodeOptions(options: unknown): Uint8Array {
 
 const nothing = (): void => {};
 
-/** Safe: as for any reply. */
-const decodedResults = (results: unknown): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(results as ParentResults).map(([key, bytes]) => [key, decode(bytes)]));
+/** A page at a time: whoever brings them has one of them in its memory, and its event loop a turn behind each. */
+async function parentResults(links: ContextLinks): Promise<Record<string, unknown>> {
+  const results: [key: string, result: unknown][] = [];
+  for (let from: number | undefined = 0; from !== undefined;) {
+    // Safe: as for any reply.
+    const page = decodeParentResults((await links.request({ kind: 'parentResults', from })) as Uint8Array);
+    for (const [key, bytes] of page.results) results.push([key, decode(bytes)]);
+    from = page.next;
+  }
+  return Object.fromEntries(results);
+}
 
 function snooze(delay: Duration): never {
   throw new SnoozeError(delay);

@@ -102,8 +102,9 @@ export class PiscinaThread {
     return this.#request({ kind: 'chunk', slot, tasks }, [tasks.buffer]);
   }
 
-  tell(message: EngineMessage): void {
-    this.#port?.postMessage(message);
+  /** @param transferList What it is handed instead of copied. */
+  tell(message: EngineMessage, transferList: ArrayBuffer[] = []): void {
+    this.#port?.postMessage(message, transferList);
   }
 
   /** Takes in what the thread has said and the event loop has not brought yet. */

@@ -209,7 +209,7 @@ export class Thread {
     const task = this.#line.open(of);
     if (!task) return;
     this.#events.request(task, request).then(
-      (value) => this.#thread.tell({ kind: 'reply', number, value }),
+      (value) => this.#thread.tell({ kind: 'reply', number, value }, buffersOf(value)),
       (thrown: unknown) => this.#thread.tell({ kind: 'refusal', number, error: encodeError(thrown) }),
     );
   }
@@ -259,3 +259,7 @@ export class Thread {
     this.#events.gone(this);
   }
 }
+
+/** Bytes in a reply are the asker's: they are handed over instead of copied. */
+const buffersOf = (reply: unknown): ArrayBuffer[] =>
+  reply instanceof Uint8Array && reply.buffer instanceof ArrayBuffer ? [reply.buffer] : [];

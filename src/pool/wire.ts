@@ -1,9 +1,9 @@
-/** Tasks and answers on their way to a thread and back: one buffer for a chunk, handed over instead of copied. */
+/** Tasks, answers and parents' results on their way to a thread and back: one buffer for many, handed over instead of copied. */
 import type { LocatedPayload } from '../job/payload-file.js';
 import { pack, unpack } from '../job/packer.js';
 import type { Draft } from '../job/record.js';
 import type { Answer } from './answer.js';
-import type { Task } from './contract.js';
+import type { ParentResults, Task } from './contract.js';
 import type { ThreadTask } from './protocol.js';
 
 /** Tuples instead of objects, for the names of the fields would take longer than their values. */
@@ -52,6 +52,10 @@ export type Timed = readonly [answer: Answer, tookMs: number];
 
 export const encodeAnswers = (answers: readonly Timed[]): Uint8Array<ArrayBuffer> => ownBytes(pack(answers));
 export const decodeAnswers = (bytes: Uint8Array): Timed[] => unpack(bytes) as Timed[];
+
+export const encodeParentResults = (page: ParentResults): Uint8Array<ArrayBuffer> => ownBytes(pack(page));
+/** The results are views of the bytes. Safe, as for tasks. */
+export const decodeParentResults = (bytes: Uint8Array): ParentResults => unpack(bytes) as ParentResults;
 
 /** A buffer that is handed over must be its own; a small value is a part of one that the packer goes on using. */
 export function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -4,7 +4,8 @@ import type { Job } from '../job/record.js';
 import { keeping } from '../job/transitions.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 import { Transaction } from '../journal/transaction.js';
-import { attemptOver, stopError, type JobRequest, type ParentResults, type Task } from '../pool/contract.js';
+import { attemptOver, stopError, type JobRequest, type Task } from '../pool/contract.js';
+import { encodeParentResults } from '../pool/wire.js';
 import type { Attempt } from './attempt.js';
 import type { Executor } from './executor.js';
 import type { FollowUps } from './follow-ups.js';
@@ -17,8 +18,12 @@ export interface RequestsLinks {
   readonly outage: () => MillraceError | undefined;
 }
 
-/** How many parents are read at once. */
-const PAGE = 200;
+/** Of the results of parents: so many at most, and so many bytes, go into one reply. */
+const PAGE = 500;
+const PAGE_BYTES = 1 << 18;
+/** How many are read at once: before it is known how large they are, and however small those before them were. */
+const FIRST = 2;
+const MOST = 32;
 
 export class Requests {
   readonly #links: RequestsLinks;
@@ -40,25 +45,34 @@ export class Requests {
       case 'checkpoint':
         return this.#checkpoint(attempt, request.value);
       case 'parentResults':
-        return this.#parentResults(attempt);
+        return this.#parentResults(attempt, request.from);
       default:
         return request satisfies never;
     }
   }
 
-  async #parentResults({ job }: Attempt): Promise<ParentResults> {
+  /** @param from How many of the parents earlier pages were about. */
+  async #parentResults({ job }: Attempt, from: number): Promise<Uint8Array> {
     const parents = Object.entries(job?.spec.parents ?? {});
     const results: [key: string, result: Uint8Array][] = [];
-    for (let from = 0; from < parents.length; from += PAGE) {
-      const some = parents.slice(from, from + PAGE);
+    const end = Math.min(parents.length, from + PAGE);
+    let at = from;
+    let bytes = 0;
+    for (let count = FIRST; at < end && bytes < PAGE_BYTES;) {
+      const some = parents.slice(at, Math.min(end, at + count));
       const reads = await this.#links.journal.jobs(some.map(([, id]) => id));
       for (const [i, [key, id]] of some.entries()) {
         const result = job && resultIn(reads[i], job, key, id);
-        // A copy: what is sent to a thread takes all along that its bytes are a part of.
-        if (result) results.push([key, new Uint8Array(result)]);
+        if (!result) continue;
+        results.push([key, result]);
+        bytes += result.byteLength;
       }
+      at += some.length;
+      // As many as fill the page, if they are like those before them.
+      const meanBytes = Math.max(1, bytes / (at - from));
+      count = Math.min(MOST, Math.max(1, Math.floor((PAGE_BYTES - bytes) / meanBytes)));
     }
-    return Object.fromEntries(results);
+    return encodeParentResults({ results, next: at < parents.length ? at : undefined });
   }
 
   /** The first one of a job writes its status, too, which says from then on that there is one. */

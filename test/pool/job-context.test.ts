@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { decode } from '../../src/job/codec.js';
 import type { LogLine } from '../../src/pool/contract.js';
+import { encodeParentResults } from '../../src/pool/wire.js';
 import { jobContext, type ContextLinks } from '../../src/pool/job-context.js';
 
 const TASK = { id: 'a', name: 'work', queue: 'default', attempt: 1, maxAttempts: 3 };
@@ -8,11 +9,12 @@ const TASK = { id: 'a', name: 'work', queue: 'default', attempt: 1, maxAttempts:
 it('works where a handler takes it apart', async () => {
   const controller = new AbortController();
   const told: unknown[] = [];
+  const noResults = encodeParentResults({ results: [], next: undefined });
   const links: ContextLinks = {
     signal: controller.signal,
     progress: (value) => told.push(decode(value)),
     log: ({ level, message }) => told.push([level, message]),
-    request: async ({ kind }) => (told.push(kind), kind === 'parentResults' ? {} : 'b'),
+    request: async ({ kind }) => (told.push(kind), kind === 'parentResults' ? noResults : 'b'),
     hand: (promise) => promise,
   };
   const context = jobContext(TASK, links);
