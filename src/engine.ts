@@ -90,16 +90,17 @@ export interface JobEngine<Jobs extends JobCatalogue = JobCatalogue, Queue exten
   ): Promise<StreamCounts>;
 
   /**
-   * Adds jobs that wait for each other, up to 20,000, all or none. Those without parents can run at once; every other is
+   * Adds jobs that wait for each other, up to 20,000 with up to 1,000,000 parents in all, all or none. Those without parents can run at once; every other is
    * `waiting` until its parents have ended, and can ask for their results ({@link JobContext.parentResults}), which are
    * kept, whatever their `retention`, until all jobs of the flow have ended. None has a `uniqueKey`, for another job cannot
    * take the place of one of a flow.
    * @param flow The jobs, each under a key by which others name it as one of their `parents`.
    * @param options.id Makes the enqueue idempotent: a job without an `id` of its own gets `id/key`, and while the jobs of
-   *   these ids are kept, their handles are returned and no new ones are made.
+   *   these ids are kept, their handles are returned and no new ones are made. Their names and parents must be the same,
+   *   and whether any job waits for them; payloads and options are not compared.
    * @returns the handles, under the same keys.
    * @throws MillraceError what `enqueue()` throws, for the first job that is refused; `MILLRACE_OPTION_INVALID` also where
-   *   jobs wait for each other in a circle, `MILLRACE_ID_CONFLICT` where only some of the ids are taken.
+   *   jobs wait for each other in a circle, `MILLRACE_ID_CONFLICT` where only some of the ids are taken, or by other jobs.
    */
   enqueueFlow<const Names extends Readonly<Record<string, keyof Jobs & string>>, const Parent extends string>(
     flow: NamedFlow<Jobs, Queue, Names, Parent>,

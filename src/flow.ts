@@ -6,7 +6,7 @@ import type { EnqueueItem, NamedItem } from './items.js';
 import type { EnqueueOptions } from './job-options.js';
 import { invalidOption, MillraceError, show } from './errors.js';
 import type { JobHandle } from './job-handle.js';
-import { ON_PARENT_FAILURE, type OnParentFailure } from './job/record.js';
+import { ON_PARENT_FAILURE, type Draft, type OnParentFailure } from './job/record.js';
 
 /** What a job of a flow has beside name, payload and options. */
 export interface FlowLinks<Key extends string = string> {
@@ -101,15 +101,12 @@ export function takeFlow(flow: AnyFlow): GivenFlow {
 
 /** What could not be copied as what it is stays what it is, to be refused. */
 function takeJob(job: AnyFlowJob): AnyFlowJob {
-  const { name, payload, options, parents, onParentFailure } = job;
-  return {
-    ...job,
-    name,
-    payload,
-    ...(options !== undefined && { options: isRecord(options) ? { ...options } : options }),
-    parents: Array.isArray(parents) ? [...parents] : (parents ?? []),
-    ...(onParentFailure !== undefined && { onParentFailure }),
-  };
+  const { name, payload, options, parents = [], onParentFailure } = job;
+  const taken: Draft<AnyFlowJob> = { ...job, name, payload, parents };
+  if (options !== undefined) taken.options = isRecord(options) ? { ...options } : options;
+  if (Array.isArray(parents)) taken.parents = [...parents];
+  if (onParentFailure !== undefined) taken.onParentFailure = onParentFailure;
+  return taken;
 }
 
 /**

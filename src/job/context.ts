@@ -81,6 +81,9 @@ export interface JobContext {
    * What the jobs that this one waited for came to: the results of those that completed, by the keys that their flow has
    * for them. `{}` where it waited for none. Only of a job with `onParentFailure: 'ignore'` can a key be absent: of a
    * parent that did not complete, cannot be read, or is not kept any more.
+   *
+   * They are brought a page at a time, and all of them are in the handler's memory together: where many are large, let the
+   * parents store them elsewhere and return where that is.
    * @throws MillraceError `MILLRACE_JOB_NOT_FOUND`, `MILLRACE_JOURNAL_CORRUPT`: the result of a parent is not there any
    *   more, or cannot be read, as can be after a repair, or an import of a part; `MILLRACE_JOURNAL_READ_FAILED`, `MILLRACE_ATTEMPT_OVER`
    * @throws the signal's reason, where the attempt was timed out or cancelled.

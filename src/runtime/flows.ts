@@ -7,7 +7,7 @@ import { keepParentCount, waitFor } from '../journal/flow-entries.js';
 import type { Journal } from '../journal/journal.js';
 import { ignoresFailures } from '../journal/keys.js';
 import { Transaction } from '../journal/transaction.js';
-import { checkFlow, takeFlow, type AnyFlow, type GivenFlow } from '../flow.js';
+import { checkFlow, takeFlow, type AnyFlow, type AnyFlowJob } from '../flow.js';
 import type { EnqueueOptions } from '../job-options.js';
 import type { Arrivals } from './arrivals.js';
 import type { ArrivingIds } from './arriving-ids.js';
@@ -50,7 +50,11 @@ export class Flows {
     const slices = new Slices(this.#links.clock);
     for (const _step of checkFlow(given)) if (slices.isOver) await slices.next();
     this.#links.assertWritable();
-    const nodes = nodesOf(given, flowId);
+    const nodes: Node[] = [];
+    for (const [key, job] of given) {
+      nodes.push(nodeOf(key, job, flowId));
+      if (slices.isOver) await slices.next();
+    }
     const specs = new Map<string, Draft<JobSpec>>();
     let isWhole = false;
     try {
@@ -69,7 +73,7 @@ export class Flows {
     specs: ReadonlyMap<string, JobSpec>,
     nodes: readonly Node[],
   ): Promise<Record<string, Handle>> {
-    const { arriving, handleOf } = this.#links;
+    const { arriving, clock, handleOf } = this.#links;
     const named = new Map<string, JobSpec>();
     for (const { key, item } of nodes) {
       const spec = specs.get(key);
@@ -82,7 +86,13 @@ export class Flows {
     }
     const commit = (): Promise<void> => this.#commit(specs, named);
     await (named.size > 0 ? arriving.alone([...named.keys()], commit) : commit());
-    return Object.fromEntries(Array.from(specs, ([key, { name, id }]) => [key, handleOf(name, id)]));
+    const handles: Record<string, Handle> = {};
+    const slices = new Slices(clock);
+    for (const [key, { name, id }] of specs) {
+      handles[key] = handleOf(name, id);
+      if (slices.isOver) await slices.next();
+    }
+    return handles;
   }
 
   /** @param specs Gets them, one after another. */
@@ -177,12 +187,12 @@ interface Node {
 }
 
 /** @throws MillraceError where an id would be too long. */
-const nodesOf = (flow: GivenFlow, flowId: string | undefined): Node[] =>
-  Array.from(flow, ([key, { name, payload, options, parents = [], onParentFailure }]) => {
-    const id = options?.id ?? (flowId === undefined ? undefined : checkText(`${flowId}/${key}`, 'id'));
-    const item = { name, payload, options: { ...options, ...(id !== undefined && { id }) } };
-    return { key, item, parents, onParentFailure };
-  });
+function nodeOf(key: string, job: AnyFlowJob, flowId: string | undefined): Node {
+  const { name, payload, options = {}, parents = [], onParentFailure } = job;
+  const isNamed = options.id !== undefined || flowId === undefined;
+  const own = isNamed ? options : { ...options, id: checkText(`${flowId}/${key}`, 'id') };
+  return { key, item: { name, payload, options: own }, parents, onParentFailure };
+}
 
 /** Of what a flow is asked for again with, payloads and options may differ. */
 function isSameJob(there: JobSpec, asked: JobSpec): boolean {

@@ -358,6 +358,29 @@ test('with an id a flow can be asked for again, and is there once', async () => 
   expect(await again.counts()).toMatchObject({ completed: 2, available: 0 });
 });
 
+test('a part of a flow, or one with other parents, is not the same flow', async () => {
+  const { mill } = await open();
+  const a = { name: 'note', payload: 'a' } as const;
+  const b = { name: 'note', payload: 'b', parents: ['a'] } as const;
+  const c = { name: 'note', payload: 'c', parents: ['b'], onParentFailure: 'cancel' } as const;
+  const flow = await mill.enqueueFlow({ a, b, c }, { id: 'f' });
+  const ask = (other: object): Promise<unknown> => mill.enqueueFlow(other as never, { id: 'f' });
+  for (const [other, id] of [
+    [{ a, b: a, c: a }, 'f/a'],
+    [{ a, b }, 'f/b'],
+    [{ a, b: { ...b, name: 'fail' }, c }, 'f/b'],
+    [{ a, b, c: { ...c, parents: ['a', 'b'] } }, 'f/c'],
+    [{ a, b, c, d: a }, 'f/a'],
+  ] as const)
+    await expect(ask(other)).rejects.toMatchObject({
+      code: 'MILLRACE_ID_CONFLICT',
+      message: expect.stringContaining(`"${id}"`),
+    });
+  expect(await ask({ c: { ...c, payload: 'other' }, b, a })).toMatchObject({ c: { id: flow.c.id } });
+  await mill.drain();
+  expect(await mill.counts()).toMatchObject({ completed: 3 });
+});
+
 test('what ended is kept until all of its flow has ended, whatever its retention', async () => {
   const short = { note: inlineJob(() => 1, { retention: { completed: 0 } }), late: inlineJob(() => 2) };
   const { options, closing } = await bench();
@@ -437,6 +460,13 @@ test.each<[given: unknown, says: string, code?: string]>([
     { a, b: { ...a, parents: ['a', 'd'] }, c: { ...a, parents: ['b'] }, d: { ...a, parents: ['c'] } },
     '"b" waits for "d" waits for "c" waits for "b"',
   ],
+  [
+    Object.fromEntries(
+      Array.from({ length: 5_000 }, (_, i) => [`j${i}`, { ...a, parents: [`j${(i + 1) % 5_000}`] }]),
+    ),
+    '4990 more waits for "j0"',
+  ],
+  [{ a: { ...a, parents: Array.from({ length: 1_000_001 }, () => 'a') } }, 'at most 1000000 parents in all'],
   [{ a, b: { name: 'nope' } }, 'flow.b: ', 'MILLRACE_JOB_UNKNOWN'],
   [{ a, b: { ...a, payload: () => {} } }, 'flow.b: ', 'MILLRACE_PAYLOAD_INVALID'],
   [
