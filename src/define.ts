@@ -90,8 +90,9 @@ export interface JobTypeOptions<Queue extends string = string> {
    */
   upgrade?(this: void, payload: unknown, fromVersion: number): unknown;
   /**
-   * How many bytes a payload may take, encoded; integer ≥ 1. One that takes more than 65,536 lies in a file beside the
-   * journal. Default 1,048,576.
+   * How many bytes a payload may take, encoded; integer ≥ 1. So many values and keys may it hold, what is referred to
+   * several times counted each time, and so many places may an array in it have. One that takes more than 65,536 bytes
+   * lies in a file beside the journal. Default 1,048,576.
    */
   maxPayloadBytes?: number;
   /**

@@ -8,15 +8,10 @@
  */
 import { types } from 'node:util';
 import { DefaultDeserializer, serialize } from 'node:v8';
-import {
-  asError,
-  messageOf,
-  MillraceError,
-  PayloadInvalidError,
-  show,
-  type MillraceErrorCode,
-} from '../errors.js';
+import { asError, messageOf, show, type MillraceErrorCode } from '../errors.js';
+import { isIndex, ownNameOf } from './own-names.js';
 import { pack, unpack } from './packer.js';
+import { assertSize, aValue, refused, tooLarge, type SizeLimit } from './refusal.js';
 
 declare module 'node:v8' {
   /** Documented by Node, and missing in its types. */
@@ -33,33 +28,44 @@ const MAX_DEPTH = 500;
 /** MessagePack's maps of more keys are beyond msgpackr. */
 const MAX_PACKED_KEYS = 65_535;
 const MAX_SHOWN_PATH = 200;
+/** Where there is no limit, what holds more is not walked to its end. */
+const MOST_NODES = 2 ** 27;
+const NO_LIMIT: SizeLimit = { maxBytes: MOST_NODES };
 
 /**
  * @param what What the value is, for the message of a refusal: "payload", "result".
+ * @param limit Keeps what it refuses from being walked, and encoded, to its end.
  * @throws MillraceError with `code`, naming the path of the first value that cannot be stored.
  */
 export function encode(
   value: unknown,
   what = 'payload',
   code: MillraceErrorCode = 'MILLRACE_PAYLOAD_INVALID',
+  limit?: SizeLimit,
 ): Uint8Array {
-  const survey = new Survey();
+  const survey = new Survey(limit?.maxBytes ?? NO_LIMIT.maxBytes);
   const refusal = survey.visit(value, 0);
   if (refusal) {
     const path = shownPath(refusal.path);
+    if (refusal.isLarge) throw tooLarge(code, what, limit ?? NO_LIMIT, `${refusal.found} at ${what}${path}`);
     throw refused(
       code,
       `Expected ${aValue(what)} that can be stored, got ${refusal.found} at ${what}${path}. ${ADVICE}`,
       refusal.cause && { cause: refusal.cause },
     );
   }
+  if (limit && survey.leastBytes > limit.maxBytes)
+    throw tooLarge(code, what, limit, `at least ${survey.leastBytes} bytes`);
+  let bytes: Uint8Array;
   try {
-    return survey.rich ? serialize(value) : pack(value);
+    bytes = survey.rich ? serialize(value) : pack(value);
   } catch (thrown) {
     // What only a serializer notices, such as a buffer that was transferred, or a proxy.
     const message = `Expected ${aValue(what)} that can be stored: ${messageOf(thrown)} ${ADVICE}`;
     throw refused(code, message, { cause: asError(thrown) });
   }
+  if (limit) assertSize(bytes, what, code, limit);
+  return bytes;
 }
 
 /** Of what is circular, the first steps of many that repeat themselves. */
@@ -67,15 +73,6 @@ const shownPath = (path: string): string =>
   path.length > MAX_SHOWN_PATH
     ? path.slice(0, MAX_SHOWN_PATH).replace(/(.+?)\1{4,}.*$/su, '$1$1') + '…'
     : path;
-
-/** A path, such as `schedules.nightly.payload`, has no article. */
-const aValue = (what: string): string => (what === 'options' || /[.[]/.test(what) ? what : `a ${what}`);
-
-function refused(code: MillraceErrorCode, message: string, options?: ErrorOptions): MillraceError {
-  return code === 'MILLRACE_PAYLOAD_INVALID'
-    ? new PayloadInvalidError(message, [], options)
-    : new MillraceError(code, message, options);
-}
 
 const ADVICE =
   'Plain objects, arrays, strings, numbers, bigints, booleans, null, undefined, Date, Map, Set, ArrayBuffer and its views can be stored.';
@@ -108,15 +105,35 @@ interface Refusal {
   path: string;
   /** What was thrown by a getter, or a proxy, that was looked at. */
   cause?: Error;
+  /** It takes more bytes than it may. */
+  isLarge?: true;
 }
 
-/** Walks a value once, before it is encoded: finds what must be refused, and whether V8's format is needed. */
+/**
+ * Walks a value once, before it is encoded: finds what must be refused, and whether V8's format is needed. What is
+ * referred to several times is walked each time, so the walk ends where it has come by more than there may be bytes.
+ */
 class Survey {
   rich = false;
+  /** Values and keys, of which each takes a byte or more. */
+  #nodes = 0;
+  #characters = 0;
+  readonly #mostNodes: number;
+
+  constructor(mostNodes: number) {
+    this.#mostNodes = mostNodes;
+  }
+
+  /** What all of it takes at least. V8's format has a value that is referred to several times but once. */
+  get leastBytes(): number {
+    return this.rich ? this.#nodes : this.#nodes + this.#characters;
+  }
 
   visit(value: unknown, depth: number): Refusal | undefined {
+    this.#nodes++;
     switch (typeof value) {
       case 'string':
+        this.#characters += value.length;
         if (!value.isWellFormed()) this.rich = true;
         return undefined;
       case 'number':
@@ -144,6 +161,7 @@ class Survey {
   }
 
   #visitKind(value: object, depth: number): Refusal | undefined {
+    if (this.#nodes > this.#mostNodes) return { found: MORE, path: '', isLarge: true };
     if (depth >= MAX_DEPTH)
       return { found: `something circular or nested deeper than ${MAX_DEPTH} levels`, path: '' };
     if (Array.isArray(value)) return this.#visitArray(value, depth);
@@ -154,43 +172,72 @@ class Survey {
     this.rich = true;
     if (ArrayBuffer.isView(value)) return this.#visitView(value);
     if (isSubclass(value, 2)) return { found: show(value), path: '' };
-    if (types.isMap(value)) return this.#visitMap(value, depth);
-    if (types.isSet(value)) return this.#visitSet(value, depth);
-    if (types.isDate(value) || types.isArrayBuffer(value)) return undefined;
+    if (types.isMap(value)) return named(value, 'a Map') ?? this.#visitMap(value, depth);
+    if (types.isSet(value)) return named(value, 'a Set') ?? this.#visitSet(value, depth);
+    if (types.isDate(value)) return named(value, 'a Date');
+    if (types.isArrayBuffer(value)) return named(value, 'an ArrayBuffer');
     return { found: show(value), path: '' };
   }
 
   #visitView(view: ArrayBufferView): Refusal | undefined {
+    if (isOutOfBounds(view)) return { found: 'a view of memory that is gone', path: '' };
     if (!types.isArrayBuffer(view.buffer)) return { found: `${show(view)} of shared memory`, path: '' };
-    if (Buffer.isBuffer(view) || !isSubclass(view, types.isTypedArray(view) ? 3 : 2)) return undefined;
+    if (Buffer.isBuffer(view) || !isSubclass(view, types.isTypedArray(view) ? 3 : 2))
+      return named(view, 'a view');
     return { found: show(view), path: '' };
   }
 
   #visitArray(array: unknown[], depth: number): Refusal | undefined {
     if (isSubclass(array, 2)) return { found: 'an array of a class of its own', path: '' };
+    if (types.isProxy(array)) return A_PROXY;
+    if (array.length > this.#mostNodes)
+      return { found: `an array of ${array.length} places`, path: '', isLarge: true };
     let i = 0;
     try {
       for (; i < array.length; i++) {
-        if (array[i] === undefined && !(i in array)) this.rich = true;
+        if (array[i] === undefined && !(i in array)) return this.#visitSparse(array, i, depth);
         const refusal = this.visit(array[i], depth + 1);
         if (refusal) return within(refusal, `[${i}]`);
       }
     } catch (thrown) {
       return unreadable(thrown, `[${i}]`);
     }
-    return undefined;
+    return named(array, 'an array');
+  }
+
+  /** Goes on from the first hole, by what there is: there may be millions of holes. */
+  #visitSparse(array: unknown[], hole: number, depth: number): Refusal | undefined {
+    this.rich = true;
+    const keys = Object.keys(array);
+    let at = '';
+    try {
+      for (const key of keys) {
+        at = key;
+        if (!isIndex(key)) break;
+        if (Number(key) < hole) continue;
+        this.#nodes++;
+        const refusal = this.visit(array[Number(key)], depth + 1);
+        if (refusal) return within(refusal, `[${key}]`);
+      }
+    } catch (thrown) {
+      return unreadable(thrown, `[${at}]`);
+    }
+    return named(array, 'an array', keys);
   }
 
   #visitPlain(object: object, depth: number): Refusal | undefined {
     if (Object.getOwnPropertySymbols(object).length > 0) return { found: 'a symbol as a key', path: '' };
     // Not its entries: they would be an array of arrays.
     const keys = Object.keys(object);
+    if (types.isProxy(object)) return A_PROXY;
+    this.#nodes += keys.length;
     if (keys.length > MAX_PACKED_KEYS) this.rich = true;
     let at = '';
     try {
       for (const key of keys) {
         at = key;
         if (key === '__proto__') return { found: 'a key named __proto__', path: '' };
+        this.#characters += key.length;
         if (!key.isWellFormed()) this.rich = true;
         // Safe: the key is one of its own.
         const refusal = this.visit((object as Record<string, unknown>)[key], depth + 1);
@@ -240,6 +287,30 @@ const unreadable = (thrown: unknown, step: string): Refusal => ({
   path: step,
   cause: asError(thrown),
 });
+
+const MORE = 'more, of something large, circular, or referred to very often,';
+
+/** It may answer otherwise the next time that it is asked, and V8's format has none. */
+const A_PROXY: Refusal = { found: 'a proxy', path: '' };
+
+/** Refuses what would be lost, or would get into V8's format as it is. */
+function named(value: object, kind: string, keys?: readonly string[]): Refusal | undefined {
+  const name = ownNameOf(value, keys);
+  if (name === undefined) return undefined;
+  if (typeof name === 'symbol') return { found: `${kind} with a symbol as a key`, path: '' };
+  return { found: `a named property of ${kind}`, path: stepOf(name) };
+}
+
+/** Its buffer was transferred, or resized to end before it: it looks as if it were empty. */
+function isOutOfBounds(view: ArrayBufferView): boolean {
+  try {
+    // The method of all typed arrays: throws where there is no memory.
+    if (view.byteLength === 0 && types.isTypedArray(view)) Uint8Array.prototype.at.call(view, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 /** Paths are put together on the way out, so that a value without fault costs no path. */
 function within(refusal: Refusal, step: string): Refusal {

@@ -21,7 +21,7 @@ export interface ErrorData {
 }
 
 const MAX_TEXT = 16_384;
-const MAX_PROPERTY_BYTES = 16_384;
+const PROPERTY_LIMIT = { maxBytes: 16_384 };
 /** Of all properties of one error together. */
 const MAX_PROPERTIES_BYTES = 65_536;
 const MAX_LINKS = 8;
@@ -194,9 +194,9 @@ function isMillraceCode(code: unknown): code is MillraceErrorCode {
 /** The value, or its description where it cannot be kept, and what it takes. */
 function storable(value: unknown): { value: unknown; byteLength: number } {
   try {
-    const bytes = encode(value);
+    const bytes = encode(value, 'property', 'MILLRACE_PAYLOAD_INVALID', PROPERTY_LIMIT);
     // Its own, for the next look at a value with getters may find another.
-    if (bytes.byteLength <= MAX_PROPERTY_BYTES) return { value: decode(bytes), byteLength: bytes.byteLength };
+    return { value: decode(bytes), byteLength: bytes.byteLength };
   } catch {
     // Its description is what can be kept of it.
   }

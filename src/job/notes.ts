@@ -25,6 +25,7 @@ export interface JobNotes {
 
 const MAX_MESSAGE = 4_096;
 const MAX_FIELD_BYTES = 1_024;
+const FIELD_LIMIT = { maxBytes: MAX_FIELD_BYTES };
 /** Of all fields of a line together. */
 const MAX_FIELDS_BYTES = 4_096;
 
@@ -79,9 +80,9 @@ function storable(field: unknown): { bytes: number; stored: unknown } {
     return { bytes: stored.length, stored };
   }
   try {
-    const encoded = encode(value, 'field');
+    const encoded = encode(value, 'field', 'MILLRACE_PAYLOAD_INVALID', FIELD_LIMIT);
     // A value of its own, for the handler may go on with its.
-    if (encoded.byteLength <= MAX_FIELD_BYTES) return { bytes: encoded.byteLength, stored: decode(encoded) };
+    return { bytes: encoded.byteLength, stored: decode(encoded) };
   } catch {
     // Its description will do.
   }

@@ -9,6 +9,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { asError, isInstance, messageOf, PayloadInvalidError, show } from '../errors.js';
 import { decode, encode } from './codec.js';
 import type { JobSpec } from './record.js';
+import { assertSize, type SizeLimit } from './refusal.js';
 
 export interface PayloadRules {
   /** The job type's. */
@@ -44,16 +45,13 @@ export function acceptEncoded(
   bytes: Uint8Array,
   what = 'payload',
 ): Uint8Array | Promise<Uint8Array> {
-  assertSize(rules, bytes, what);
+  assertSize(bytes, what, 'MILLRACE_PAYLOAD_INVALID', limitOf(rules));
   return rules.schema === undefined ? bytes : after(checkPayload(rules, decode(bytes), what), () => bytes);
 }
 
 /** Encodes a payload that is not too large, and does not ask the schema. @throws PayloadInvalidError */
-export function encodePayload(rules: PayloadRules, payload: unknown, what = 'payload'): Uint8Array {
-  const bytes = encode(payload, what);
-  assertSize(rules, bytes, what);
-  return bytes;
-}
+export const encodePayload = (rules: PayloadRules, payload: unknown, what = 'payload'): Uint8Array =>
+  encode(payload, what, 'MILLRACE_PAYLOAD_INVALID', limitOf(rules));
 
 /**
  * Whether the schema accepts it, and what the schema makes of it can be handed to a handler.
@@ -96,13 +94,11 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return isObject && 'then' in value && typeof value.then === 'function';
 }
 
-function assertSize({ name, maxPayloadBytes }: PayloadRules, { byteLength }: Uint8Array, what: string): void {
-  if (byteLength <= maxPayloadBytes) return;
-  const advice = `Raise \`maxPayloadBytes\` of job type ${name}, or store the data elsewhere and enqueue where it is`;
-  throw new PayloadInvalidError(
-    `Expected a ${what} of at most ${maxPayloadBytes} bytes, got ${byteLength} bytes. ${advice}`,
-  );
-}
+const limitOf = ({ name, maxPayloadBytes }: PayloadRules): SizeLimit => ({
+  maxBytes: maxPayloadBytes,
+  advice: () =>
+    `Raise \`maxPayloadBytes\` of job type ${name}, or store the data elsewhere and enqueue where it is`,
+});
 
 /** What the schema makes of a payload, encoded; without one the payload itself. */
 function outputOf(rules: PayloadRules, payload: unknown, what: string): Uint8Array | Promise<Uint8Array> {

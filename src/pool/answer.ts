@@ -27,10 +27,9 @@ export type Answer =
 
 /** @throws MillraceError `MILLRACE_RESULT_INVALID` */
 export function resultAnswer(result: unknown, name: string, maxBytes = DEFAULT_MAX_BYTES): Answer {
-  const bytes = encode(result, 'result', 'MILLRACE_RESULT_INVALID');
-  if (bytes.byteLength <= maxBytes) return ['completed', bytes];
-  const message = `Expected a result of at most ${maxBytes} bytes, got ${bytes.byteLength} bytes. Raise \`maxResultBytes\` of job type ${name}, or store the data elsewhere and return where it is`;
-  throw new MillraceError('MILLRACE_RESULT_INVALID', message);
+  const advice = (): string =>
+    `Raise \`maxResultBytes\` of job type ${name}, or store the data elsewhere and return where it is`;
+  return ['completed', encode(result, 'result', 'MILLRACE_RESULT_INVALID', { maxBytes, advice })];
 }
 
 /** What a handler threw, or what its result was refused with. */

@@ -1,5 +1,5 @@
 /** Makes the {@link JobContext} of an attempt; the same for threads and inline jobs. */
-import { invalidOption, PayloadInvalidError, read, show } from '../errors.js';
+import { invalidOption, read, show } from '../errors.js';
 import { decode, DEFAULT_MAX_BYTES, encode } from '../job/codec.js';
 import type { JobContext, JobLog } from '../job/context.js';
 import type { Duration } from '../job/duration.js';
@@ -111,13 +111,10 @@ class AttemptContext implements JobContext {
 
   /** @throws PayloadInvalidError */
   #encode(value: unknown, what: 'progress' | 'checkpoint'): Uint8Array {
-    const bytes = encode(value, what);
     const { maxResultBytes: maxBytes = DEFAULT_MAX_BYTES } = this.#links;
-    if (bytes.byteLength <= maxBytes) return bytes;
-    const advice = `Raise \`maxResultBytes\` of job type ${this.name}, or store the data elsewhere and tell where it is`;
-    throw new PayloadInvalidError(
-      `Expected a ${what} of at most ${maxBytes} bytes, got ${bytes.byteLength} bytes. ${advice}`,
-    );
+    const advice = (): string =>
+      `Raise \`maxResultBytes\` of job type ${this.name}, or store the data elsewhere and tell where it is`;
+    return encode(value, what, 'MILLRACE_PAYLOAD_INVALID', { maxBytes, advice });
   }
 }
 

@@ -15,6 +15,7 @@ import { bench, record, scriptedInline, scriptedThread } from '../fixtures/engin
 import { FakeClock } from '../fixtures/fake-clock.js';
 import { lateNumbersFrom, numbersFrom, schemaThat } from '../fixtures/schemas.js';
 import { HOUR, pass, scheduleThat, ticking } from '../fixtures/ticking.js';
+import { twice } from '../fixtures/values.js';
 
 const invalid = { code: 'MILLRACE_PAYLOAD_INVALID', name: 'PayloadInvalidError' };
 
@@ -245,6 +246,33 @@ test('by default a payload and a result take a mebibyte, and no byte more', asyn
   });
   const photograph = new Uint8Array(3_000_000).fill(7);
   expect(await (await mill.enqueue('raised', photograph)).result()).toEqual(photograph);
+});
+
+test('what is small, and would take for ever to be looked at, is refused wherever a job gives it', async () => {
+  const { options, closing } = await bench();
+  const jobs = defineJobs({
+    none: inlineJob((payload: object) => payload),
+    give: inlineJob(() => twice({}, 450)),
+    tell: inlineJob(async (_payload: undefined, job) => {
+      const codeOf = (thrown: unknown): unknown => (thrown as { code?: unknown }).code;
+      const ofCheckpoint = await job.checkpoint(twice({}, 450)).catch(codeOf);
+      try {
+        job.progress(twice({}, 450));
+      } catch (thrown) {
+        return [ofCheckpoint, codeOf(thrown)];
+      }
+      return [];
+    }),
+  });
+  const mill = closing(await Millrace.open({ ...options, jobs }));
+  await expect(mill.enqueue('none', twice({}, 450))).rejects.toMatchObject({
+    ...invalid,
+    message: expect.stringContaining('Raise `maxPayloadBytes` of job type none'),
+  });
+  await expect((await mill.enqueue('give')).result()).rejects.toMatchObject({
+    cause: { code: 'MILLRACE_RESULT_INVALID' },
+  });
+  expect(await (await mill.enqueue('tell')).result()).toEqual([invalid.code, invalid.code]);
 });
 
 test.each([

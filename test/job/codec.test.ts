@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { MillraceError } from '../../src/errors.js';
 import { decode, encode } from '../../src/job/codec.js';
 import { HOSTILE, hostile, revoked } from '../fixtures/hostile.js';
-import { anyStorable, buffersOf } from '../fixtures/values.js';
+import { anyStorable, buffersOf, twice } from '../fixtures/values.js';
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
@@ -125,6 +125,22 @@ test('an object without a prototype comes back as a plain one', () => {
   expect(decode(encode(bare))).toStrictEqual({ a: 1, toJSON: 2 });
 });
 
+test('an array may be long and have few elements', () => {
+  const sparse: unknown[] = ['first'];
+  sparse[1_000_000] = { at: 'the end' };
+  const decoded = decode(encode(sparse)) as unknown[];
+  expect(Object.entries(decoded)).toStrictEqual(Object.entries(sparse));
+  expect(decoded).toHaveLength(1_000_001);
+});
+
+test('what is referred to several times comes back as often, and where the format has a way as one', () => {
+  const shared = { list: [1, 2] };
+  expect(decode(encode([shared, shared]))).toStrictEqual([shared, shared]);
+  const [first, second, at] = decode(encode([shared, shared, new Date(5)])) as unknown[];
+  expect(first).toBe(second);
+  expect([first, at]).toStrictEqual([shared, new Date(5)]);
+});
+
 function nest(levels: number): unknown {
   let value: unknown = 1;
   for (let i = 0; i < levels; i++) value = [value];
@@ -160,11 +176,96 @@ test.each([
   ['a view of shared memory', [new Uint8Array(new SharedArrayBuffer(1))], 'payload[0]', 'Uint8Array'],
   ['a function in a map', { m: new Map([['k', Math.max]]) }, 'payload.m.get("k")', 'function max'],
   ['a function in a set', { s: new Set([Math.max]) }, 'payload.s.values()', 'function max'],
+  ['a function behind a hole', withPlace([], 7, Math.max), 'payload[7]', 'function max'],
+  ['what a match has besides', { m: 'abc'.match(/b/) }, 'payload.m.groups', 'a named property of an array'],
+  ['a proxy', { p: new Proxy({ a: 1 }, {}) }, 'payload.p', 'a proxy'],
+  ['a proxy beside a date', { at: new Date(0), p: new Proxy({ a: 1 }, {}) }, 'payload.p', 'a proxy'],
+  ['a proxy of an array', [new Proxy([1], {})], 'payload[0]', 'a proxy'],
+  ['a view of a part that was cut off', { v: cutOff(Uint8Array) }, 'payload.v', 'memory that is gone'],
+  ['a DataView of a part that was cut off', { v: cutOff(DataView) }, 'payload.v', 'memory that is gone'],
+  ['a view that was transferred', [transferred()], 'payload[0]', 'memory that is gone'],
 ])('%s is refused with its path', (_what, value, path, found) => {
   const { code, message } = refusal(value);
   expect(code).toBe('MILLRACE_PAYLOAD_INVALID');
   expect(message).toContain(`at ${path}. `);
   expect(message).toContain(found);
+});
+
+function withPlace(array: unknown[], index: number, value: unknown): unknown[] {
+  array[index] = value;
+  return array;
+}
+
+/** TypeScript's library for this target does not know them. */
+function resizable(byteLength: number): ArrayBuffer & { resize(byteLength: number): void } {
+  return Reflect.construct(ArrayBuffer, [byteLength, { maxByteLength: byteLength }]) as ReturnType<
+    typeof resizable
+  >;
+}
+
+function cutOff(View: new (buffer: ArrayBuffer, from: number, length: number) => ArrayBufferView) {
+  const buffer = resizable(16);
+  const view = new View(buffer, 8, 8);
+  buffer.resize(4);
+  return view;
+}
+
+function transferred(): Uint8Array {
+  const view = new Uint8Array(8);
+  structuredClone(view.buffer, { transfer: [view.buffer] });
+  return view;
+}
+
+test('a view that is empty comes back, whatever it is a view of', () => {
+  const buffer = resizable(8);
+  const empty = [new Uint8Array(), new Float64Array(buffer, 8), new DataView(buffer, 8), Buffer.alloc(0)];
+  expect(decode(encode(empty))).toStrictEqual(empty);
+});
+
+const ofKinds: Record<string, [make: () => object, kind: string]> = {
+  array: [() => [1, 2], 'an array'],
+  'array of what needs the other format': [() => [1n], 'an array'],
+  'array that is empty': [() => [], 'an array'],
+  'array with holes': [() => withPlace([], 3, 1), 'an array'],
+  'long array': [() => Array.from({ length: 5_000 }, (_, i) => i), 'an array'],
+  'long array with holes': [() => withPlace([], 100_000, 1), 'an array'],
+  map: [() => new Map([[1, 2]]), 'a Map'],
+  set: [() => new Set([1]), 'a Set'],
+  date: [() => new Date(0), 'a Date'],
+  buffer: [() => new ArrayBuffer(2), 'an ArrayBuffer'],
+  view: [() => new Uint8Array(2), 'a view'],
+  'long view': [() => new Float64Array(5_000).fill(Number.NaN), 'a view'],
+  'Node buffer': [() => Buffer.from('bytes'), 'a view'],
+  DataView: [() => new DataView(new ArrayBuffer(1)), 'a view'],
+};
+
+test.each(Object.entries(ofKinds))('a named property of one such as %s is refused', (_what, [make, kind]) => {
+  expect(() => encode(make())).not.toThrow();
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string(), fc.constantFrom('__proto__', '-1', '01', '1.5', '4294967295', 'index')),
+      fc.constantFrom<unknown>(1, undefined, Math.max, new Point()),
+      (key, value) => {
+        const named = make();
+        fc.pre(!/^(0|[1-9]\d{0,8})$/.test(key) && !Object.hasOwn(named, key));
+        // A view has no property that is named like a number.
+        fc.pre(Reflect.defineProperty(named, key, { value, enumerable: true }));
+        const { code, message } = refusal({ named });
+        expect(code).toBe('MILLRACE_PAYLOAD_INVALID');
+        expect(message).toContain(`got a named property of ${kind} at payload.named`);
+        expect(message).toContain(key === 'index' ? '.named.index. ' : '.named');
+      },
+    ),
+    { numRuns: 30 },
+  );
+  const withSymbol = Object.assign(make(), { [Symbol('s')]: 1 });
+  expect(refusal([withSymbol]).message).toContain(`got ${kind} with a symbol as a key at payload[0]. `);
+});
+
+test("what nobody can enumerate is nobody's business", () => {
+  const strings = (all: TemplateStringsArray, _between: number) => all;
+  const template = strings`one${1}two`;
+  expect(decode(encode(template))).toStrictEqual(['one', 'two']);
 });
 
 test.each([
@@ -235,7 +336,16 @@ test.each([
     'payload.a["b c"]. ',
   ],
   ['an index that throws', { a: Object.defineProperty([0], '0', { get: thrower }) }, 'payload.a[0]. '],
-  ['an iterator that throws', { a: Object.assign(new Map(), { [Symbol.iterator]: thrower }) }, 'payload.a. '],
+  [
+    'an iterator that throws',
+    { a: Object.defineProperty(new Map(), Symbol.iterator, { value: thrower }) },
+    'payload.a. ',
+  ],
+  [
+    'an index behind a hole that throws',
+    { a: Object.defineProperty([], '7', { get: thrower, enumerable: true }) },
+    'payload.a[7]. ',
+  ],
 ])('%s is refused with its path, and with what was thrown', (_what, value, path) => {
   const { code, message, cause } = refusal(value);
   expect(code).toBe('MILLRACE_PAYLOAD_INVALID');
@@ -255,3 +365,62 @@ test('whatever a value does when it is looked at, it is refused or stored', () =
 function thrower(): never {
   throw new RangeError('do not look');
 }
+
+function tooLarge(value: unknown, maxBytes: number): string {
+  try {
+    encode(value, 'payload', 'MILLRACE_PAYLOAD_INVALID', { maxBytes, advice: () => 'Take less' });
+  } catch (thrown) {
+    if (thrown instanceof MillraceError && thrown.code === 'MILLRACE_PAYLOAD_INVALID') return thrown.message;
+    throw thrown;
+  }
+  throw new Error('Expected a refusal');
+}
+
+test('what takes as many bytes as it may is encoded, and with one less is refused', () => {
+  fc.assert(
+    fc.property(anyStorable(), (value) => {
+      const { byteLength } = encode(value);
+      expect(encode(value, 'payload', undefined, { maxBytes: byteLength })).toHaveLength(byteLength);
+      expect(tooLarge(value, byteLength - 1)).toMatch(
+        new RegExp(`^Expected a payload of at most ${byteLength - 1} bytes, got .*Take less$`, 's'),
+      );
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test.each([100, 100_000])(
+  'what is referred to very often is looked at until it takes %i bytes',
+  (maxBytes) => {
+    for (const format of [{}, { at: new Date(0) }]) {
+      let looks = 0;
+      const leaf = Object.defineProperty({ ...format }, 'looks', { get: () => ++looks, enumerable: true });
+      // Twice 450 times is more than there are atoms.
+      expect(tooLarge(twice(leaf, 450), maxBytes)).toMatch(
+        `at most ${maxBytes} bytes, got more, of something large, circular, or referred to very often, at payload.left`,
+      );
+      expect(looks).toBeLessThan(maxBytes);
+      expect(looks).toBeGreaterThanOrEqual(maxBytes > 1_000 ? 1_000 : 0);
+    }
+  },
+);
+
+test.each([
+  ['holes', []],
+  ['holes behind an element', [1]],
+  ['holes behind what needs the other format', [1n]],
+])('an array that is longer than there may be bytes is refused at once: %s', (_what, array: unknown[]) => {
+  array.length = 4_000_000_000;
+  const expected = 'at most 1048576 bytes, got an array of 4000000000 places at payload.list. Take less';
+  expect(tooLarge({ list: array }, 1_048_576)).toContain(expected);
+  expect(refusal({ list: array }).message).toContain('got an array of 4000000000 places at payload.list');
+});
+
+test('texts that would take too much together are not put together', () => {
+  const text = 'x'.repeat(2 ** 28);
+  const message = tooLarge(
+    Array.from({ length: 1_000 }, () => text),
+    1_048_576,
+  );
+  expect(message).toContain(`got at least ${1_000 * 2 ** 28 + 1_001} bytes. Take less`);
+});

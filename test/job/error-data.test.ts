@@ -13,6 +13,7 @@ import {
   type ErrorData,
 } from '../../src/job/error-data.js';
 import { HOSTILE, hostile, revoked } from '../fixtures/hostile.js';
+import { twice } from '../fixtures/values.js';
 
 /** A thrown value as it comes out of the journal. */
 const travel = (thrown: unknown): Error => fromErrorData(decodeError(encodeError(thrown)));
@@ -143,6 +144,14 @@ test('small properties are kept beside a huge one', () => {
   const { properties } = dataOf(error);
   expect(properties).toMatchObject({ status: 500, path: '/a' });
   expect(String(properties?.['body']).length).toBeLessThan(100);
+});
+
+test('a property that takes more than it may is not looked at to its end', () => {
+  const error = Object.assign(new Error('large'), { often: twice({}, 450), cause: twice({}, 450) });
+  expect(toErrorData(error)).toMatchObject({
+    cause: { value: 'an instance of Object' },
+    properties: { often: 'an instance of Object' },
+  });
 });
 
 test('a property that cannot be stored is kept as its description', () => {

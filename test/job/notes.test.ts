@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decode, encode } from '../../src/job/codec.js';
 import { cutMessage, decodeNotes, encodeFields, encodeNotes } from '../../src/job/notes.js';
+import { twice } from '../fixtures/values.js';
 
 test('notes come back as they went in', () => {
   const fields = encodeFields({ i: 1 });
@@ -77,4 +78,13 @@ test('small values are kept as they are, and others are described', () => {
   expect(
     decode(encodeFields(Object.fromEntries(Array.from({ length: 9 }, (_, i) => [i, 'x'.repeat(1_000)])))),
   ).toEqual(Object.fromEntries(Array.from({ length: 4 }, (_, i) => [i, 'x'.repeat(1_000)])));
+});
+
+test('a field that takes more than it may is not looked at to its end', () => {
+  const fields = { often: twice({}, 450), places: Object.assign([], { length: 4_000_000_000 }), i: 1 };
+  expect(decode(encodeFields(fields))).toEqual({
+    often: 'an instance of Object',
+    places: 'an array of 4000000000',
+    i: 1,
+  });
 });
