@@ -16,7 +16,9 @@ export interface Retention {
   cancelled?: Duration | 'forever';
   /**
    * How many of its jobs are kept in each of these states at most, whatever the times above say: of more, those go that
-   * ended first. Integer ≥ 0. Default: no limit.
+   * ended first. Those of a flow that has jobs that have not ended are kept beside them, and count from when all of it has
+   * ended: what is too many then goes within about a second, or up to a minute where flows keep thousands. Integer ≥ 0.
+   * Default: no limit.
    */
   maxCount?: number;
 }

@@ -217,7 +217,7 @@ function composeIdle(
     stager,
     holds,
     onChanged: (job, before) => {
-      pruner.left(before);
+      pruner.changed(job, before);
       if (hasEnded(job.status)) host.placed(job);
       else placed(job);
       // It was retried, and its parents may have ended long ago.
@@ -294,8 +294,8 @@ function composeArriving(own: EngineParts, host: Host, made: Running & Idle, par
   const streams = new Streams({ clock, intake, assertWritable });
   const flows = new Flows({ journal, clock, arrivals, arriving, newJobs, intake, assertWritable, handleOf });
   const onImported = (job: Job, place: string | undefined): void => {
-    if (hasEnded(job.status)) made.pruner.notice(job);
-    else onAccepted(job, place);
+    made.pruner.imported(job);
+    if (!hasEnded(job.status)) onAccepted(job, place);
     if (job.status.state === 'waiting') parts().releaser.look();
   };
   const imports = { journal, settings, arriving, keys, onImported, onWarning };

@@ -4,12 +4,20 @@ import type { Job } from '../job/record.js';
 import type { JobRead, Journal } from '../journal/journal.js';
 
 /** Those that jobs are of. */
-export async function openFlows(journal: Journal, reads: Iterable<JobRead>): Promise<ReadonlySet<string>> {
-  const flows = new Set<string>();
-  for (const read of reads)
-    if (read && !(read instanceof MillraceError) && read.spec.flow !== undefined) flows.add(read.spec.flow);
-  for (const flow of flows) if (!(await journal.indexes.isFlowOpen(flow))) flows.delete(flow);
-  return flows;
+export function openFlows(journal: Journal, reads: Iterable<JobRead>): Promise<ReadonlySet<string>> {
+  const flows = Array.from(reads, (read) => (read instanceof MillraceError ? undefined : read?.spec.flow));
+  return stillOpen(journal, flows);
+}
+
+/** @param flows Of jobs, each of which may be of none. */
+export async function stillOpen(
+  journal: Journal,
+  flows: readonly (string | undefined)[],
+): Promise<ReadonlySet<string>> {
+  const open = new Set<string>();
+  for (const flow of new Set(flows))
+    if (flow !== undefined && (await journal.indexes.isFlowOpen(flow))) open.add(flow);
+  return open;
 }
 
 /** Whether others may still ask for the job's result. @param open The flows with jobs that have not ended. */

@@ -5,7 +5,7 @@
  * A type's ended jobs lie in a lane per state, the oldest first: only what goes is read. A job goes in one batch, so that
  * whoever reads it, such as an enqueue with its id, finds it whole or not at all; and it is held meanwhile, for somebody
  * may be about to retry it. How many there are is counted only where a type has a bound, and once: from then on it is
- * known what comes and goes.
+ * known what comes and goes. Those that open flows hold are no part of a bound, and are free once their flow has ended.
  */
 import type { Clock, Timer } from '../clock.js';
 import { asError, MillraceError } from '../errors.js';
@@ -13,7 +13,8 @@ import { ENDED_STATES, hasEnded, type EndedState, type Job } from '../job/record
 import type { RetentionPolicy } from '../job/retention.js';
 import { listedJobs } from '../journal/listed-jobs.js';
 import { endedLaneSpan, finishedAtOf, isEndOf } from '../journal/keys.js';
-import { EndedCount, type CountedPage } from './ended-count.js';
+import { EndedCount, type CountedJob, type CountedPage } from './ended-count.js';
+import { stillOpen } from './open-flows.js';
 import { FIRST_BATCH, Remover, type Removed, type RemovalLane, type RemoverLinks } from './remover.js';
 
 export interface PrunerLinks extends RemoverLinks {
@@ -32,8 +33,21 @@ interface Lane extends RemovalLane {
   readonly count: EndedCount;
   /** When the first of its jobs is to go, as far as is known. */
   dueAt: number;
-  /** The last roster on which all that are left are held by their flows, and until when (monotonic) they are not looked at. */
-  held: { readonly to: string; readonly untilMs: number } | undefined;
+  /** Those that are not looked at for a while, for all that are left of them are held by their flows. */
+  held: Held | undefined;
+  /** Before that (monotonic) they are not counted again. */
+  countedAgainMs: number;
+}
+
+/** The first rosters of a lane. */
+interface Held {
+  /** The last of them. */
+  readonly to: string;
+  /** How many jobs are left on them. */
+  readonly count: number;
+  /** Since when, and until when (monotonic). */
+  readonly sinceMs: number;
+  readonly untilMs: number;
 }
 
 /** How many rosters are read at once. */
@@ -46,6 +60,10 @@ const MAX_REST_MS = 60_000;
 const LOOK_EVERY_MS = 3_600_000;
 /** Jobs of flows that have yet to end are looked at this often. */
 const HELD_MS = 60_000;
+/** Or, once one of the flows has ended, so long after the last look: for each job that is to be passed over. */
+const PASSED_OVER_MS = 1;
+/** For each job that was counted they are not counted again so long. */
+const COUNTED_MS = 0.1;
 
 export class Pruner {
   readonly #links: PrunerLinks;
@@ -55,6 +73,10 @@ export class Pruner {
     failed: new Map(),
     cancelled: new Map(),
   };
+  /** Those that have a bound. */
+  readonly #bounded: Lane[] = [];
+  /** Flows that may have ended since the last pass. */
+  readonly #flows = new Set<string>();
   #restMs = REST_MS;
   /** Whether it is known what earlier processes have left. */
   #hasLooked = false;
@@ -76,7 +98,9 @@ export class Pruner {
     for (const lane of this.#allLanes()) {
       lane.count.forget();
       lane.held = undefined;
+      lane.countedAgainMs = -Infinity;
     }
+    this.#flows.clear();
     this.#begin();
   }
 
@@ -91,18 +115,62 @@ export class Pruner {
   notice({ spec, status }: Job): void {
     if (!hasEnded(status) || status.finishedAt === undefined) return;
     const lane = this.#laneOf(status.state, spec.name);
-    if (lane.maxCount < Infinity) lane.count.came(spec.id);
+    if (lane.maxCount < Infinity) lane.count.came(spec.id, spec.flow);
+    this.#noticeFlow(spec.flow);
     const dueAt = mayBeOverfull(lane) ? -Infinity : status.finishedAt + lane.keptMs;
+    this.#dueBy(lane, dueAt);
+  }
+
+  /** A job was removed by somebody else, and that is committed. @param job As it was. */
+  left(job: Job): void {
+    const { spec, status } = job;
+    const lane = hasEnded(status) ? this.#laneOf(status.state, spec.name) : undefined;
+    if (lane && lane.maxCount < Infinity) lane.count.left(job);
+    // One that had not ended may have been the last of them.
+    this.#noticeFlow(spec.flow);
+  }
+
+  /** Somebody has changed a job, and that is committed. */
+  changed(job: Job, before: Job): void {
+    if (!hasEnded(before.status)) return;
+    if (!hasEnded(job.status)) this.#reopen(job.spec.flow);
+    this.left(before);
+  }
+
+  /** A job came that may have ended long ago. */
+  imported(job: Job): void {
+    if (hasEnded(job.status)) this.notice(job);
+    else this.#reopen(job.spec.flow);
+  }
+
+  /** A job of the flow has ended, or left it: whether that was the last one the next pass sees. */
+  #noticeFlow(flow: string | undefined): void {
+    if (flow === undefined) return;
+    if (!this.#bounded.some(({ count }) => count.isCounting || count.holds(flow))) return;
+    this.#flows.add(flow);
+    this.#arm(-Infinity);
+  }
+
+  /** There is a job of the flow that has not ended: how many others of it are held again nobody knows, if it had ended. */
+  #reopen(flow: string | undefined): void {
+    if (flow === undefined || this.#bounded.some(({ count }) => count.holds(flow))) return;
+    for (const lane of this.#bounded) {
+      if (lane.count.free === 0) continue;
+      lane.count.forget();
+      this.#dueBy(lane, this.#toClock(lane.countedAgainMs));
+    }
+  }
+
+  #dueBy(lane: Lane, dueAt: number): void {
     if (dueAt >= lane.dueAt) return;
     lane.dueAt = dueAt;
     this.#arm(dueAt);
   }
 
-  /** A job that had ended was removed by somebody else, or retried, and that is committed. @param job As it was. */
-  left(job: Job): void {
-    const { spec, status } = job;
-    const lane = hasEnded(status) ? this.#laneOf(status.state, spec.name) : undefined;
-    if (lane && lane.maxCount < Infinity) lane.count.left(job);
+  /** When the clock will show a monotonic instant. */
+  #toClock(atMs: number): number {
+    const { clock } = this.#links;
+    return clock.now() + atMs - clock.monotonic();
   }
 
   /** Resolves once no pass is under way. */
@@ -123,9 +191,11 @@ export class Pruner {
         count: new EndedCount(),
         dueAt: Infinity,
         held: undefined,
+        countedAgainMs: -Infinity,
         batch: FIRST_BATCH,
       };
       lanes.set(name, lane);
+      if (lane.maxCount < Infinity) this.#bounded.push(lane);
     }
     return lane;
   }
@@ -156,8 +226,8 @@ export class Pruner {
     this.#pass = this.#run().finally(() => {
       this.#pass = undefined;
       this.#links.onPass();
-      const dueAt = this.#hasLooked ? Math.min(...this.#allLanes().map((lane) => lane.dueAt)) : 0;
-      this.#arm(dueAt);
+      const isDue = !this.#hasLooked || this.#flows.size > 0;
+      this.#arm(isDue ? -Infinity : Math.min(...this.#allLanes().map((lane) => lane.dueAt)));
     });
   }
 
@@ -165,9 +235,10 @@ export class Pruner {
     const { journal, clock, onWarning } = this.#links;
     try {
       if (!this.#hasLooked) await this.#look();
+      await this.#closeFlows();
       const now = clock.now();
       for (const lane of this.#allLanes()) if (lane.dueAt <= now) await this.#prune(lane, now);
-      for (const lane of this.#allLanes()) if (lane.maxCount < Infinity) await this.#bound(lane);
+      for (const lane of this.#bounded) await this.#bound(lane);
       this.#restMs = REST_MS;
     } catch (thrown) {
       // A journal that has stopped writing has said so itself.
@@ -188,6 +259,25 @@ export class Pruner {
       }
     }
     this.#hasLooked = true;
+  }
+
+  /** Sees which flows have ended, of those that may have. */
+  async #closeFlows(): Promise<void> {
+    const { indexes } = this.#links.journal;
+    // Those that are added meanwhile are for the next pass.
+    const flows = [...this.#flows];
+    for (const flow of flows) {
+      if (this.#isStopped) return;
+      this.#flows.delete(flow);
+      try {
+        // Who comes meanwhile, or is retried, has it looked at again.
+        if ((await indexes.isFlowOpen(flow)) || this.#flows.has(flow)) continue;
+      } catch (thrown) {
+        this.#flows.add(flow);
+        throw thrown;
+      }
+      for (const lane of this.#bounded) if (lane.count.close(flow)) this.#lookSooner(lane);
+    }
   }
 
   async #prune(lane: Lane, now: number): Promise<void> {
@@ -217,7 +307,7 @@ export class Pruner {
       const { rosters, next } = await journal.ended.page(state, name, { after, until, limit: PAGE });
       const removed = await this.#remover.remove(lane, rosters, () => this.#isStopped);
       lane.count.removed(removed.count);
-      isHeld ||= removed.isHeld;
+      isHeld ||= removed.held > 0;
       this.#holdTo(lane, removed);
       if (this.#isStopped) return;
       last = next ?? rosters.at(-1)?.key ?? last;
@@ -238,59 +328,115 @@ export class Pruner {
   /** Where a pass begins that need not look at those again that the one before found held. */
   #behindHeld(lane: Lane): string | undefined {
     if (lane.held && lane.held.untilMs <= this.#links.clock.monotonic()) lane.held = undefined;
+    // Of flows that have ended some may be among them, and would be passed over for others that ended later.
+    if (!lane.held) lane.count.admit();
     return lane.held?.to;
   }
 
   /** All up to there were looked at from the beginning on, and some of them stay. */
-  #holdTo(lane: Lane, { isHeld, seenTo }: Removed): void {
-    if (seenTo === undefined || (!isHeld && !lane.held)) return;
-    const untilMs = lane.held?.untilMs ?? this.#links.clock.monotonic() + HELD_MS;
-    lane.held = { to: seenTo, untilMs };
+  #holdTo(lane: Lane, { held, seenTo }: Removed): void {
+    if (seenTo === undefined || (held === 0 && !lane.held)) return;
+    const sinceMs = lane.held?.sinceMs ?? this.#links.clock.monotonic();
+    const untilMs = lane.held?.untilMs ?? sinceMs + HELD_MS;
+    lane.held = { to: seenTo, count: (lane.held?.count ?? 0) + held, sinceMs, untilMs };
   }
 
   #lookLater(lane: Lane): void {
     const { clock } = this.#links;
-    const inMs = lane.held ? lane.held.untilMs - clock.monotonic() : HELD_MS;
-    lane.dueAt = Math.min(lane.dueAt, clock.now() + inMs);
+    this.#dueBy(lane, this.#toClock(lane.held ? lane.held.untilMs : clock.monotonic() + HELD_MS));
   }
 
-  /** Sees to it that no more are kept than may be: those that ended first go. */
+  /** As soon as that costs little, seeing how many are looked at in vain. */
+  #lookSooner(lane: Lane): void {
+    if (!lane.held) return;
+    const { sinceMs, untilMs, count } = lane.held;
+    lane.held = { ...lane.held, untilMs: Math.min(untilMs, sinceMs + count * PASSED_OVER_MS) };
+    this.#lookLater(lane);
+  }
+
+  /** Sees to it that no more are kept than may be, beside those that flows hold: those that ended first go. */
   async #bound(lane: Lane): Promise<void> {
-    const { state, name, maxCount, count } = lane;
     try {
-      if (count.known === undefined) await count.count((after) => this.#countPage(lane, after));
-      for (let after = this.#behindHeld(lane); (count.known ?? 0) > maxCount;) {
-        const excess = (count.known ?? 0) - maxCount;
-        const { rosters, next } = await this.#links.journal.ended.pageBehind(state, name, {
-          after,
-          limit: PAGE,
-        });
-        const removed = await this.#remover.remove(lane, rosters, () => this.#isStopped, excess);
-        count.removed(removed.count);
-        this.#holdTo(lane, removed);
-        if (removed.isHeld || lane.held) this.#lookLater(lane);
-        if (this.#isStopped || next === undefined) return;
-        after = next;
-      }
+      await this.#count(lane);
+      if (this.#isStopped || lane.count.free === undefined) return;
+      await this.#removeExcess(lane);
+      if (lane.count.hasClosed) this.#lookLater(lane);
     } catch (thrown) {
       lane.dueAt = -Infinity;
       throw thrown;
     }
   }
 
+  async #removeExcess(lane: Lane): Promise<void> {
+    const { state, name, maxCount, count } = lane;
+    const begin = this.#behindHeld(lane);
+    for (let after = begin; (count.free ?? 0) > maxCount;) {
+      const excess = (count.free ?? 0) - maxCount;
+      const { rosters, next } = await this.#links.journal.ended.pageBehind(state, name, {
+        after,
+        limit: PAGE,
+      });
+      const removed = await this.#remover.remove(lane, rosters, () => this.#isStopped, excess);
+      count.removed(removed.count);
+      this.#holdTo(lane, removed);
+      if (this.#isStopped) return;
+      if (next === undefined) {
+        if (removed.count < excess) this.#miss(lane, begin !== undefined);
+        return;
+      }
+      after = next;
+    }
+  }
+
+  /** Fewer were found than there should be. @param isPart Whether some were not looked at. */
+  #miss(lane: Lane, isPart: boolean): void {
+    if (isPart) {
+      this.#lookSooner(lane);
+      return;
+    }
+    lane.count.forget();
+    this.#dueBy(lane, this.#toClock(lane.countedAgainMs));
+  }
+
+  /** Where it is not known how many there are; not all the time, for it takes long where they are many. */
+  async #count(lane: Lane): Promise<void> {
+    const { clock } = this.#links;
+    const { count } = lane;
+    if (count.free !== undefined && !count.isRough) return;
+    if (clock.monotonic() >= lane.countedAgainMs) {
+      let size = 0;
+      await count.count(async (after) => {
+        const page = await this.#countPage(lane, after);
+        size += page?.jobs.length ?? 0;
+        return page;
+      });
+      lane.countedAgainMs = clock.monotonic() + Math.max(REST_MS, size * COUNTED_MS);
+      lane.held = undefined;
+    }
+    if (count.free === undefined || count.isRough) this.#dueBy(lane, this.#toClock(lane.countedAgainMs));
+  }
+
   async #countPage({ state, name }: Lane, after: string | undefined): Promise<CountedPage | undefined> {
     const { journal } = this.#links;
     const { rosters, next } = await journal.ended.pageBehind(state, name, { after, limit: PAGE });
-    const ids: string[] = [];
+    const jobs: CountedJob[] = [];
     for await (const { key, read } of listedJobs(journal, rosters)) {
       if (this.#isStopped) return undefined;
-      if (read && !(read instanceof MillraceError) && isEndOf(read, key)) ids.push(read.spec.id);
+      if (!read || read instanceof MillraceError || !isEndOf(read, key)) continue;
+      jobs.push({ id: read.spec.id, flow: read.spec.flow });
     }
+    const open = await stillOpen(
+      journal,
+      jobs.map(({ flow }) => flow),
+    );
     const last = rosters.at(-1);
-    const until = last ? finishedAtOf(last.key) : -Infinity;
-    return next === undefined ? { ids, until } : { ids, until, next };
+    const page = {
+      jobs: jobs.map(({ id, flow }) => (flow !== undefined && open.has(flow) ? { id, flow } : { id })),
+      until: last ? finishedAtOf(last.key) : -Infinity,
+    };
+    return next === undefined ? page : { ...page, next };
   }
 }
 
 const mayBeOverfull = ({ count, maxCount }: Lane): boolean =>
-  maxCount < Infinity && (count.known === undefined || count.known > maxCount);
+  maxCount < Infinity && (count.free === undefined || count.free > maxCount);

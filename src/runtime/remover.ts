@@ -38,8 +38,8 @@ interface Work {
 export interface Removed {
   /** How many of their jobs were removed. */
   readonly count: number;
-  /** Whether jobs were left because of their flows. */
-  readonly isHeld: boolean;
+  /** How many were left because of their flows. */
+  readonly held: number;
   /** The last roster to which all before it were seen to, itself included: whoever is left on these stays for now. */
   readonly seenTo: string | undefined;
 }
@@ -71,7 +71,7 @@ export class Remover {
     limit = Infinity,
   ): Promise<Removed> {
     let count = 0;
-    let isHeld = false;
+    let held = 0;
     let seenTo: string | undefined;
     const queue: Work[] = [];
     for (const { key, ids } of rosters) {
@@ -95,10 +95,10 @@ export class Remover {
         () => this.#removeBatch(lane, batch),
       );
       count += removed.count;
-      isHeld ||= removed.isHeld;
+      held += removed.held;
       seenTo = batch.findLast(([work]) => work.ids.length === 0)?.[0].key ?? seenTo;
     }
-    return { count, isHeld, seenTo };
+    return { count, held, seenTo };
   }
 
   /** While nobody else changes the jobs. */
@@ -123,6 +123,7 @@ export class Remover {
     const open = await openFlows(journal, reads);
     const change = new Transaction().readIn(generation);
     const removed: Job[] = [];
+    let held = 0;
     let i = 0;
     for (const [work, ids] of batch) {
       const leftBefore = work.left.length;
@@ -131,8 +132,10 @@ export class Remover {
         if (read instanceof MillraceError) this.#report(work, id, read);
         // Any other was removed before, and there may be a new one of its id; or it was retried since.
         else if (!read || !isEndOf(read, work.key)) continue;
-        else if (open.has(read.spec.flow ?? '')) work.left.push(id);
-        else {
+        else if (open.has(read.spec.flow ?? '')) {
+          work.left.push(id);
+          held++;
+        } else {
           change.remove(read);
           removed.push(read);
         }
@@ -143,7 +146,7 @@ export class Remover {
     }
     if (change.keys.length > 0) await journal.commit(change);
     for (const job of removed) onRemoved(job.spec.id, bytesOf(job));
-    return { count: removed.length, isHeld: open.size > 0 };
+    return { count: removed.length, held };
   }
 
   #report(work: Work, id: string, error: MillraceError): void {

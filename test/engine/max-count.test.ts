@@ -75,6 +75,26 @@ test('after a restart, and with a bound that is new or lower, the number is righ
   expect(await until(third, { name: 'work' }, 250)).toEqual(numbers(81, 331));
 });
 
+test('jobs that an open flow holds drive no other out, and go as soon as all of it has ended', async () => {
+  const { open, run, until, clock } = await bounded({ completed: 'forever', maxCount: 10 });
+  const mill = await open();
+  const parents = Array.from({ length: 12 }, (_, i) => `step-${i}`);
+  const steps = Object.fromEntries(
+    parents.map((id) => [id, { name: 'work' as const, payload: 'do', options: { id } }]),
+  );
+  const gate = { name: 'other' as const, payload: 'do', options: { id: 'gate', delay: '1h' } } as const;
+  await mill.enqueueFlow({ ...steps, gate });
+  await mill.drain();
+  await clock.advance(1);
+  await run(mill, 'work', 'do', 5);
+  for (let i = 0; i < 20; i++) await clock.advance(1_000);
+  expect(await until(mill, { name: 'work' }, 17)).toHaveLength(17);
+  await mill.cancel('gate');
+  expect((await until(mill, { name: 'work' }, 10)).filter((id) => id.startsWith('work'))).toEqual(
+    numbers(0, 5),
+  );
+});
+
 test('what is retried or removed makes room, and no other goes for it', async () => {
   const { open, run, until, clock } = await bounded({ maxCount: 50 });
   const mill = await open();

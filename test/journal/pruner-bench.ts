@@ -1,8 +1,9 @@
 /** A pruner on a journal of its own, with a clock that stands still. */
 import { onTestFinished } from 'vitest';
-import type { MillraceError } from '../../src/errors.js';
+import { MillraceError } from '../../src/errors.js';
 import type { EndedState, Job, JobSpec } from '../../src/job/record.js';
 import { retentionPolicy } from '../../src/job/retention.js';
+import { enqueued, retried } from '../../src/job/transitions.js';
 import { Journal } from '../../src/journal/journal.js';
 import { Transaction } from '../../src/journal/transaction.js';
 import { Holds } from '../../src/runtime/holds.js';
@@ -72,6 +73,28 @@ export class PrunerBench {
     await this.journal.commit(change);
     for (const job of jobs) this.pruner.notice(job);
     return jobs.map(({ spec }) => spec.id);
+  }
+
+  /** A job that does not run. */
+  async enqueue(fields: Partial<JobSpec>): Promise<JobSpec> {
+    const spec = specOf(this.journal.nextSequence(), fields);
+    await this.journal.commit(new Transaction().enqueue(spec, enqueued(spec)));
+    return spec;
+  }
+
+  async cancel(spec: JobSpec): Promise<void> {
+    const status = { state: 'cancelled', attempt: 0, finishedAt: this.clock.now() } as const;
+    await this.journal.commit(new Transaction().move(spec, enqueued(spec), status));
+    this.pruner.notice({ spec, status });
+  }
+
+  /** One that has failed, for somebody. */
+  async retry(id: string): Promise<void> {
+    const before = await this.journal.job(id);
+    if (!before || before instanceof MillraceError) throw new Error(`There is no job ${id}`);
+    const job: Job = { spec: before.spec, status: retried(before.status, false) };
+    await this.journal.commit(new Transaction().move(job.spec, before.status, job.status));
+    this.pruner.changed(job, before);
   }
 
   #ended(state: EndedState, fields: Partial<JobSpec>): Job {
