@@ -91,13 +91,17 @@ export class RateLimits {
    */
   async load(): Promise<void> {
     let after: string | undefined;
+    let isTimed = true;
     do {
       const { rates, next } = await this.#journal.indexes.rates(after, PAGE);
       for (const rate of rates) this.#restore(rate);
       await this.#restoreKeys(rates.filter(({ name }) => name.startsWith(KEY)));
+      if (rates.length > 0 && this.#time.keptAt === undefined) isTimed = false;
       after = next;
     } while (after !== undefined);
     this.#keys.order(this.#time.now());
+    // When that was is not known, so all of it counts as of now; and for the next process, too, that was now.
+    if (!isTimed) await this.#time.begin();
   }
 
   /** Nothing starts any more. */

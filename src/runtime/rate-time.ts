@@ -52,6 +52,13 @@ export class RateTime {
     this.#countsUntil = this.#time.now() + this.#longestMs;
   }
 
+  /** Keeps the time as of now, where that of what is kept was lost. @throws MillraceError */
+  async begin(): Promise<void> {
+    const change = new Transaction(() => this.addTo(change));
+    await this.#links.journal.commit(change);
+    this.counts(this.now());
+  }
+
   /** To be called when the transaction is written that keeps a window. */
   addTo(change: Transaction): void {
     change.putRate(RATE_TIME, pack(this.#time.record()));

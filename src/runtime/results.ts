@@ -87,8 +87,8 @@ export class Results {
   close(error: MillraceError): void {
     for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter.reject(error);
     this.#waiters.clear();
-    for (const queues of this.#watchers.values()) for (const queue of queues) queue.end();
-    this.#watchers.clear();
+    // Each leaves the list that it is in.
+    for (const id of this.#watchers.keys()) for (const queue of takeAll(this.#watchers, id)) queue.end();
   }
 
   /** The result of a job that has not ended. */

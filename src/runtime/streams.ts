@@ -84,6 +84,7 @@ class Stream {
     const slices = new Slices(this.#links.clock);
     let asked: Promise<IteratorResult<EnqueueItem, void>> | undefined;
     try {
+      this.#links.assertWritable();
       for (;;) {
         this.#assertOngoing();
         asked ??= this.#items.next();

@@ -197,6 +197,31 @@ test.each([
   },
 );
 
+test('where the time of the windows is lost, a window goes by once, however often the engine is opened meanwhile', async () => {
+  const around = await bench();
+  const clock = new FakeClock();
+  const { starts, jobs } = jobsOf(clock, { rateLimit: perMinute(1) });
+  const first = await open(around, clock, jobs);
+  await (await first.enqueue('work')).result();
+  await first.close();
+  const level = new Level<string, Uint8Array>(around.options.directory, { valueEncoding: 'view' });
+  await level.del('l!');
+  await level.close();
+  const second = await open(around, clock, jobs);
+  const { id } = await second.enqueue('work');
+  for (let process = 0; process < 3; process++) {
+    const mill = process === 0 ? second : await open(around, clock, jobs);
+    await clock.advance(MINUTE / 3);
+    await settled(mill);
+    expect(starts.all).toHaveLength(1);
+    await mill.close();
+  }
+  const last = await open(around, clock, jobs);
+  const result = last.handle('work', id).result();
+  await clock.advance(MINUTE / 3);
+  await result;
+});
+
 test('what started counts although the journal failed', async () => {
   const clock = new FakeClock();
   const store = new FragileStore(openMemoryStore(new MemoryDisk()));

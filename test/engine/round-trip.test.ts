@@ -192,3 +192,18 @@ test('a reader of progress can leave while it waits for a value, by itself or at
   await mill.promote(job.id);
   expect(await all).toEqual([{ percent: 10 }, { percent: 90 }]);
 });
+
+test('all readers of progress hear that the engine is closed, and no stream begins then', async () => {
+  const { options, closing } = await bench();
+  const mill = closing(await Millrace.open({ ...options, jobs: { work: scriptedInline() } }));
+  const job = await mill.enqueue('work', { do: 'report' }, { delay: '1h' });
+  const readers = [1, 2, 3].map(() => collect(job.progress()));
+  await job.snapshot();
+  await mill.close();
+  expect(await Promise.all(readers)).toEqual([[], [], []]);
+  const never = (async function* () {
+    await new Promise(() => {});
+    yield { name: 'work' as const, payload: { do: 'return' as const } };
+  })();
+  await expect(mill.enqueueStream(never)).rejects.toMatchObject({ cause: { code: 'MILLRACE_CLOSED' } });
+});
