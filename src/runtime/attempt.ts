@@ -34,8 +34,10 @@ export interface HeldFollowUps {
 
 /** A chosen job until its outcome is committed. */
 export interface Attempt extends Start {
-  /** The job as it runs; absent while it is being claimed. */
+  /** The job as it runs; absent until its claim is on its way. */
   job: Job | undefined;
+  /** Its claim is in the journal. */
+  isClaimed: boolean;
   task: Task | undefined;
   /** What its handler gets, where that is not what is stored; and whether that is still being made. */
   payload: Uint8Array | undefined;
@@ -87,6 +89,7 @@ export function attemptOf({ choice, type, pool, seat }: Start): Attempt {
     pool,
     seat,
     job: undefined,
+    isClaimed: false,
     task: undefined,
     payload: undefined,
     isPreparing: false,

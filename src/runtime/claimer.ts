@@ -125,7 +125,10 @@ export class Claimer {
     await journal.commit(change);
     for (const { attempt, claim } of claims) {
       backlog.settle(attempt.choice, attempt.choice.key);
-      if (claim.kind === 'claimed') continue;
+      if (claim.kind === 'claimed') {
+        attempt.isClaimed = true;
+        continue;
+      }
       if (claim.kind !== 'expired') announcer.warning(claim.error);
       if (claim.kind === 'stale') {
         abandon(attempt, claim.error);

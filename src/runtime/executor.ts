@@ -89,10 +89,10 @@ export class Executor {
     return this.#attempts.get(id) !== undefined;
   }
 
-  /** The job as it runs, and whether it should stop and its handler goes on. */
+  /** The job as it runs, once its claim is in the journal, and whether it should stop and its handler goes on. */
   running(id: string): { job: Job; stopping: boolean; notes: JobNotes | undefined } | undefined {
     const attempt = this.#attempts.get(id);
-    if (!attempt?.job) return undefined;
+    if (!attempt?.job || !attempt.isClaimed) return undefined;
     const { job, notes, isStopping, stopReason } = attempt;
     return { job, stopping: isStopping || stopReason !== undefined, notes };
   }
@@ -126,7 +126,10 @@ export class Executor {
     const attempt = this.#claimer.claimNew(start, job, record, change);
     return {
       job: attempt.job ?? job,
-      start: () => this.#starter.run([attempt]),
+      start: () => {
+        attempt.isClaimed = true;
+        this.#starter.run([attempt]);
+      },
       abandon: (error) => this.#abandon(attempt, error),
     };
   }

@@ -61,6 +61,32 @@ test('an outage of the journal, for what waits and what runs', async () => {
   await engine.result(waiting.id);
 });
 
+test('a job whose claim is on its way waits, by all that is told of it, until that is in the journal', async () => {
+  const store = new StoreSpy(openMemoryStore(new MemoryDisk()));
+  const { engine, starts, release } = await openInline(store);
+  const [written, heard] = [deferred(), deferred()];
+  store.onWritten = async () => {
+    if (store.writes.at(-1)?.keys.some((key) => key.startsWith('j!'))) return;
+    written.resolve();
+    await heard.promise;
+  };
+  // Not alone, for then the write that brings it would claim it.
+  const [job] = await engine.enqueueMany([{ name: 'work' }, { name: 'work' }]);
+  const id = job?.id ?? '';
+  await written.promise;
+  expect(await engine.explain(id)).toMatchObject({
+    state: 'available',
+    reasons: [{ reason: 'aboutToStart' }],
+  });
+  expect(await engine.snapshot(id)).toMatchObject({ state: 'available', attempt: 0 });
+  expect(await engine.counts()).toMatchObject({ available: 2, running: 0 });
+  heard.resolve();
+  await starts.reached(2);
+  expect(await engine.explain(id)).toMatchObject({ state: 'running', reasons: [{ reason: 'running' }] });
+  expect(await engine.snapshot(id)).toMatchObject({ state: 'running', attempt: 1 });
+  release();
+});
+
 test('jobs that work on libuv’s pool; and to ask why writes nothing', async () => {
   const store = new StoreSpy(openMemoryStore(new MemoryDisk()));
   const { engine, starts, release } = await openInline(store, { places: 100, isNative: true });
