@@ -4,6 +4,7 @@
  */
 import type { Clock, Timer } from '../clock.js';
 import { asError, messageOf, StreamError, type MillraceError } from '../errors.js';
+import { Aborts } from './aborts.js';
 import type { EnqueueItem, Intake } from './intake.js';
 import { Slices } from './slices.js';
 import type { Together } from './together.js';
@@ -27,6 +28,7 @@ const CHUNK_MS = 1_000;
 export class Streams {
   readonly #links: StreamsLinks;
   readonly #open = new Set<Stream>();
+  readonly #aborts = new Aborts();
 
   constructor(links: StreamsLinks) {
     this.#links = links;
@@ -40,13 +42,12 @@ export class Streams {
   async enqueue(items: Items, signal: AbortSignal | undefined): Promise<number> {
     const stream = new Stream(items, signal, this.#links);
     this.#open.add(stream);
-    const onAbort = (): void => stream.end(signal?.reason);
-    signal?.addEventListener('abort', onAbort);
+    if (signal?.aborted) stream.end(signal.reason);
+    const stopListening = signal && this.#aborts.on(signal, () => stream.end(signal.reason));
     try {
-      if (signal?.aborted) onAbort();
       return await stream.run();
     } finally {
-      signal?.removeEventListener('abort', onAbort);
+      stopListening?.();
       this.#open.delete(stream);
     }
   }
