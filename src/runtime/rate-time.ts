@@ -54,8 +54,7 @@ export class RateTime {
 
   /** Keeps the time as of now, where that of what is kept was lost. @throws MillraceError */
   async begin(): Promise<void> {
-    const change = new Transaction(() => this.addTo(change));
-    await this.#links.journal.commit(change);
+    await this.#write();
     this.counts(this.now());
   }
 
@@ -94,8 +93,12 @@ export class RateTime {
     const { journal } = this.#links;
     const isKept = this.#keptIn === journal.generation && !this.#time.wasSet;
     if (isKept || journal.failure || this.now() >= this.#countsUntil) return;
-    const change = new Transaction(() => this.addTo(change));
     // Where it cannot be written, the journal has said so itself.
-    await journal.commit(change).catch(() => {});
+    await this.#write().catch(() => {});
+  }
+
+  async #write(): Promise<void> {
+    const change = new Transaction(() => this.addTo(change));
+    await this.#links.journal.commit(change);
   }
 }
