@@ -16,7 +16,7 @@ import {
   type JobStatus,
 } from '../job/record.js';
 import { jobNotFound } from './handle.js';
-import { Hindrances, type HindrancesLinks } from './hindrances.js';
+import { Hindrances, sinceMs, threadOf, type HindrancesLinks } from './hindrances.js';
 import type { Executor } from './executor.js';
 import type { Holds } from './holds.js';
 import type { Outage } from './outage.js';
@@ -120,13 +120,12 @@ export class Explainer {
   #running({ spec, status }: Job, stopping: boolean): Reason {
     const { clock, pools } = this.#links;
     const { attempt, startedAt = clock.now() } = status;
-    const thread = pools.thread.view().threads.find(({ tasks }) => tasks.some(({ id }) => id === spec.id));
+    const thread = threadOf(pools.thread.view().threads, spec.id);
     return {
       reason: 'running',
       attempt,
       startedAt,
-      // The clock may have been set back since.
-      forMs: Math.max(0, clock.now() - startedAt),
+      forMs: sinceMs(clock, startedAt),
       ...(thread?.id !== undefined && { thread: thread.id }),
       stopping,
       threadEnding: thread?.state === 'ending',

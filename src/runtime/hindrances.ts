@@ -138,16 +138,14 @@ export class Hindrances {
     const { threads } = pools.thread.view();
     const jobs = running.map(({ job: { spec, status } }): BusyJob => {
       const { id, name } = spec;
-      const thread = threads.find(({ tasks }) => tasks.some((task) => task.id === id))?.id;
+      const thread = threadOf(threads, id)?.id;
       return { id, name, forMs: this.#since(status.startedAt), ...(thread !== undefined && { thread }) };
     });
     return longestFirst(jobs);
   }
 
-  /** The clock may have been set back since. */
   #since(startedAt: number | undefined): number {
-    const now = this.#links.clock.now();
-    return Math.max(0, now - (startedAt ?? now));
+    return sinceMs(this.#links.clock, startedAt);
   }
 
   /** Those that are served before it, as long as they have something to run. */
@@ -178,6 +176,16 @@ export class Hindrances {
     } while (after !== undefined && count < limit);
     return Math.min(count, limit);
   }
+}
+
+/** The thread that has the job. */
+export const threadOf = (threads: readonly ThreadView[], id: string): ThreadView | undefined =>
+  threads.find(({ tasks }) => tasks.some((task) => task.id === id));
+
+/** How long ago an attempt started; the clock may have been set back since. */
+export function sinceMs(clock: Clock, startedAt: number | undefined): number {
+  const now = clock.now();
+  return Math.max(0, now - (startedAt ?? now));
 }
 
 const longestFirst = (jobs: readonly BusyJob[]): BusyJob[] =>
